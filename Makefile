@@ -1,0 +1,84 @@
+# The two commands of the README are `make demo` and `make test`. Both make a virtual environment, or reuse it.
+#
+#   VENV=DIR        where the environment is (default .venv)
+#   PYTHON=NAME     the Python that it is made of (default python3; 3.10 or newer)
+#   FAISS=gpu       the faiss that is installed: cpu (default) or gpu, never both
+#   TEST_ARGS=...   handed on to pytest, such as TEST_ARGS='-m "not slow"'
+
+PYTHON ?= python3
+VENV ?= .venv
+FAISS ?= cpu
+TEST_ARGS ?=
+BENCH_ARGS ?=
+
+DEMO := runs/demo
+IN_VENV := $(VENV)/bin/python
+# A stamp says that an extra is installed, and from which checkout: an environment may be shared, and a checkout may move.
+STAMPS := $(foreach extra,cpu gpu test dev,$(VENV)/.reid_srdl-$(extra))
+MISPLACED := $(foreach stamp,$(STAMPS),$(if $(filter-out $(CURDIR),$(shell cat $(stamp) 2>/dev/null)),$(stamp)))
+# The making of an environment may have been broken off, and the Python that it was made of may be gone.
+USABLE := $(shell test -x $(VENV)/bin/python -a -x $(VENV)/bin/pip && echo yes)
+
+.PHONY: help demo demo-again test lint bench clean FORCE
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo        train the embedded demo, evaluate it, write $(DEMO)/report.html (minutes)"
+	@echo "make demo-again  the same, from the start"
+	@echo "make test        install the test extra and run the whole suite"
+	@echo "make lint        read the code with ruff"
+	@echo "make bench       run the benchmarks"
+	@echo "make clean       remove what builds and tests leave, but no runs, no data and no environment"
+	@echo
+	@echo "VENV=DIR chooses the environment (now $(VENV)), PYTHON=NAME what it is made of (now $(PYTHON))."
+
+demo: $(VENV)/.reid_srdl-$(FAISS)
+	@if [ -f $(DEMO)/report.html ]; then \
+	    echo "The result of the demo is there: $(CURDIR)/$(DEMO)/report.html"; \
+	    echo "Make a new one with 'make demo-again', or remove it with 'rm -r $(DEMO)' and run 'make demo'."; \
+	elif [ -f $(DEMO)/config.yaml ]; then \
+	    echo "The demo was broken off; it goes on where it stopped."; \
+	    $(IN_VENV) tools/train.py --resume $(DEMO); \
+	else \
+	    $(IN_VENV) tools/train.py --config configs/demo.yaml --output $(DEMO); \
+	fi
+
+demo-again:
+	rm -rf $(DEMO)
+	@$(MAKE) --no-print-directory demo
+
+test: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
+	$(IN_VENV) -m pytest $(TEST_ARGS)
+
+lint: $(VENV)/.reid_srdl-dev
+	$(IN_VENV) -m ruff check .
+
+bench: $(VENV)/.reid_srdl-$(FAISS)
+	$(IN_VENV) -m benchmarks $(BENCH_ARGS)
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name .venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+
+$(VENV)/.reid_srdl-%: setup.cfg pyproject.toml | $(IN_VENV)
+	@echo "Installing into $(VENV) (the first time this fetches PyTorch, on Linux some gigabytes with its CUDA libraries)"
+	$(IN_VENV) -m pip install --disable-pip-version-check --editable ".[$*]"
+	@echo "$(CURDIR)" > $@
+
+$(MISPLACED): FORCE
+ifneq ($(USABLE),yes)
+$(IN_VENV) $(STAMPS): FORCE
+endif
+
+$(IN_VENV):
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	    echo "make: there is no $(PYTHON): install Python 3.10 or newer, or name it with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	    echo "make: $(PYTHON) is no Python of version 3.10 or newer (it says: $$($(PYTHON) --version 2>&1 | head -n 1));" \
+	         "name one with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "make: $(PYTHON) cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt install" \
+	         "python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@rm -f $(STAMPS)

@@ -1,0 +1,28 @@
+"""Person re-identification with networks that teach themselves: Self-Referenced Deep Learning (Lan, Zhu, Gong 2018)."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .embeddings import Embeddings
+    from .runs import load
+
+__version__ = "0.1.0"
+__all__ = ["Embeddings", "__version__", "load"]
+
+# Fetched when they are first asked for: importing torch takes seconds, and `reid-srdl --help` needs none of it.
+_HOMES = {"Embeddings": ".embeddings", "load": ".runs"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

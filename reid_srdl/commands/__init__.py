@@ -1,0 +1,104 @@
+"""The console command ``reid-srdl`` and its sub-commands; ``tools/NAME.py`` runs the same sub-commands from a checkout."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import errno
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from .. import __version__
+from ..errors import UserError
+
+COMMANDS: dict[str, str] = {
+    "train": "reid_srdl.commands.train",
+    "eval": "reid_srdl.commands.eval",
+    "embed": "reid_srdl.commands.embed",
+    "data": "reid_srdl.commands.data",
+    "report": "reid_srdl.commands.report",
+}
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
+
+
+def main(name: str | None = None) -> NoReturn:
+    """Runs a sub-command on the arguments of the process and exits with its code.
+
+    Args:
+        name: the sub-command; if none is given, the first argument names it.
+    """
+    argv = ([name] if name else []) + sys.argv[1:]
+    prog = f"reid-srdl {argv[0]}" if argv and argv[0] in COMMANDS else "reid-srdl"
+    try:
+        code = _carry_out(argv)
+        # Here, not at the interpreter's exit, where a closed pipe or a full disk could no longer be answered.
+        sys.stdout.flush()
+    except UserError as error:
+        code = _say(prog, str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        code = _say(prog, "interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        _discard_output()
+        code = BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _discard_output()
+        where = f"cannot write {error.filename}: " if error.filename else ""
+        code = _say(prog, f"{where}{error.strerror}. Free some space, or choose another folder with --output.", BAD_INPUT)
+    sys.exit(code)
+
+
+def _carry_out(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        print(overview())
+        return 0
+    if argv[0] == "--version":
+        print(__version__)
+        return 0
+    return importlib.import_module(_module(argv[0])).run(argv[1:])
+
+
+def overview() -> str:
+    """The sub-commands, a line each."""
+    width = max(map(len, COMMANDS))
+    lines = ["usage: reid-srdl COMMAND [options]", "", "commands:"]
+    lines += [f"  {name:<{width}}  {_summary(module)}" for name, module in COMMANDS.items()]
+    return "\n".join([*lines, "", "reid-srdl COMMAND --help lists the options of a command."])
+
+
+def _summary(module: str) -> str:
+    # Read, not imported: the modules pull in torch, which takes seconds.
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return ""
+    docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+    return docstring.split("\n", 1)[0]
+
+
+def _module(name: str) -> str:
+    if name in COMMANDS:
+        return COMMANDS[name]
+    near = difflib.get_close_matches(name, COMMANDS, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(COMMANDS)}."
+    raise UserError(f"there is no command {name!r}", hint)
+
+
+def _say(prog: str, message: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # nobody may be listening any more
+        print(f"{prog}: {message}", file=sys.stderr, flush=True)
+    return code
+
+
+def _discard_output() -> None:
+    # What is still in the buffer would fail once more at exit, with a traceback.
+    with contextlib.suppress(OSError):  # no file is behind it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,89 @@
+"""Data sets: a reader a file, what they hand out (``records``), and what happens to the images after."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from .records import DISTRACTOR, ClassData, ReIDData
+
+READERS: dict[str, str] = {
+    "market1501": "reid_srdl.data.market1501:read_market1501",
+    "cuhk03": "reid_srdl.data.cuhk03:read_cuhk03",
+    "cuhk03_labeled": "reid_srdl.data.cuhk03:read_cuhk03_labeled",
+    "dukemtmc": "reid_srdl.data.dukemtmc:read_dukemtmc",
+    "msmt17": "reid_srdl.data.msmt17:read_msmt17",
+    "folder": "reid_srdl.data.folder:read_folder",
+    "csv": "reid_srdl.data.csv_file:read_csv",
+    "synthetic": "reid_srdl.data.synthetic:read_synthetic",
+}
+"""Name of a data set to its reader, ``"module:function"``; each takes the data root."""
+
+
+def cache_folder() -> Path:
+    """Where archives are unpacked that lie in a read-only data root: ``$REID_CACHE``, else ``~/.cache/reid_srdl``."""
+    return Path(os.environ.get("REID_CACHE") or "~/.cache/reid_srdl").expanduser()
+
+
+def reader(name: str) -> Callable[[Path], ReIDData | ClassData]:
+    """The reader of a data set.
+
+    Raises:
+        UserError: no data set has this name; the near ones are named.
+    """
+    if name not in READERS:
+        near = difflib.get_close_matches(name, READERS, n=3, cutoff=0.5)
+        raise UserError(
+            f"there is no data set {name!r}", f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(READERS)}."
+        )
+    module, _, function = READERS[name].partition(":")
+    return getattr(importlib.import_module(module), function)
+
+
+def read(name: str, root: Path | str) -> ReIDData | ClassData:
+    """A data set by name.
+
+    Args:
+        name: a key of ``READERS``.
+        root: the data root; for ``folder`` the folder of images, for ``csv`` the file.
+
+    Raises:
+        UserError: unknown name, data that is not there, an empty split, labels that nothing can be trained on or scored with.
+    """
+    data = reader(name)(Path(root))
+    for message, hint in label_problems(data):
+        raise UserError(f"{data.name}: {message}", hint)
+    return data
+
+
+def label_problems(data: ReIDData | ClassData) -> list[tuple[str, str]]:
+    """What in the labels makes training or scoring impossible: (what, what to do), none where all is well."""
+    problems = []
+    unusable = int((data.train.labels <= DISTRACTOR).sum()) if isinstance(data, ReIDData) else 0
+    if unusable:
+        problems.append((
+            f"{unusable:,} training images have the label 0 or -1, which mean distractor and junk, not a person",
+            "Number people from 1, and leave distractors and junk out of train.",
+        ))  # fmt: skip
+    elif len(np.unique(data.train.labels)) < 2:
+        problems.append(("train holds one person only", "Training needs images of two people at least, better of hundreds."))
+    if isinstance(data, ReIDData):
+        asked, there = data.query.identities, data.gallery.identities
+        if not np.isin(asked, there).any():
+            problems.append((
+                f"none of the {len(asked):,} query people is in the gallery (query labels such as {_some(data.query, asked)}; "
+                f"gallery labels such as {_some(data.gallery, there)}), so nothing can be scored",
+                "Query and gallery must label the same people alike: put further images of the query people into the gallery.",
+            ))  # fmt: skip
+    return problems
+
+
+def _some(split, labels: np.ndarray) -> str:
+    names = split.label_names
+    return ", ".join(str(label) if names is None else names[label - 1] for label in labels[:3].tolist()) or "none"

@@ -1,0 +1,123 @@
+"""Augmentation of whole batches on the training device, with a fresh draw for every image.
+
+What is drawn is drawn on the CPU for the global batch, whatever the device and the number of ranks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from ..config import AugmentConfig
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's RGB values in 0..1, which its pretrained networks expect."""
+
+
+def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """``(B, 3, h, w)`` to ``(B, 3, H, W)``: unchanged where the size is right already, else bilinear (averaging when it shrinks), float."""
+    if tuple(images.shape[2:]) == tuple(size):
+        return images
+    return F.interpolate(images.float(), size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def normalised(images: torch.Tensor) -> torch.Tensor:
+    """Values of 0..255 as float32 with ImageNet's mean and deviation taken out, channels last in memory."""
+    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1) * 255
+    inverse = 1 / (torch.tensor(STD, device=images.device).view(1, 3, 1, 1) * 255)
+    return ((images.float() - mean) * inverse).contiguous(memory_format=torch.channels_last)
+
+
+def clean(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """uint8 ``(B, 3, h, w)`` as the network sees it when nothing is augmented: float ``(B, 3, H, W)``."""
+    return normalised(resized(images, size))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance decided for B images.
+
+    ``flip`` bool ``(B,)``; ``top`` and ``left`` int64 ``(B,)``, the crop's corner in -pad..pad; ``erase`` int64 ``(B, 4)``,
+    (top, left, height, width) of the erased box in pixels, of height 0 where nothing is erased.
+    """
+
+    flip: torch.Tensor
+    top: torch.Tensor
+    left: torch.Tensor
+    erase: torch.Tensor
+
+    def take(self, start: int, stop: int) -> Draws:
+        """The draws of a contiguous share of the batch."""
+        return Draws(self.flip[start:stop], self.top[start:stop], self.left[start:stop], self.erase[start:stop])
+
+
+class Augment:
+    """Flip, pad and crop, erase, normalise.
+
+    Args:
+        config: probabilities and padding.
+        size: (height, width) of training in pixels.
+    """
+
+    def __init__(self, config: AugmentConfig, size: tuple[int, int]) -> None:
+        self.config, self.size = config, size
+
+    def draw(self, count: int, generator: torch.Generator) -> Draws:
+        pad = self.config.pad
+        flip = torch.rand(count, generator=generator) < self.config.flip
+        top, left = torch.randint(-pad, pad + 1, (2, count), generator=generator)
+        return Draws(flip, top, left, self._erased(count, generator))
+
+    def _erased(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        height, width = self.size
+        chance, area, aspect, down, right = torch.rand(5, count, generator=generator)
+        area = (0.02 + 0.38 * area) * height * width
+        aspect = torch.exp((2 * aspect - 1) * torch.log(torch.tensor(1 / 0.3)))
+        box_height = (area * aspect).sqrt().round().clamp(max=height)
+        box_width = (area / aspect).sqrt().round().clamp(max=width)
+        box_height = box_height * (chance < self.config.erase)
+        box = (down * (height - box_height + 1), right * (width - box_width + 1), box_height, box_width)
+        return torch.stack([value.long() for value in box], dim=1)
+
+    def __call__(self, images: torch.Tensor, draws: Draws) -> torch.Tensor:
+        """uint8 ``(B, 3, h, w)`` on any device to float ``(B, 3, H, W)`` on it, channels last."""
+        device = images.device
+        images = resized(images, self.size)
+        rows = self._window(draws.top.to(device), self.size[0])
+        columns = self._window(draws.left.to(device), self.size[1])
+        columns = torch.where(draws.flip.to(device)[:, None], columns.flip(1), columns)
+        which = torch.arange(len(images), device=device)
+        # One gather crops and flips, and never builds the padded images. Its result is channels last.
+        out = images.permute(0, 2, 3, 1)[
+            which[:, None, None], self._inside(rows, self.size[0])[:, :, None], self._inside(columns, self.size[1])[:, None, :]
+        ]
+        out = normalised(out.permute(0, 3, 1, 2))
+        if self.config.pad_mode == "zeros":
+            out = out * (self._is_inside(rows, self.size[0])[:, None, :, None] & self._is_inside(columns, self.size[1])[:, None, None, :])
+        if self.config.erase > 0:
+            out = out * ~self._boxes(draws.erase.to(device))
+        return out
+
+    @staticmethod
+    def _window(start: torch.Tensor, length: int) -> torch.Tensor:
+        return start[:, None] + torch.arange(length, device=start.device)
+
+    @staticmethod
+    def _is_inside(index: torch.Tensor, length: int) -> torch.Tensor:
+        return (index >= 0) & (index < length)
+
+    @staticmethod
+    def _inside(index: torch.Tensor, length: int) -> torch.Tensor:
+        """Reflects indices at the first and last pixel, as ``reflect`` padding does."""
+        return (length - 1) - ((length - 1) - index.abs()).abs()
+
+    def _boxes(self, erase: torch.Tensor) -> torch.Tensor:
+        top, left, height, width = (value[:, None] for value in erase.unbind(1))
+        rows = torch.arange(self.size[0], device=erase.device)
+        columns = torch.arange(self.size[1], device=erase.device)
+        in_rows = (rows >= top) & (rows < top + height)
+        in_columns = (columns >= left) & (columns < left + width)
+        return in_rows[:, None, :, None] & in_columns[:, None, None, :]

@@ -1,0 +1,46 @@
+"""DukeMTMC-reID (Ristani et al. 2016; Zheng et al. 2017): Market-1501's layout, names such as ``0001_c2_f0046182.jpg``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import UserError
+from .listing import MEANWHILE, compare_counts, find_folder
+from .market1501 import holds_layout, read_layout
+from .records import ReIDData
+
+OFFICIAL = {
+    "training images": 16_522,
+    "training identities": 702,
+    "query images": 2_228,
+    "query identities": 702,
+    "gallery images": 17_661,
+    "gallery identities": 1_110,
+}
+
+
+def read_dukemtmc(root: Path) -> ReIDData:
+    """DukeMTMC-reID from a data root. Its 408 distractor people have labels of their own and stay people that nobody asks for.
+
+    Raises:
+        UserError: the set is not there, or a split of it is missing or empty.
+    """
+    folder = find_folder(
+        Path(root), ("dukemtmc", "DukeMTMC-reID", "dukemtmcreid", "dukemtmc-reid"), ("DukeMTMC-reID.zip",), holds_layout,
+        lambda: UserError(
+            f"DukeMTMC-reID is not in {root}",
+            f"Put it there as {Path(root) / 'DukeMTMC-reID'} with the folders bounding_box_train, query, bounding_box_test inside, or as "
+            f"DukeMTMC-reID.zip. Its publisher withdrew it in 2019: see datasets/README.md before you use a copy. {MEANWHILE}",
+        ),
+    )  # fmt: skip
+    data = read_layout(folder, "dukemtmc")
+    found = {
+        "training images": len(data.train),
+        "training identities": len(data.train.identities),
+        "query images": len(data.query),
+        "query identities": len(data.query.identities),
+        "gallery images": len(data.gallery),
+        "gallery identities": len(data.gallery.identities),
+    }
+    compare_counts("dukemtmc", folder, found, OFFICIAL, "Scores on it cannot be set beside published ones.")
+    return data

@@ -1,0 +1,104 @@
+"""A user's own images in a folder: Market-1501's layout or names, or one folder a person."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from .listing import folder_names, image_names, numbered, split_of, warn
+from .records import ReIDData, Split
+
+SPLITS = {
+    "train": ("train", "bounding_box_train"),
+    "query": ("query",),
+    "gallery": ("gallery", "bounding_box_test", "test"),
+    "multi_query": ("multi_query", "gt_bbox"),
+}
+LAYOUT = (
+    "Wanted: the folders train, query and gallery, each with a folder of images a person (train/anna/1.jpg) or with images named "
+    "PERSON_cCAMERA_… (0002_c1_01.jpg). Test people are not in train: put an image or two of each into query, the others into gallery."
+)
+
+# 0002_c1s1_000451_03.jpg, anna_c2_17.jpg
+_NAME = re.compile(r"(?P<label>.+?)_c(?P<camera>\d+)(?=s\d|[_.])", re.ASCII)
+# In a folder of one person the camera may stand anywhere: c3_001.jpg, anna_c3.jpg
+_CAMERA = re.compile(r"(?:^|_)c(\d+)(?=s\d|[_.])", re.ASCII)
+
+
+def read_folder(root: Path) -> ReIDData:
+    """A folder with ``train``, ``query`` and ``gallery`` (or Market-1501's names for them), perhaps ``multi_query``.
+
+    In each, images lie in a folder a person, or directly with person and camera in their names. Where a name tells no
+    camera it is 0. Labels that are words are numbered over all splits together, see ``listing.numbered``.
+
+    Raises:
+        UserError: no such folders, an empty split, or an image that tells no person.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UserError(f"there is no folder {root}", f"Name it with --data_root. {LAYOUT}")
+    found = {split: next((name for name in names if (root / name).is_dir()), None) for split, names in SPLITS.items()}
+    absent = [split for split in ("train", "query", "gallery") if found[split] is None]
+    if absent:
+        raise _incomplete(root, absent)
+    listed = {split: _images(root, folder) for split, folder in found.items() if folder is not None}
+    words = [word for rows in listed.values() for _, word, _ in rows]
+    labels, names = numbered(words)
+    splits: dict[str, Split] = {}
+    start = 0
+    for split, rows in listed.items():
+        own = labels[start : start + len(rows)].tolist()
+        start += len(rows)
+        if split == "multi_query" and not rows:
+            continue
+        numbered_rows = [(path, label, camera) for (path, _, camera), label in zip(rows, own, strict=True)]
+        made = split_of(split, root, numbered_rows, f"there is no image in {root / str(found[split])}")
+        splits[split] = dataclasses.replace(made, label_names=names)
+    _warn_of_cameras(root, splits)
+    return ReIDData("folder", **splits)
+
+
+def _images(root: Path, folder: str) -> list[tuple[str, str, int]]:
+    """(path, label as a word, camera) of the images of a split."""
+    flat, people = image_names(root / folder), folder_names(root / folder)
+    rows = []
+    for name in flat:
+        parsed = _NAME.match(name)
+        if parsed is None:
+            raise UserError(
+                f"{root / folder / name} tells no person: it is neither named like 0002_c1_01.jpg nor in a folder of one person",
+                f"Rename it, or move it into {root / folder}/PERSON/.",
+            )
+        rows.append((f"{folder}/{name}", parsed["label"], int(parsed["camera"])))
+    for person in people:
+        images = image_names(root / folder / person)
+        if not images and folder_names(root / folder / person):
+            raise UserError(f"{root / folder / person} holds folders instead of images", LAYOUT)
+        for name in images:
+            camera = _CAMERA.search(name)
+            rows.append((f"{folder}/{person}/{name}", person, int(camera[1]) if camera else 0))
+    return rows
+
+
+def _incomplete(root: Path, absent: list[str]) -> UserError:
+    if len(absent) < 3:
+        return UserError(f"{root} has no folder {' and no folder '.join(absent)}, so a model could not be trained and scored", LAYOUT)
+    people = [name for name in folder_names(root) if image_names(root / name)]
+    if people:
+        return UserError(
+            f"{root} holds {len(people):,} folders of images ({', '.join(people[:3])}, …) but does not say who trains and who tests", LAYOUT
+        )
+    return UserError(f"{root} has no folders train, query and gallery", LAYOUT)
+
+
+def _warn_of_cameras(root: Path, splits: dict[str, Split]) -> None:
+    cameras = np.concatenate([split.cameras for split in splits.values()])
+    if (cameras == 0).any() and (cameras > 0).any():
+        warn(
+            f"{root}: {(cameras == 0).sum():,} images tell no camera in their names and count as camera 0, a camera of its own beside the others. "
+            "Name them like anna_c1_001.jpg."
+        )

@@ -1,0 +1,191 @@
+"""Decoded images as uint8 batches, from memory or streamed from disk.
+
+A source has one storage size: that of the files where they are all alike, else the size the network is trained at. One
+function decodes a file to it, so memory and stream hand out the same bytes. Resizing to the training size comes
+later, in batches on the device.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import UserError
+
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 200 << 20
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+# Decoding runs in threads of ours, one image each; OpenCV's own threads would only fight with them and with torch's.
+cv2.setNumThreads(0)
+
+
+class ImageSource(Protocol):
+    """Images by index. ``size`` is the storage size (height, width) in pixels."""
+
+    size: tuple[int, int]
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Sequence[int], epoch: int = 0) -> torch.Tensor:
+        """uint8 ``(B, 3, H, W)``, RGB. Raises ``UserError`` with the path of a bad image."""
+        ...
+
+
+def _unreadable(file: Path, why: str) -> UserError:
+    return UserError(f"cannot read image {file}: {why}", "Replace or remove it (tools/data.py check lists all such images).")
+
+
+def _header(file: Path, data: bytes) -> tuple[int, int]:
+    """(height, width) from the header alone, so that a bomb is refused before it is decoded."""
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            width, height = opened.size
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _unreadable(file, str(error).split("<")[0].strip() or "no image that is known here") from None
+    if width * height > MAX_PIXELS:
+        raise _unreadable(file, f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+    return height, width
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        size = os.stat(file).st_size
+        if size == 0:
+            raise _unreadable(file, "it is empty (0 bytes)")
+        if size > MAX_BYTES:
+            raise _unreadable(file, f"it is larger than {MAX_BYTES >> 20} MiB")
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise _unreadable(file, error.strerror or str(error)) from None
+
+
+def image_size(file: Path) -> tuple[int, int]:
+    """(height, width) in pixels, from the header."""
+    return _header(Path(file), _bytes(Path(file)))
+
+
+def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """An encoded image as uint8 RGB ``(H, W, 3)``; ``size`` (height, width) resizes it, averaging areas.
+
+    Raises:
+        UserError: no image, a truncated one, or more pixels than ``MAX_PIXELS``; ``name`` stands for it in the message.
+    """
+    if not data:
+        raise _unreadable(name, "it is empty (0 bytes)")
+    _header(name, data)
+    try:
+        # Pillow, unlike OpenCV, refuses a truncated JPEG instead of filling it with grey.
+        with Image.open(io.BytesIO(data)) as opened:
+            image = np.asarray(opened.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise _unreadable(name, str(error)) from None
+    if size is not None and image.shape[:2] != tuple(size):
+        image = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    return image
+
+
+def decode(file: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """A file as uint8 RGB ``(H, W, 3)``; see ``decode_bytes``."""
+    return decode_bytes(_bytes(Path(file)), Path(file), size)
+
+
+class StreamedImages:
+    """Decodes on demand in threads; nothing is kept."""
+
+    def __init__(self, files: Sequence[Path], size: tuple[int, int], workers: int = 2) -> None:
+        self.files = list(files)
+        self.size = size
+        self._pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode")
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def batch(self, indices: Sequence[int], epoch: int = 0) -> torch.Tensor:
+        images = self._pool.map(lambda index: decode(self.files[index], self.size), indices)
+        return _channels_first(np.stack(list(images)))
+
+
+class MemoryImages:
+    """All images as one uint8 tensor, on the CPU or on the training device."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images = images
+        self.size = (images.shape[2], images.shape[3])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batch(self, indices: Sequence[int], epoch: int = 0) -> torch.Tensor:
+        return self.images[torch.as_tensor(indices, device=self.images.device)]
+
+
+def _channels_first(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+def storage_size(files: Sequence[Path], training_size: tuple[int, int]) -> tuple[int, int]:
+    """The files' own size where they are all alike and not larger than the training size allows for, else the latter."""
+    first = image_size(files[0])
+    if first[0] * first[1] > 4 * training_size[0] * training_size[1]:
+        return training_size
+    return first if all(image_size(file) == first for file in files) else training_size
+
+
+def unreadable(files: Sequence[Path], *, workers: int = 2) -> dict[Path, str]:
+    """The images that cannot be decoded, each with its reason."""
+
+    def reason(file: Path) -> str | None:
+        try:
+            decode(file)
+        except UserError as error:
+            return error.message
+        return None
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        return {file: why for file, why in zip(files, pool.map(reason, files), strict=True) if why}
+
+
+def open_source(
+    files: Sequence[Path],
+    size: tuple[int, int],
+    *,
+    memory_gb: float = 4.0,
+    workers: int = 2,
+    device: torch.device | str = "cpu",
+    track: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> ImageSource:
+    """Images in memory where they fit, else a stream.
+
+    Args:
+        files: N image files.
+        size: (height, width) that the network is trained at.
+        memory_gb: GiB that decoded images may take.
+        workers: threads that decode.
+        device: where images in memory live.
+        track: wraps the iteration over images, for a progress bar.
+
+    Raises:
+        UserError: no files, or an unreadable one (in memory at once; streamed, when it is met).
+    """
+    if not files:
+        raise UserError("there are no images", "Check the data set with tools/data.py check.")
+    files = [Path(file) for file in files]
+    stored = storage_size(files, size)
+    if len(files) * stored[0] * stored[1] * 3 > memory_gb * 2**30:
+        return StreamedImages(files, stored, workers)
+    images = np.empty((len(files), *stored, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        decoded = pool.map(lambda file: decode(file, stored), files)
+        for index in track(range(len(files))):
+            images[index] = next(decoded)
+    return MemoryImages(_channels_first(images).to(device))

@@ -1,0 +1,185 @@
+"""Finding a data set's folder, and listing its images in one order on every file system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import files
+from ..errors import UserError
+from . import cache_folder
+from .images import SUFFIXES
+from .records import DISTRACTOR, JUNK, Split
+
+MEANWHILE = "Meanwhile, tools/train.py --dataset synthetic (or make demo) runs without any download."
+
+
+def warn(message: str) -> None:
+    """One line on stderr."""
+    print(f"warning: {' '.join(message.split())}", file=sys.stderr)
+
+
+def is_image(name: str) -> bool:
+    """By its suffix; hidden files, such as the ``._X.jpg`` that macOS leaves behind, are none."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def image_names(folder: Path) -> list[str]:
+    """The names of the images that lie in a folder itself, in ascending order.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    with _readable(folder), os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if is_image(entry.name) and entry.is_file())
+
+
+def folder_names(folder: Path) -> list[str]:
+    """The names of the folders in a folder, hidden ones left out, in natural order.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    with _readable(folder), os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    return sorted(names, key=natural_key)
+
+
+@contextlib.contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot read the folder {folder}: {error.strerror}") from None
+
+
+def natural_key(word: str) -> tuple:
+    """Sorts ``p2`` before ``p10``; words that differ in leading zeros only keep a fixed order."""
+    parts = re.split(r"(\d+)", word)
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts), word
+
+
+def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
+    """Labels from the words of a user's data.
+
+    Whole numbers stay what they are. Otherwise the distinct words are numbered from 1 in natural order, except that
+    0 (distractor) and -1 (junk) keep their meaning.
+
+    Args:
+        words: N words, those of all splits together.
+
+    Returns:
+        labels int64 ``(N,)``, and the names of the labels from 1 on (None where the words are numbers).
+
+    Raises:
+        UserError: two spellings of one number, or a number below -1.
+    """
+    numbers = {word: int(word) for word in set(words) if re.fullmatch(r"-?\d+", word, re.ASCII)}
+    spellings: dict[int, str] = {}
+    for word, number in sorted(numbers.items()):
+        if number < JUNK:
+            raise UserError(f"the label {word} is negative", "Labels are words or numbers from 1; 0 marks distractors, -1 junk.")
+        if number > DISTRACTOR and spellings.setdefault(number, word) != word:
+            raise UserError(f"the labels {spellings[number]} and {word} are the same number", "Spell one person's label in one way.")
+    if len(numbers) == len(set(words)):
+        return np.array([numbers[word] for word in words], dtype=np.int64), None
+    special = {word: number for word, number in numbers.items() if number <= DISTRACTOR}
+    names = sorted(set(words) - special.keys(), key=natural_key)
+    table = {name: label for label, name in enumerate(names, 1)} | special
+    return np.array([table[word] for word in words], dtype=np.int64), tuple(names)
+
+
+def split_of(name: str, root: Path, rows: Sequence[tuple[str, int, int]], empty: str) -> Split:
+    """A split of ``(path, label, camera)`` rows, put in ascending order of path.
+
+    Raises:
+        UserError: there are no rows; ``empty`` says what was looked for.
+    """
+    if not rows:
+        raise UserError(f"the split {name} is empty: {empty}")
+    rows = sorted(rows)
+    labels = np.array([label for _, label, _ in rows], dtype=np.int64)
+    cameras = np.array([camera for _, _, camera in rows], dtype=np.int64)
+    return Split(name, root, tuple(path for path, _, _ in rows), labels, cameras)
+
+
+def find_folder(
+    root: Path, names: Sequence[str], archives: Sequence[str], holds: Callable[[Path], bool], missing: Callable[[], UserError]
+) -> Path:
+    """The folder of a data set: the root itself, one of ``names`` in it, or one of ``archives``, unpacked.
+
+    An archive is unpacked beside itself, or to the cache folder where that cannot be written to.
+
+    Args:
+        root: the data root.
+        names: folder names to look for, the first that fits wins; a folder of such a name inside another is found too.
+        archives: names of zip files.
+        holds: whether a folder is the data set.
+        missing: makes the error for a set that is not there.
+    """
+    for folder in _candidates(root, names):
+        if holds(folder):
+            return folder
+    for archive in (parent / name for parent in (root, *(root / name for name in names)) for name in archives):
+        if archive.is_file():
+            folder = _unpacked(archive)
+            for inner in _candidates(folder, names):
+                if holds(inner):
+                    return inner
+            raise UserError(f"{archive} does not hold the data set", "Fetch it again from its publisher.")
+    raise missing()
+
+
+def _candidates(root: Path, names: Sequence[str]) -> list[Path]:
+    outer = [root / name for name in names]
+    return [root, *outer, *(folder / name for folder in outer for name in names)]
+
+
+def _unpacked(archive: Path) -> Path:
+    """The folder that an archive is unpacked to, which appears whole or not at all."""
+    stat = archive.stat()
+    beside = archive.with_suffix("")
+    if _writable(archive.parent) and not beside.exists():
+        folder = beside
+    else:
+        # The cache may meet several archives of one name.
+        version = files.sha256_json([archive.name, stat.st_size, stat.st_mtime_ns])[:12]
+        folder = cache_folder() / f"{archive.stem}-{version}"
+    if folder.is_dir():
+        return folder
+    print(f"unpacking {archive} to {folder}", file=sys.stderr)
+    unpacking = folder.with_name(f".{folder.name}.{os.getpid()}")
+    try:
+        files.extract_zip(archive, unpacking)
+        inside = sorted(path for path in unpacking.iterdir() if path.name != "__MACOSX")
+        whole = inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacking
+        try:
+            whole.rename(folder)
+        except OSError:
+            # Another process (a second rank, say) was faster, which is as good.
+            if not folder.is_dir():
+                raise
+    except OSError as error:
+        raise UserError(f"cannot unpack {archive} to {folder}: {error.strerror}", "Set REID_CACHE to a folder with room.") from None
+    finally:
+        shutil.rmtree(unpacking, ignore_errors=True)
+    return folder
+
+
+def _writable(folder: Path) -> bool:
+    # The mode counts too: root may write to a folder that is marked read-only, and should not.
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+
+
+def compare_counts(name: str, folder: Path, found: Mapping[str, int], official: Mapping[str, int], remark: str = "") -> None:
+    """Warns, in one line, where counts are not the official ones."""
+    differing = [f"{what} {found[what]:,} (official: {count:,})" for what, count in official.items() if found[what] != count]
+    if differing:
+        warn(f"{name} in {folder} is not the whole official set: {', '.join(differing)}. {remark}")

@@ -1,0 +1,110 @@
+"""Batches ready for the network: fetched ahead in a thread, augmented on the device, shared out over the ranks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..seeds import generator
+from .augment import Augment
+from .images import ImageSource
+from .samplers import IdentitySampler, RandomSampler
+
+AHEAD = 2
+"""Batches fetched before they are asked for."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A rank's share of a global batch.
+
+    ``images`` float ``(b, 3, H, W)``; ``targets`` int64 ``(b,)`` in 0..C-1; ``indices`` int64 ``(b,)``, rows of the training split, on
+    the CPU; ``total``, images in the global batch; ``step`` of the epoch.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    indices: torch.Tensor
+    total: int
+    step: int
+
+
+def share(count: int, rank: int, world: int) -> tuple[int, int]:
+    """The contiguous rows [start, stop) of ``count`` that a rank takes; shares differ by one at most."""
+    return rank * count // world, (rank + 1) * count // world
+
+
+class Loader:
+    """Training batches of an epoch.
+
+    Args:
+        source: images of the training split.
+        targets: int64 ``(N,)`` in 0..C-1.
+        sampler: order of the images.
+        augment: augmentation.
+        seed: of the run.
+        device: where batches go.
+        rank, world: this process and how many there are.
+
+    Attributes:
+        waited: seconds that the consumer has waited for images since the epoch began.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        targets: np.ndarray,
+        sampler: RandomSampler | IdentitySampler,
+        augment: Augment,
+        *,
+        seed: int,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.source, self.sampler, self.augment = source, sampler, augment
+        self.targets = torch.from_numpy(np.asarray(targets, dtype=np.int64))
+        self.seed, self.device, self.rank, self.world = seed, torch.device(device), rank, world
+        self.waited = 0.0
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        return len(self.sampler)
+
+    def epoch(self, stage: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from step ``start`` on."""
+        self.sampler.set_epoch(epoch, stage)
+        self.waited = 0.0
+        order = list(self.sampler)
+        with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
+            fetched: dict[int, Future[torch.Tensor]] = {}
+            for step in range(start, len(order)):
+                for coming in range(step, min(step + AHEAD + 1, len(order))):
+                    if coming not in fetched:
+                        fetched[coming] = pool.submit(self.source.batch, self._mine(order[coming]), epoch)
+                began = time.perf_counter()
+                images = fetched.pop(step).result()
+                self.waited += time.perf_counter() - began
+                yield self._ready(images, order[step], stage, epoch, step)
+
+    def _mine(self, indices: np.ndarray) -> np.ndarray:
+        start, stop = share(len(indices), self.rank, self.world)
+        return indices[start:stop]
+
+    def _ready(self, images: torch.Tensor, indices: np.ndarray, stage: int, epoch: int, step: int) -> Batch:
+        draws = self.augment.draw(len(indices), generator(self.seed, "augment", stage, epoch, step))
+        start, stop = share(len(indices), self.rank, self.world)
+        mine = torch.from_numpy(indices[start:stop])
+        images = images.to(self.device, non_blocking=True)
+        return Batch(
+            images=self.augment(images, draws.take(start, stop)),
+            targets=self.targets[mine].to(self.device, non_blocking=True),
+            indices=mine,
+            total=len(indices),
+            step=step,
+        )

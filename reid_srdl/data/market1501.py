@@ -1,0 +1,132 @@
+"""Market-1501 (Zheng et al. 2015), and every other data set in its layout."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from .listing import MEANWHILE, compare_counts, find_folder, image_names, split_of, warn
+from .records import DISTRACTOR, JUNK, ReIDData, Split
+
+FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+MULTI_QUERY = "gt_bbox"
+
+OFFICIAL = {
+    "training images": 12_936,
+    "training identities": 751,
+    "query images": 3_368,
+    "query identities": 750,
+    "gallery images": 19_732,
+    "gallery images that are junk": 3_819,
+    "gallery images that are distractors": 2_798,
+    "gt_bbox images": 25_259,
+}
+
+# 0002_c1s1_000451_03.jpg, -1_c3s2_000001_01.jpg.jpg; other sets of this layout leave the sequence (s1) out.
+_NAME = re.compile(r"(?P<label>-1|\d+)_c(?P<camera>\d+)(?:s\d+)?_", re.ASCII)
+
+
+def read_market1501(root: Path) -> ReIDData:
+    """Market-1501 from a data root: its folder, or its zip archive, which is unpacked.
+
+    Junk (label -1) and distractors (label 0) stay rows of the gallery. Counts other than the official ones are warned of.
+
+    Raises:
+        UserError: the set is not there, or a split of it is missing or empty.
+    """
+    folder = find_folder(
+        Path(root), ("market1501", "Market-1501-v15.09.15"), ("Market-1501-v15.09.15.zip",), holds_layout, lambda: _missing(root)
+    )
+    data = read_layout(folder, "market1501")
+    compare_counts("market1501", folder, _counts(folder, data), OFFICIAL, _remark(data))
+    return data
+
+
+def holds_layout(folder: Path) -> bool:
+    """Whether a folder is in Market-1501's layout, whole or in part."""
+    return (folder / FOLDERS["train"]).is_dir() or all((folder / FOLDERS[name]).is_dir() for name in ("query", "gallery"))
+
+
+def read_layout(folder: Path, name: str) -> ReIDData:
+    """Any folder in Market-1501's layout: ``bounding_box_train``, ``query``, ``bounding_box_test`` and, for multi-query,
+    ``gt_bbox``, with names such as ``0002_c1s1_000451_03.jpg`` (identity 2, camera 1).
+
+    Of ``gt_bbox`` only the images of the query people are taken: no one else's are asked for.
+
+    Raises:
+        UserError: a folder is missing, or no image in it has such a name.
+    """
+    folder = Path(folder)
+    absent = [inner for inner in FOLDERS.values() if not (folder / inner).is_dir()]
+    if absent:
+        raise UserError(
+            f"{folder} has no folder {' and no folder '.join(absent)}",
+            f"{name} is read from the folders {', '.join(FOLDERS.values())}: unpack all of it.",
+        )
+    splits = {split: _read_split(folder, inner, split) for split, inner in FOLDERS.items()}
+    multi_query = None
+    if (folder / MULTI_QUERY).is_dir() and image_names(folder / MULTI_QUERY):
+        boxes = _read_split(folder, MULTI_QUERY, "multi_query")
+        multi_query = boxes.take(np.isin(boxes.labels, splits["query"].identities))
+    return ReIDData(name, **splits, multi_query=multi_query if multi_query else None)
+
+
+def parse_name(name: str) -> tuple[int, int] | None:
+    """(label, camera) of a file name; None where it is not one of this layout."""
+    found = _NAME.match(name)
+    return (int(found["label"]), int(found["camera"])) if found else None
+
+
+def _read_split(folder: Path, inner: str, split: str) -> Split:
+    rows, foreign = [], []
+    for name in image_names(folder / inner):
+        parsed = parse_name(name)
+        if parsed is None:
+            foreign.append(name)
+        else:
+            rows.append((f"{inner}/{name}", *parsed))
+    result = split_of(split, folder, rows, f"{folder / inner} holds no image with a name such as 0002_c1s1_000451_03.jpg")
+    if foreign:
+        warn(
+            f"{len(foreign)} image{'s' if len(foreign) > 1 else ''} in {folder / inner} left out, since the name says neither "
+            f"person nor camera (such as {foreign[0]}; wanted: 0002_c1s1_000451_03.jpg)"
+        )
+    return result
+
+
+def _counts(folder: Path, data: ReIDData) -> dict[str, int]:
+    boxes = folder / MULTI_QUERY
+    return {
+        "training images": len(data.train),
+        "training identities": len(data.train.identities),
+        "query images": len(data.query),
+        "query identities": len(data.query.identities),
+        "gallery images": len(data.gallery),
+        "gallery images that are junk": int((data.gallery.labels == JUNK).sum()),
+        "gallery images that are distractors": int((data.gallery.labels == DISTRACTOR).sum()),
+        "gt_bbox images": sum(map(bool, map(parse_name, image_names(boxes)))) if boxes.is_dir() else 0,
+    }
+
+
+def _remark(data: ReIDData) -> str:
+    test = len(data.query) == OFFICIAL["query images"] and len(data.gallery) == OFFICIAL["gallery images"]
+    if not test:
+        return "Scores on it cannot be set beside published ones."
+    if data.multi_query is None:
+        return "Without gt_bbox there is no multi-query score."
+    people = len(data.multi_query.identities)
+    if people < OFFICIAL["query identities"]:
+        return f"Multi-query finds images of {people:,} of the {OFFICIAL['query identities']:,} query people."
+    return "Of gt_bbox, multi-query needs the query people only, and all of them are there."
+
+
+def _missing(root: Path) -> UserError:
+    return UserError(
+        f"Market-1501 is not in {root}",
+        f"Get it from its publisher (the Market-1501 page of Liang Zheng's group; datasets/README.md says more) and put it there as "
+        f"{Path(root) / 'Market-1501-v15.09.15'} with the folders {', '.join(FOLDERS.values())} inside, or as the zip file "
+        f"Market-1501-v15.09.15.zip. {MEANWHILE}",
+    )

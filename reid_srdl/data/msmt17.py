@@ -1,0 +1,94 @@
+"""MSMT17 (Wei et al. 2018): lists of ``PATH IDENTITY`` lines beside ``train`` and ``test`` (V2: ``mask_train_v2``, ``mask_test_v2``)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from .listing import MEANWHILE, compare_counts, find_folder, split_of
+from .records import ReIDData, Split
+
+VERSIONS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
+LISTS = {"train": ("list_train.txt", "list_val.txt"), "query": ("list_query.txt",), "gallery": ("list_gallery.txt",)}
+
+OFFICIAL = {"training images": 32_621, "training identities": 1_041, "query images": 11_659, "gallery images": 82_161}
+
+# 0000/0000_000_01_0303morning_0008_0.jpg: identity, image, camera, time, frame, box.
+_CAMERA = re.compile(r"[^_]+_[^_]+_(\d+)_", re.ASCII)
+
+
+def read_msmt17(root: Path) -> ReIDData:
+    """MSMT17, version 1 or 2, from a data root. Training takes ``list_train.txt`` and ``list_val.txt``, as the papers do.
+
+    The lists number training people and test people from 0 each; here training people are 1 to 1,041 and test people
+    follow, so that no two people share a label and nobody has the label 0 of distractors.
+
+    Raises:
+        UserError: the set is not there, a list is missing or malformed, or an image that it names is not there.
+    """
+    folder = find_folder(
+        Path(root), ("msmt17", "MSMT17_V1", "MSMT17_V2", "MSMT17"), ("MSMT17_V1.zip", "MSMT17_V2.zip", "MSMT17.zip"), _holds, lambda: _missing(root)
+    )
+    train_folder, test_folder = next(pair for pair in VERSIONS if (folder / pair[0]).is_dir())
+    rows = {
+        split: [row for name in names for row in _listed(folder, name, train_folder if split == "train" else test_folder)]
+        for split, names in LISTS.items()
+    }
+    last = max((label for _, label, _ in rows["train"]), default=0)
+    for split in ("query", "gallery"):
+        rows[split] = [(path, label + last, camera) for path, label, camera in rows[split]]
+    data = ReIDData("msmt17", **{split: _split(split, folder, rows[split]) for split in LISTS})
+    found = {
+        "training images": len(data.train),
+        "training identities": len(data.train.identities),
+        "query images": len(data.query),
+        "gallery images": len(data.gallery),
+    }
+    compare_counts("msmt17", folder, found, OFFICIAL, "Scores on it cannot be set beside published ones.")
+    return data
+
+
+def _holds(folder: Path) -> bool:
+    return (folder / "list_train.txt").is_file() and any((folder / train).is_dir() for train, _ in VERSIONS)
+
+
+def _listed(folder: Path, name: str, images: str) -> list[tuple[str, int, int]]:
+    """(path, label from 1, camera) of a list's lines."""
+    rows = []
+    try:
+        lines = (folder / name).read_text().splitlines()
+    except OSError as error:
+        raise UserError(f"cannot read {folder / name}: {error.strerror}", "MSMT17 comes with four lists: unpack all of it.") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        path, _, label = line.strip().rpartition(" ")
+        camera = _CAMERA.match(path.rpartition("/")[2])
+        if not label.isdecimal() or camera is None:
+            raise UserError(
+                f"{folder / name}, line {number}: {line[:80]!r} is no line of MSMT17", "Wanted: 0000/0000_000_01_0303morning_0008_0.jpg 0"
+            )
+        rows.append((f"{images}/{path}", int(label) + 1, int(camera[1])))
+    return rows
+
+
+def _split(name: str, folder: Path, rows: list[tuple[str, int, int]]) -> Split:
+    split = split_of(name, folder, rows, f"{folder / LISTS[name][0]} has no lines")
+    absent = np.flatnonzero([not file.is_file() for file in split.files])
+    if len(absent):
+        raise UserError(
+            f"{len(absent):,} of the {len(split):,} images that the lists name for {name} are not there, such as {split.files[absent[0]]}",
+            "Unpack all of MSMT17.",
+        )
+    return split
+
+
+def _missing(root: Path) -> UserError:
+    return UserError(
+        f"MSMT17 is not in {root}",
+        f"Ask its publisher for it (datasets/README.md) and put it there as {Path(root) / 'MSMT17_V1'} with train, test and the lists "
+        f"list_train.txt, list_val.txt, list_query.txt, list_gallery.txt (V2: MSMT17_V2 with mask_train_v2, mask_test_v2). {MEANWHILE}",
+    )

@@ -1,0 +1,117 @@
+"""The order of training images: global batches of indices, a pure function of (seed, stage, epoch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..errors import UserError
+from ..seeds import derive
+
+MIN_BATCH = 8
+"""A last batch of fewer images is left out of its epoch (other images, the next time): BatchNorm cannot use it."""
+
+
+class RandomSampler:
+    """All images in a random order, cut into batches; the last may be smaller.
+
+    Args:
+        count: number of training images N.
+        batch: global batch size.
+        seed: of the run.
+    """
+
+    def __init__(self, count: int, batch: int, seed: int) -> None:
+        self.count, self.batch, self.seed = count, batch, seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int, stage: int = 0) -> None:
+        self.epoch, self.stage = epoch, stage
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        full, rest = divmod(self.count, self.batch)
+        return full + (rest >= MIN_BATCH or (full == 0 and rest > 0))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng(derive(self.seed, "order", self.stage, self.epoch))
+        order = rng.permutation(self.count)
+        for step in range(len(self)):
+            yield order[step * self.batch : (step + 1) * self.batch]
+
+
+class IdentitySampler:
+    """P identities times K images a batch (Hermans et al. 2017).
+
+    An identity gives floor(n / K) groups of K different images an epoch; one with fewer than K images repeats its own. Groups are
+    dealt so that no identity stands twice in a batch while enough others are left.
+
+    Args:
+        targets: int64 ``(N,)``, identity of each training image.
+        batch: global batch size, a multiple of ``instances``.
+        instances: K.
+        seed: of the run.
+
+    Raises:
+        UserError: fewer identities than a batch needs.
+    """
+
+    def __init__(self, targets: np.ndarray, batch: int, instances: int, seed: int) -> None:
+        self.batch, self.instances, self.seed = batch, instances, seed
+        self.people = batch // instances
+        order = np.argsort(targets, kind="stable")
+        _, starts = np.unique(targets[order], return_index=True)
+        self.members = np.split(order, starts[1:])
+        if len(self.members) < self.people:
+            raise UserError(
+                f"a batch of {batch} with {instances} images each needs {self.people} identities; there are {len(self.members)}",
+                "Lower --data.batch or raise --data.instances.",
+            )
+        self.groups = np.array([max(1, len(member) // instances) for member in self.members])
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int, stage: int = 0) -> None:
+        self.epoch, self.stage = epoch, stage
+
+    def __len__(self) -> int:
+        """Batches an epoch: as many as can be filled with different identities."""
+        # b batches are possible if and only if the identities, each used at most b times, fill them.
+        low, high = 1, int(self.groups.sum()) // self.people
+        while low < high:
+            middle = (low + high + 1) // 2
+            if np.minimum(self.groups, middle).sum() >= middle * self.people:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng(derive(self.seed, "order", self.stage, self.epoch))
+        pools = [self._groups_of(member, rng) for member in self.members]
+        left = np.minimum(self.groups, len(self))
+        batches = []
+        for _ in range(len(self)):
+            # The identities with most groups left go first, so that none is left over at the end; ties at random.
+            chosen = np.lexsort((rng.random(len(left)), -left))[: self.people]
+            left[chosen] -= 1
+            batches.append(np.concatenate([pools[identity].pop() for identity in rng.permutation(chosen)]))
+        for position in rng.permutation(len(batches)):
+            yield batches[position]
+
+    def _groups_of(self, member: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+        shuffled = rng.permutation(member)
+        if len(member) < self.instances:
+            shuffled = np.concatenate([shuffled, rng.choice(member, self.instances - len(member))])
+        usable = len(shuffled) // self.instances * self.instances
+        return list(shuffled[:usable].reshape(-1, self.instances))
+
+
+SAMPLERS = ("random", "identity")
+
+
+def build(name: str, targets: np.ndarray, *, batch: int, instances: int, seed: int) -> RandomSampler | IdentitySampler:
+    """A sampler by name."""
+    if name == "identity":
+        return IdentitySampler(targets, batch, instances, seed)
+    return RandomSampler(len(targets), batch, seed)

@@ -1,0 +1,135 @@
+"""What a camera does to what is before it: light, colour, blur, noise and compression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .draw import smooth_noise
+
+_NOISE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """One camera's habits; ``develop`` adds what changes from shot to shot.
+
+    Args:
+        gain: factor of red, green and blue: the colour cast.
+        gamma: above 1 darkens the middle tones.
+        contrast: factor on the distance from mid-grey.
+        saturation: 0 is black and white.
+        haze: grey level that is added to black, 0 to 255.
+        blur: standard deviation of the blur, in pixels of the final image.
+        sharpness: share of the final resolution that the sensor really has.
+        noise: standard deviation of the sensor noise, in grey levels.
+        quality: JPEG quality, 1 to 100.
+        pitch: how far it looks down, in radians.
+        headings: directions that people walk in before it, in radians as in ``View.yaw``.
+        crowd: chance that something or somebody stands in the way.
+    """
+
+    gain: tuple[float, float, float]
+    gamma: float
+    contrast: float
+    saturation: float
+    haze: float
+    blur: float
+    sharpness: float
+    noise: float
+    quality: int
+    pitch: float
+    headings: tuple[float, ...]
+    crowd: float
+    grain: np.ndarray
+
+
+def camera(number: int, random: np.random.Generator) -> Camera:
+    """A camera. Casts lie around the colour circle, so that no two cameras agree on what a colour looks like."""
+    hue = 2 * np.pi * (number * 0.382 + random.uniform(-0.06, 0.06))
+    strength = random.uniform(0.12, 0.26)
+    brightness = (1.08, 0.8, 1.15, 0.95, 0.72, 1.0)[number % 6]
+    gain = brightness * (1 + strength * np.cos(hue + np.array([0.0, 2.094, 4.189])))
+    first = (0.0, np.pi / 2, np.pi, 0.6, -np.pi / 2, 2.5)[number % 6]
+    fine = random.standard_normal((_NOISE, _NOISE, 3)).astype(np.float32)
+    coarse = smooth_noise(random, _NOISE, _NOISE, 3)[..., None]
+    return Camera(
+        gain=(float(gain[0]), float(gain[1]), float(gain[2])),
+        gamma=float((1.0, 0.78, 1.2, 0.9, 1.08, 1.32)[number % 6] * random.uniform(0.95, 1.05)),
+        contrast=float(random.uniform(0.78, 1.12)),
+        saturation=float(random.uniform(0.6, 1.1)),
+        haze=float(random.uniform(0, 24)),
+        blur=float(random.uniform(0.1, 0.7)),
+        sharpness=float((1.0, 0.75, 1.0, 0.62, 0.85, 1.0)[number % 6]),
+        noise=float(random.uniform(2.5, 7.5)),
+        quality=int(random.integers(70, 93)),
+        pitch=float(random.uniform(0.1, 0.32)),
+        headings=(first, first + np.pi, float(random.uniform(-np.pi, np.pi))),
+        crowd=float(random.uniform(0.1, 0.3)),
+        grain=0.6 * fine + 0.8 * coarse,
+    )
+
+
+def develop(
+    lens: Camera, scene: np.ndarray, size: tuple[int, int], visit: np.random.Generator, shot: np.random.Generator
+) -> np.ndarray:
+    """The camera's picture of ``scene``.
+
+    Args:
+        lens: the camera.
+        scene: RGB uint8 crop of any size.
+        size: height and width of the result.
+        visit: draws what stays for one person's walk past the camera (the weather of that minute).
+        shot: draws what differs between two shots.
+
+    Returns:
+        RGB uint8 ``(*size, 3)``.
+    """
+    height, width = size
+    coarse = (max(8, round(width * lens.sharpness)), max(16, round(height * lens.sharpness)))
+    small = cv2.resize(scene, coarse, interpolation=cv2.INTER_AREA)
+    blur = lens.blur * shot.uniform(0.6, 1.5)
+    small = cv2.GaussianBlur(small, (0, 0), max(0.05, blur * lens.sharpness))
+    if coarse != (width, height):
+        small = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    toned = cv2.LUT(_saturated(small, lens.saturation), _curve(lens, visit, shot)).astype(np.float32)
+    toned *= _light(size, visit)
+    top, left = shot.integers(0, [_NOISE - height, _NOISE - width])
+    toned += lens.noise * shot.uniform(0.7, 1.4) * lens.grain[top : top + height, left : left + width]
+    return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
+
+
+def _saturated(picture: np.ndarray, saturation: float) -> np.ndarray:
+    red, green, blue = 0.299, 0.587, 0.114
+    to_grey = np.tile(np.array([red, green, blue], dtype=np.float32), (3, 1))
+    return cv2.transform(picture, (saturation * np.eye(3) + (1 - saturation) * to_grey).astype(np.float32))
+
+
+def _curve(lens: Camera, visit: np.random.Generator, shot: np.random.Generator) -> np.ndarray:
+    """The tone curve of each channel as a table ``(256, 1, 3)``."""
+    gain = np.array(lens.gain) * visit.uniform(0.82, 1.18) * visit.uniform(0.95, 1.05, 3) * shot.uniform(0.95, 1.05)
+    gamma = lens.gamma * visit.uniform(0.88, 1.14)
+    levels = np.linspace(0, 1, 256)[:, None] ** gamma * gain
+    levels = 0.5 + lens.contrast * (levels - 0.5)
+    # A shoulder instead of a hard clip, as cameras have: bright clothes keep a trace of their colour.
+    levels = np.where(levels > 0.8, 0.8 + 0.2 * np.tanh((levels - 0.8) / 0.2), levels)
+    table = lens.haze + (255 - lens.haze) * np.clip(levels, 0, 1)
+    return np.rint(table).astype(np.uint8).reshape(256, 1, 3)
+
+
+def _light(size: tuple[int, int], visit: np.random.Generator) -> np.ndarray:
+    """Light that falls off across the picture, float32 ``(H, W, 1)`` about 1."""
+    across, down = visit.normal(0, 0.1), visit.normal(0, 0.12)
+    rows = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None, None]
+    columns = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :, None]
+    return (1 + down * rows + across * columns).astype(np.float32)
+
+
+def jpeg(picture: np.ndarray, quality: int) -> bytes:
+    """JPEG bytes of an RGB picture."""
+    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    if not done:
+        raise RuntimeError("OpenCV could not write JPEG")
+    return data.tobytes()

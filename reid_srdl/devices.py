@@ -1,0 +1,107 @@
+"""Where the arithmetic happens: device, precision, threads, processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device, the precision used on it (``fp32`` or ``bf16``), and which of how many processes this is."""
+
+    device: torch.device
+    precision: str = "fp32"
+    rank: int = 0
+    world: int = 1
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """bf16 for the backbone where that is the precision."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def choose(device: str) -> torch.device:
+    """``auto`` is CUDA where there is one. Raises ``UserError`` for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"there is no device {device!r}", "Choose --device from auto, cpu, cuda, cuda:N.") from None
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device {device} is not there: torch sees {torch.cuda.device_count()} CUDA devices", "Use --device cpu, or auto.")
+    if chosen.type not in ("cpu", "cuda"):
+        raise UserError(f"device {device} is not supported", "Choose --device from auto, cpu, cuda, cuda:N.")
+    return chosen
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 in hardware; elsewhere it is emulated, many times slower."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    flags = _cpu_facts().get("flags", "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _cpu_facts() -> dict[str, str]:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        lines = (line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line)
+        return {key.strip(): value.strip() for key, value in lines}
+    return {}
+
+
+def set_threads(count: int | None) -> int:
+    """Sets torch's CPU threads (null: the cores this process may use) and returns their number."""
+    # torchrun sets OMP_NUM_THREADS to 1 for each of several processes; a number that somebody set is respected.
+    wanted = count or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
+    return wanted
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """What a reader of a result wants to know of the machine."""
+    facts: dict[str, Any] = {
+        "processor": _cpu_facts().get("model name", platform.processor()),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+    }
+    if device.type == "cuda":
+        facts["gpu"] = torch.cuda.get_device_name(device)
+    return facts
+
+
+def processes() -> tuple[int, int]:
+    """(rank, number) of processes that torchrun started; (0, 1) without it."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def launch(device: torch.device, precision: str, loggers: list[Any] | None = None) -> Fabric:
+    """Lightning Fabric on this device; under torchrun with all processes and DDP."""
+    from lightning_fabric import Fabric
+
+    world = processes()[1]
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    devices: Any = local if world > 1 else ([device.index] if device.index is not None else 1)
+    fabric = Fabric(
+        accelerator="cuda" if device.type == "cuda" else "cpu",
+        devices=devices,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        loggers=loggers or [],
+    )
+    fabric.launch()
+    return fabric

@@ -1,0 +1,24 @@
+"""The one exception that speaks to the user."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something the user can put right.
+
+    Commands print it as one line and exit with code 2, without a traceback.
+
+    Args:
+        message: names the thing that is wrong.
+        hint: says the way out.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.message = " ".join(str(message).split())
+        self.hint = " ".join(str(hint).split())
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        if not self.hint:
+            return self.message
+        return f"{self.message.rstrip('.')}. {self.hint}"

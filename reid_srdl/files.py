@@ -1,0 +1,181 @@
+"""Files that appear whole or not at all, checksums, and archives that cannot write outside their folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .errors import UserError
+
+Pathlike = str | os.PathLike[str]
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    hints = {
+        errno.ENOSPC: "The disk is full: free some space, or choose another folder with --output.",
+        errno.EDQUOT: "The disk quota is used up: free some space, or choose another folder with --output.",
+        errno.EROFS: "The file system is read-only: choose another folder with --output.",
+        errno.EACCES: "There is no permission to write there: choose another folder with --output.",
+    }
+    return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, "Choose another folder with --output."))
+
+
+@contextlib.contextmanager
+def writing(path: Pathlike) -> Iterator[Path]:
+    """Hands out a temporary path beside ``path``; on leaving, that file is flushed and renamed to ``path``.
+
+    Whatever goes wrong inside, nothing half-written is left and a former ``path`` stays as it was.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _flush_folder(folder: Path) -> None:
+    # Without this a rename may be lost with the power although the file's bytes are not.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Pathlike, data: bytes) -> None:
+    with writing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Pathlike, text: str) -> None:
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Pathlike, value: Any) -> None:
+    """Indented JSON; NaN becomes null, since JSON has no word for it."""
+    write_text(path, json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def read_json(path: Pathlike) -> Any:
+    """Raises ``UserError`` where the file is missing or is no JSON."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON: {error}") from None
+
+
+def sha256_file(path: Pathlike) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Hash of a value by its canonical JSON (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def link_or_copy(source: Pathlike, target: Pathlike) -> None:
+    """The same file under a second name, so that deleting the first leaves the second; a copy across file systems."""
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        with writing(target) as temporary:
+            shutil.copyfile(source, temporary)
+
+
+def extract_zip(archive: Pathlike, folder: Pathlike, *, max_bytes: int = 64 << 30, max_files: int = 5_000_000) -> Path:
+    """Unpacks ``archive`` into ``folder``, which appears whole or not at all.
+
+    Raises:
+        UserError: no zip; a member whose name leaves the folder or that is a link; more bytes or files than
+            allowed (sizes are checked before and while unpacking, since a header may lie).
+    """
+    archive, folder = Path(archive), Path(folder)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.unpacking")
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = opened.infolist()
+            _check_members(archive, members, max_bytes, max_files)
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            for member in members:
+                _extract_member(opened, member, temporary)
+        temporary.rename(folder)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{archive} is not a readable zip archive ({error})", "Fetch it again.") from None
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _check_members(archive: Path, members: list[zipfile.ZipInfo], max_bytes: int, max_files: int) -> None:
+    if len(members) > max_files or sum(member.file_size for member in members) > max_bytes:
+        raise UserError(
+            f"{archive} would unpack to more than {max_files:,} files or {max_bytes / 2**30:.0f} GiB",
+            "Unpack it by hand if you trust it.",
+        )
+    for member in members:
+        name = PurePosixPath(member.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or stat.S_ISLNK(member.external_attr >> 16):
+            raise UserError(
+                f"{archive} holds the name {member.filename!r}, which would write outside its folder",
+                "Nothing was unpacked: fetch the archive from its publisher.",
+            )
+
+
+def _extract_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
+    target = folder / member.filename
+    if member.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    left = member.file_size
+    with archive.open(member) as source, open(target, "wb") as out:
+        while block := source.read(1 << 20):
+            left -= len(block)
+            if left < 0:
+                raise UserError(f"{member.filename} in {archive.filename} is larger than the archive says")
+            out.write(block)

@@ -1,0 +1,48 @@
+"""Networks by name: ``build("resnet50", num_classes=751)`` is an :class:`IdentityClassifier`."""
+
+from __future__ import annotations
+
+from ..errors import UserError
+from .backbones import create
+from .classifier import IdentityClassifier, Neck, Output
+
+__all__ = ["BACKBONES", "IdentityClassifier", "Output", "build"]
+
+# Networks of our own: a name to "module:function". The function takes nothing and returns a module from images
+# (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D), with D as its attribute ``dimension``.
+BACKBONES: dict[str, str] = {}
+
+
+def build(
+    backbone: str,
+    num_classes: int,
+    *,
+    weights: str = "none",
+    neck: Neck = "none",
+    last_stride: int = 2,
+    image_size: tuple[int, int] | None = None,
+) -> IdentityClassifier:
+    """An identity classifier, in training mode; what is drawn comes from torch's global state.
+
+    Args:
+        backbone: a torchvision classification network (``resnet50``), ``torchreid:NAME``, ``timm:NAME``, or a name in
+            ``BACKBONES``.
+        num_classes: identities (or classes) to tell apart.
+        weights: ``none``, ``imagenet`` (the library's own download), or the path of a file; see ``weights.read_state``.
+            They fill the backbone; the classifier is always drawn.
+        neck: ``none``, or ``bnneck`` for a BatchNorm between the pooled features and the embedding.
+        last_stride: 1 keeps the map of a ResNet's last stage at the size before it.
+        image_size: (height, width) in pixels that images will have. Networks made for one size are made for it, and one
+            that cannot take it is an error here instead of in the first step.
+
+    Raises:
+        UserError: unknown name or option, a library that is not installed, weights that cannot be fetched or do not fit.
+    """
+    if neck not in ("none", "bnneck"):
+        raise UserError(f"unknown neck {neck!r}", "Choose none or bnneck.")
+    if num_classes < 1:
+        raise UserError(f"a classifier of {num_classes} classes cannot be built", "Give at least one training identity.")
+    made = create(backbone, weights=weights, last_stride=last_stride, image_size=image_size, own=BACKBONES)
+    network = IdentityClassifier(made.network, made.dimension, num_classes, neck)
+    network.weights_report = made.report
+    return network

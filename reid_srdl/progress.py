@@ -1,0 +1,106 @@
+"""Progress on the terminal: bars where it is one, a line now and then where it is not."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from .training.plans import Stage
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def bar() -> Progress:
+    """A bar with count, time spent and time left, on standard error, gone when it is done."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True,
+    )  # fmt: skip
+
+
+def tracked(title: str) -> Callable[[Iterable[int]], Iterable[int]]:
+    """Wraps an iteration over a sized iterable in a bar; without a terminal, nothing is shown."""
+
+    def track(items: Iterable[int]) -> Iterator[int]:
+        if not sys.stderr.isatty():
+            yield from items
+            return
+        with bar() as progress:
+            task = progress.add_task(title, total=len(items), note="")  # type: ignore[arg-type]
+            for item in items:
+                yield item
+                progress.advance(task)
+
+    return track
+
+
+def says(line: str) -> None:
+    """One line for the user, on standard error."""
+    console.print(line, markup=False)
+
+
+class TrainingDisplay:
+    """Shows a run: a bar for the epoch with loss, images/s and time left, and a line for each finished epoch.
+
+    Args:
+        quiet: show nothing (the processes of a distributed run but the first).
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+        self._images, self._began = 0, 0.0
+
+    def says(self, line: str) -> None:
+        if not self.quiet:
+            says(line)
+
+    def tracks(self, title: str) -> Callable[[Iterable[int]], Iterable[int]]:
+        return iter if self.quiet else tracked(title)
+
+    def epoch_begins(self, stage: Stage, number: int, epoch: int, steps: int, done: int) -> None:
+        self._stage, self._epoch = stage, epoch
+        self._images, self._began = 0, time.perf_counter()
+        if self.quiet or not sys.stderr.isatty():
+            return
+        if self._progress is None:
+            self._progress = bar()
+            self._progress.start()
+            self._task = self._progress.add_task("", note="")
+        title = f"stage {number + 1} ({stage.name}) epoch {epoch + 1}/{stage.epochs}"
+        self._progress.reset(self._task, total=steps, completed=done, description=title, note="")
+
+    def step_ends(self, images: int, loss: float | None) -> None:
+        self._images += images
+        if self._progress is None:
+            return
+        self._progress.advance(self._task)
+        if loss is not None:
+            speed = self._images / max(time.perf_counter() - self._began, 1e-9)
+            self._progress.update(self._task, note=f"loss {loss:.3f}  {speed:,.0f} images/s")
+
+    def epoch_ends(self, row: dict[str, Any]) -> None:
+        if self.quiet:
+            return
+        left = (self._stage.epochs - self._epoch - 1) * row["seconds"]
+        imitation = f"  imitation {row['imitation']:.4f}" if row["imitation"] is not None else ""
+        says(
+            f"{self._stage.name} {self._epoch + 1:>3}/{self._stage.epochs}  rate {row['rate']:g}  cross-entropy {row['cross_entropy']:.3f}{imitation}"
+            f"  accuracy {row['accuracy']:.1%}  {row['images_per_s']:,.0f} images/s  {left / 60:.0f} min left in this stage"
+        )
+        if self._epoch + 1 == self._stage.epochs and self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def close(self) -> None:
+        """Takes an unfinished bar off the screen."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

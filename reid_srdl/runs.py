@@ -1,0 +1,289 @@
+"""The layout of a run folder, the store of finished stages, and ``load``: a trained network that embeds images."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from . import config as configuration
+from . import devices, files, inference
+from .config import Config, ModelConfig
+from .data.images import open_source
+from .data.records import Split
+from .embeddings import Embeddings
+from .errors import UserError
+from .models import IdentityClassifier, build
+
+CONFIG = "config.yaml"
+FACTS = "run.json"
+RESUME = "resume.pt"
+REPORT = "report.html"
+MODEL = "model.safetensors"
+LOG = "log.csv"
+REFERENCE = "reference.safetensors"
+_FORMAT = "reid_srdl model 1"
+
+
+def stage_folder(run: Path, number: int, name: str) -> Path:
+    """Folder of a stage; ``number`` counts from 0, folders from 1."""
+    return Path(run) / "stages" / f"{number + 1}-{name}"
+
+
+def finished_stages(run: Path) -> list[Path]:
+    """Folders of the stages that are finished, in their order."""
+    folders = [path.parent for path in (Path(run) / "stages").glob(f"*/{MODEL}")]
+    return sorted(folders, key=lambda folder: int(folder.name.split("-")[0]))
+
+
+# --- one trained network in one file ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """What a ``model.safetensors`` holds.
+
+    Args:
+        state: weights and running statistics by name.
+        model: how the network is built.
+        size: (height, width) of its input in pixels.
+        labels: int64 ``(C,)``, the data set's label of each class.
+        hash: SHA-256 of names and values in ``state``.
+    """
+
+    state: dict[str, torch.Tensor]
+    model: ModelConfig
+    size: tuple[int, int]
+    labels: np.ndarray
+    hash: str
+
+
+def state_hash(state: dict[str, torch.Tensor]) -> str:
+    """SHA-256 of names, types and values."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray) -> str:
+    """Writes the network and all that is needed to use it; returns its hash."""
+    # safetensors stores contiguous tensors; channels-last weights come back in the plain order.
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    digest = state_hash(state)
+    metadata = {
+        "format": _FORMAT,
+        "model": json.dumps(dataclasses.asdict(model)),
+        "size": json.dumps(list(size)),
+        "labels": json.dumps([int(label) for label in labels]),
+        "sha256": digest,
+    }
+    with files.writing(path) as temporary:
+        save_file(state, temporary, metadata=metadata)
+    return digest
+
+
+def read_model(path: Path) -> ModelFile:
+    """Raises ``UserError`` where the file is missing, truncated, altered, or not one of ours."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, or a model.safetensors.")
+    try:
+        with safe_open(path, "pt") as opened:
+            metadata = opened.metadata() or {}
+            state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118: it is no dictionary
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error})", "It is truncated or of another kind: copy it again.") from None
+    if metadata.get("format") != _FORMAT:
+        raise UserError(
+            f"{path} holds weights, but not of a model trained here",
+            "To start training from them: tools/train.py --model.weights FILE.",
+        )
+    if state_hash(state) != metadata["sha256"]:
+        raise UserError(f"{path} is damaged: its checksum does not fit", "Copy it again, or train the stage again.")
+    return ModelFile(
+        state=state,
+        model=ModelConfig(**json.loads(metadata["model"])),
+        size=tuple(json.loads(metadata["size"])),
+        labels=np.array(json.loads(metadata["labels"]), dtype=np.int64),
+        hash=metadata["sha256"],
+    )
+
+
+def network_of(file: ModelFile) -> IdentityClassifier:
+    """The network with its weights, in eval mode, on the CPU."""
+    bare = dataclasses.replace(file.model, weights="none")
+    network = build(bare.backbone, len(file.labels), weights="none", neck=bare.neck, last_stride=bare.last_stride)
+    try:
+        network.load_state_dict(file.state)
+    except RuntimeError as error:
+        raise UserError(f"the weights do not fit a {bare.backbone}: {str(error).splitlines()[-1].strip()}", "Was the file made by another version?") from None
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+# --- a trained network in use ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network that embeds images; ``load`` makes one.
+
+    Attributes:
+        network: the ``IdentityClassifier``, in eval mode on ``place.device``.
+        size: (height, width) of its input in pixels; images of any size are resized.
+        labels: int64 ``(C,)``, the training label of each class.
+        model_hash: of its weights.
+        place: device and precision.
+        config: of the run, where it is known.
+        folder: of the run, where it is known.
+    """
+
+    network: IdentityClassifier
+    size: tuple[int, int]
+    labels: np.ndarray
+    model_hash: str
+    place: devices.Place
+    model: ModelConfig
+    config: Config | None = None
+    folder: Path | None = None
+
+    @property
+    def dimension(self) -> int:
+        """D of the embeddings."""
+        return self.network.dimension
+
+    def embed(self, paths: Sequence[files.Pathlike], *, flip: bool = False, batch: int = 64, track: inference.Track = iter) -> np.ndarray:
+        """Embeddings float32 ``(N, D)`` of image files, in their order; memory does not grow with their number.
+
+        ``flip`` averages each with that of the mirrored image.
+
+        Raises:
+            UserError: no images, or one that cannot be read, by name.
+        """
+        workers = self.config.data.workers if self.config else 2
+        source = open_source([Path(path) for path in paths], self.size, memory_gb=0, workers=workers)
+        return inference.embed(self.network, source, size=self.size, place=self.place, flip=flip, batch=batch, track=track)
+
+    def embeddings(self, split: Split, *, flip: bool = False, track: inference.Track = iter) -> Embeddings:
+        """A split with its junk left out, as ``Embeddings``."""
+        split = split.without_junk()
+        vectors = self.embed(split.files, flip=flip, track=track)
+        return Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras, model=self.model_hash)
+
+
+def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto") -> Trained:
+    """A trained network.
+
+    Args:
+        path: a run folder (its last stage), a stage folder of it (``RUN/stages/1-first``), or a ``model.safetensors``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``fp32``, ``bf16``, or ``auto``: the run's where the device has it.
+
+    Raises:
+        UserError: no such checkpoint, an unfinished run, a damaged or foreign file, a device that is not there.
+    """
+    path = Path(path)
+    file = read_model(checkpoint_file(path))
+    run = _run_of(path)
+    config = configuration.load(run / CONFIG) if run else None
+    chosen = devices.choose(device)
+    if precision == "auto":
+        wants = config is not None and config.precision == "bf16"
+        precision = "bf16" if wants and devices.has_bf16(chosen) else "fp32"
+    rank, world = devices.processes()
+    place = devices.Place(chosen, precision, rank, world if torch.distributed.is_initialized() else 1)
+    return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run)
+
+
+def checkpoint_file(path: Path) -> Path:
+    """The ``model.safetensors`` of a run folder (its last stage), a stage folder, or that file itself."""
+    if path.is_file() or (path / MODEL).is_file():
+        return path if path.is_file() else path / MODEL
+    if not path.exists():
+        raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, or a model.safetensors.")
+    if not (path / FACTS).is_file():
+        raise UserError(f"{path} is no run folder", "A run folder holds run.json and stages/; tools/train.py makes one.")
+    planned = files.read_json(path / FACTS)["stages"]
+    last = path / "stages" / planned[-1]["folder"] / MODEL
+    if not last.is_file():
+        done = finished_stages(path)
+        also = f" Its finished stage can be used as {done[-1]}." if done else ""
+        raise UserError(f"the run {path} is not finished", f"Go on with tools/train.py --resume {path}.{also}")
+    return last
+
+
+def _run_of(path: Path) -> Path | None:
+    return next((folder for folder in (path, *path.parents[:3]) if (folder / CONFIG).is_file()), None)
+
+
+# --- the store of finished stages --------------------------------------------------------------------------------
+
+
+class StageStore:
+    """Finished stages under the hash of all that determines them: plans that begin alike train them once.
+
+    The files of a run are hard links to those of the store, so the store may be deleted at any time.
+
+    Args:
+        folder: such as ``runs/.stages``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Waits while another process trains the same stage. The lock dies with its process."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / f"{key}.lock", "w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def take(self, key: str, target: Path) -> bool:
+        """Links a stored stage into ``target``; false where there is none, or a damaged one, which is dropped."""
+        stored = self.folder / key
+        if not (stored / MODEL).is_file():
+            return False
+        try:
+            read_model(stored / MODEL)
+        except UserError:
+            (stored / MODEL).unlink()
+            return False
+        for name in (LOG, MODEL):  # the model last: it is what says that a stage is finished
+            files.link_or_copy(stored / name, target / name)
+        return True
+
+    def put(self, key: str, source: Path) -> None:
+        """Stores a finished stage."""
+        for name in (LOG, MODEL):
+            files.link_or_copy(source / name, self.folder / key / name)
+
+
+@contextlib.contextmanager
+def claimed(run: Path) -> Iterator[None]:
+    """Holds a run folder for this process. Raises ``UserError`` where another one trains in it."""
+    run.mkdir(parents=True, exist_ok=True)
+    with open(run / ".lock", "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"another process is training in {run}", "Wait for it, or choose another folder with --output.") from None
+        yield
+
+
+def read_facts(run: Path) -> dict[str, Any]:
+    """The contents of ``run.json``."""
+    return files.read_json(Path(run) / FACTS)

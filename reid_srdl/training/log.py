@@ -1,0 +1,51 @@
+"""``log.csv`` of a stage: a row an epoch, appended to, and cut back to the last complete state on resume."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from ..files import write_text
+
+COLUMNS = (
+    "epoch", "rate", "loss", "cross_entropy", "imitation", "accuracy", "images_per_s", "seconds", "waited", "val_rank1", "val_mAP",
+)  # fmt: skip
+
+
+def _line(cells: list[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(cells)
+    return out.getvalue()
+
+
+def append(path: Path, row: dict[str, Any]) -> None:
+    """Adds a row; what was not measured stays empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        if file.tell() == 0:
+            file.write(_line(list(COLUMNS)))
+        file.write(_line(["" if row.get(name) is None else row[name] for name in COLUMNS]))
+
+
+def read(path: Path) -> list[dict[str, float | None]]:
+    """The rows as numbers; None for an empty cell. A last line without its end is left out."""
+    if not path.is_file():
+        return []
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    rows = csv.DictReader(io.StringIO(whole))
+    return [{key: float(value) if value else None for key, value in row.items()} for row in rows]
+
+
+def cut(path: Path, epochs: int) -> None:
+    """Keeps the rows of the first ``epochs`` epochs."""
+    if not path.is_file():
+        return
+    rows = [row for row in read(path) if (row["epoch"] or 0) < epochs]
+    lines = [_line(list(COLUMNS))]
+    for row in rows:
+        cells = ["" if row.get(name) is None else row[name] for name in COLUMNS]
+        lines.append(_line([int(cells[0]), *cells[1:]]))
+    write_text(path, "".join(lines))

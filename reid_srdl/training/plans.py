@@ -1,0 +1,196 @@
+"""What to do, as data: a plan is a tuple of stages, and every method of the paper is a plan.
+
+A stage says where its weights come from, how long it lasts, its rates, its losses, and what it imitates. One loop carries out
+them all (``engine.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ..config import Config, LossConfig, ModelConfig, OptimiserConfig, ReferenceConfig, StageConfig
+from ..errors import UserError
+from .schedules import step_rates
+
+
+@dataclass(frozen=True)
+class Imitated:
+    """Whose beliefs a stage learns from: an earlier stage by name, or a finished run or checkpoint file.
+
+    ``temperature`` is that of the stage that learns, at which averaged views are averaged.
+    """
+
+    stage: str | None = None
+    checkpoint: str | None = None
+    how: ReferenceConfig = ReferenceConfig()
+    temperature: float = 3.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One uninterrupted stretch of training.
+
+    Args:
+        name: also of its folder.
+        epochs: how many.
+        start: ``fresh`` draws new weights (or reloads the pretrained backbone under a new classifier), ``continue`` takes over those of the stage before.
+        model: the network.
+        optimiser: SGD; a stage always begins with a new one.
+        rates: learning rate of each epoch.
+        losses: weights of Eq. 7.
+        reference: what it imitates; none trains from the labels alone.
+    """
+
+    name: str
+    epochs: int
+    start: Literal["fresh", "continue"]
+    model: ModelConfig
+    optimiser: OptimiserConfig
+    rates: tuple[float, ...]
+    losses: LossConfig
+    reference: Imitated | None = None
+
+
+Plan = tuple[Stage, ...]
+
+
+def _stage(
+    config: Config,
+    name: str,
+    epochs: int,
+    override: StageConfig,
+    *,
+    start: Literal["fresh", "continue"] = "fresh",
+    reference: Imitated | None = None,
+    schedule: tuple[int, int] | None = None,
+) -> Stage:
+    """A stage from the run's configuration and what the stage does otherwise.
+
+    ``schedule`` is (length, offset) in epochs of the schedule that the stage goes through a part of; its own length from 0 by default.
+    """
+    length, offset = schedule or (epochs, 0)
+    base = config.optimiser.rate if override.rate is None else override.rate
+    rates = step_rates(base, length, config.schedule.drops, config.schedule.factor)[offset : offset + epochs]
+    changes = {key: getattr(override, key) for key in ("label_smoothing", "scale") if getattr(override, key) is not None}
+    optimiser = dataclasses.replace(config.optimiser, rate=base)
+    losses = dataclasses.replace(config.loss, **changes)
+    return Stage(name, epochs, start, config.model, optimiser, rates, losses, reference)
+
+
+def _halves(config: Config) -> tuple[int, int]:
+    """Epochs of two stages; the first has floor(M / 2) unless the plan says otherwise."""
+    total, first, second = config.plan.epochs, config.plan.first.epochs, config.plan.second.epochs
+    if first is None:
+        first = total // 2 if second is None else total - second
+    if second is None:
+        second = total - first
+    if first < 1 or second < 1 or first + second != total:
+        raise UserError(
+            f"stages of {first} and {second} epochs do not make {total}", "Set --plan.epochs, --plan.first.epochs and --plan.second.epochs to agree."
+        )
+    return first, second
+
+
+def _imitated(config: Config, **whose: str) -> Imitated:
+    return Imitated(**whose, how=config.reference, temperature=config.loss.temperature)
+
+
+def vanilla(config: Config) -> Plan:
+    """Cross-entropy for all epochs."""
+    return (_stage(config, "first", config.plan.epochs, config.plan.first),)
+
+
+def half(config: Config) -> Plan:
+    """A control: half of the epochs alone, which is the first stage of SRDL."""
+    return (_stage(config, "first", _halves(config)[0], config.plan.first),)
+
+
+def srdl(config: Config) -> Plan:
+    """The paper's method: a complete schedule, soft targets, a restart, a complete schedule with imitation."""
+    first, second = _halves(config)
+    return (
+        _stage(config, "first", first, config.plan.first),
+        _stage(config, "second", second, config.plan.second, reference=_imitated(config, stage="first")),
+    )
+
+
+def no_reference(config: Config) -> Plan:
+    """A control: two stages as in SRDL, the second from the labels alone."""
+    first, second = _halves(config)
+    return (_stage(config, "first", first, config.plan.first), _stage(config, "second", second, config.plan.second))
+
+
+def no_restart(config: Config) -> Plan:
+    """Table 5: the second stage continues from the first one's weights."""
+    one, two = srdl(config)
+    return one, dataclasses.replace(two, start="continue")
+
+
+def continued(config: Config) -> Plan:
+    """A control for Table 5: the second stage continues from the labels alone, so that only the rate restarts."""
+    one, two = no_reference(config)
+    return one, dataclasses.replace(two, start="continue")
+
+
+def stage_incomplete(config: Config) -> Plan:
+    """Table 4: one schedule over both stages, so that the soft targets come from a network that never saw a low rate."""
+    first, second = _halves(config)
+    total = first + second
+    return (
+        _stage(config, "first", first, config.plan.first, schedule=(total, 0)),
+        _stage(config, "second", second, config.plan.second, reference=_imitated(config, stage="first"), schedule=(total, first)),
+    )
+
+
+def born_again(config: Config) -> Plan:
+    """Generations that each imitate the one before (Furlanello et al. 2018), within the same total of epochs."""
+    count, total = config.plan.generations, config.plan.epochs
+    if total < count:
+        raise UserError(f"{total} epochs do not make {count} generations", "Raise --plan.epochs or lower --plan.generations.")
+    stages: list[Stage] = []
+    for number in range(count):
+        epochs = (number + 1) * total // count - number * total // count
+        override = config.plan.second if number else config.plan.first
+        reference = _imitated(config, stage=stages[-1].name) if stages else None
+        stages.append(_stage(config, f"generation{number + 1}", epochs, override, reference=reference))
+    return tuple(stages)
+
+
+def kd(config: Config) -> Plan:
+    """Knowledge distillation (Hinton et al. 2015) from a finished network, or from a teacher trained as a stage of its own."""
+    teacher = config.plan.teacher
+    if teacher.checkpoint is not None:
+        reference = _imitated(config, checkpoint=teacher.checkpoint)
+        return (_stage(config, "student", config.plan.epochs, config.plan.second, reference=reference),)
+    model = dataclasses.replace(config.model, backbone=teacher.backbone, weights=teacher.weights)
+    trained = _stage(dataclasses.replace(config, model=model), "teacher", teacher.epochs or config.plan.epochs, config.plan.first)
+    return (trained, _stage(config, "student", config.plan.epochs, config.plan.second, reference=_imitated(config, stage="teacher")))
+
+
+PLANS: dict[str, Callable[[Config], Plan]] = {
+    "vanilla": vanilla,
+    "srdl": srdl,
+    "half": half,
+    "no_reference": no_reference,
+    "no_restart": no_restart,
+    "continued": continued,
+    "stage_incomplete": stage_incomplete,
+    "born_again": born_again,
+    "kd": kd,
+}
+
+
+def build(config: Config) -> Plan:
+    """The plan that a configuration asks for. Raises ``UserError`` for a name that is unknown or epochs that do not fit."""
+    name = config.plan.name
+    if name not in PLANS:
+        near = difflib.get_close_matches(name, PLANS, n=2) or sorted(PLANS)
+        raise UserError(f"there is no plan {name!r}", f"Choose --plan.name from: {', '.join(near)}.")
+    two_stages = {"srdl", "half", "no_reference", "no_restart", "continued", "stage_incomplete"}
+    if name in two_stages and config.plan.epochs < 2:
+        raise UserError(f"plan {name} needs at least 2 epochs, one a stage", "Raise --plan.epochs.")
+    return PLANS[name](config)

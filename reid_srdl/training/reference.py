@@ -1,0 +1,160 @@
+"""Soft targets (Eq. 5): what a trained network believes of every training image, written down once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .. import inference
+from ..config import ReferenceConfig
+from ..data.images import ImageSource
+from ..data.records import Split
+from ..devices import Place
+from ..errors import UserError
+from ..files import writing
+from ..models import IdentityClassifier
+from ..seeds import derive
+
+ABSENT = -65504.0
+"""Logit of the classes that ``top_k`` left out: the lowest float16, so their probability is zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Logits of every training image, in the order of the training split.
+
+    Args:
+        logits: float16 ``(N, C)`` or, of the k largest classes only, ``(N, k)``; each row is shifted so that its largest is 0.
+        classes: int64 ``(N, k)``, whose logits these are; none where all are kept.
+        num_classes: C.
+        split_hash: hash of the list of training images (``Split.hash``).
+        how: how it was made, and by which network; a reference made otherwise is not taken for it.
+    """
+
+    logits: torch.Tensor
+    classes: torch.Tensor | None
+    num_classes: int
+    split_hash: str
+    how: str
+
+    def __post_init__(self) -> None:
+        if not torch.isfinite(self.logits).all():
+            rows = (~torch.isfinite(self.logits).all(dim=1)).nonzero().flatten()
+            raise UserError(f"the soft targets of {len(rows)} training images are not finite, the first in row {int(rows[0])}", "Lower the learning rate of the first stage.")
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def check(self, split_hash: str, num_classes: int) -> None:
+        """Raises ``UserError`` unless these are the soft targets of this list of images."""
+        if self.split_hash != split_hash:
+            raise UserError("these soft targets belong to another list of training images", "Delete the file, so that they are made anew.")
+        if self.num_classes != num_classes:
+            raise UserError(
+                f"these soft targets speak of {self.num_classes} classes, the training set has {num_classes}",
+                "The reference must have been trained on the same label set.",
+            )
+
+    def to(self, device: torch.device) -> Reference:
+        classes = None if self.classes is None else self.classes.to(device)
+        return Reference(self.logits.to(device), classes, self.num_classes, self.split_hash, self.how)
+
+    def rows(self, indices: torch.Tensor) -> torch.Tensor:
+        """Logits float32 ``(B, C)`` of the images at ``indices`` int64 ``(B,)`` of the training split."""
+        indices = indices.to(self.logits.device)
+        picked = self.logits[indices].float()
+        if self.classes is None:
+            return picked
+        full = picked.new_full((len(indices), self.num_classes), ABSENT)
+        return full.scatter_(1, self.classes[indices], picked)
+
+
+def make(
+    model: IdentityClassifier,
+    source: ImageSource,
+    split: Split,
+    targets: np.ndarray,
+    *,
+    how: ReferenceConfig,
+    temperature: float,
+    size: tuple[int, int],
+    place: Place,
+    seed: int,
+    described: str,
+    track: inference.Track = iter,
+) -> Reference:
+    """One clean pass over the training images (eval mode, in order, no augmentation).
+
+    Args:
+        model: the network whose beliefs are written down.
+        source: its N images, in the order of ``split``.
+        split: the training split.
+        targets: int64 ``(N,)`` in 0..C-1; only the shuffled control needs them.
+        how: views, top-k, shuffling.
+        temperature: at which averaged views are averaged.
+        size: (height, width) of the network.
+        place: device, precision, share.
+        seed: of the run, for the shuffled control.
+        described: what determines the result, as ``Reference.how``.
+        track: for a progress bar.
+    """
+    values = inference.logits(model, source, size=size, place=place, flip_at=temperature if how.flip else None, track=track)
+    num_classes = values.shape[1]
+    if how.shuffle:
+        values = shuffled(values, targets, seed)
+    values = torch.from_numpy(values)
+    classes = None
+    if how.top_k is not None and how.top_k < num_classes:
+        values, classes = values.topk(how.top_k, dim=1)
+    values = (values - values.max(dim=1, keepdim=True).values).clamp(min=ABSENT).half()
+    return Reference(values, classes, num_classes, split.hash(), described)
+
+
+def shuffled(logits: np.ndarray, targets: np.ndarray, seed: int) -> np.ndarray:
+    """The values of the wrong classes in another order within each row; that of the right class stays.
+
+    Rows keep their entropy and their belief in the label, and say nothing any more of how people resemble each other.
+    """
+    rng = np.random.default_rng(derive(seed, "shuffle"))
+    rows, classes = logits.shape
+    wrong = np.arange(classes)[None, :] != np.asarray(targets)[:, None]
+    values = logits[wrong].reshape(rows, classes - 1)
+    mixed = logits.copy()
+    mixed[wrong] = rng.permuted(values, axis=1).reshape(-1)
+    return mixed
+
+
+def save(reference: Reference, path: Path) -> None:
+    tensors = {"logits": reference.logits.cpu().contiguous()}
+    if reference.classes is not None:
+        tensors["classes"] = reference.classes.cpu().contiguous()
+    metadata = {"num_classes": str(reference.num_classes), "split_hash": reference.split_hash, "how": reference.how}
+    with writing(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def load(path: Path) -> Reference:
+    """Raises ``UserError`` where the file is missing, truncated or no reference."""
+    try:
+        with safe_open(path, "pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118: it is no dictionary
+        return Reference(tensors["logits"], tensors.get("classes"), int(metadata["num_classes"]), metadata["split_hash"], metadata["how"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise UserError(f"the soft targets in {path} cannot be read ({error})", "Delete the file, so that they are made anew.") from None
+
+
+def description(how: ReferenceConfig, temperature: float, model_hash: str, seed: int) -> str:
+    """What a reference depends on beside the images."""
+    facts = {"model": model_hash, **asdict(how)}
+    if how.flip:
+        facts["temperature"] = temperature
+    if how.shuffle:
+        facts["seed"] = seed
+    return json.dumps(facts, sort_keys=True)

@@ -1,0 +1,398 @@
+"""Carries a plan out in a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from .. import config as configuration
+from .. import devices, files, runs
+from ..config import Config
+from ..data.augment import Augment
+from ..data.images import ImageSource, MemoryImages, open_source, unreadable
+from ..data.loader import Loader
+from ..data.records import ClassData, ReIDData, Split, numbered_from_zero
+from ..data.samplers import build as build_sampler
+from ..errors import UserError
+from ..inference import Track
+from ..models import IdentityClassifier, build
+from ..seeds import forked
+from . import checkpoint, log, plans, precision
+from . import reference as references
+from .engine import NonFiniteLoss, StageTrainer, Watcher
+from .plans import Imitated, Stage
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
+"""Scores a network during training; the result goes into the log under its own names."""
+
+
+class Onlooker(Watcher, Protocol):
+    """Who looks on at a whole run."""
+
+    def says(self, line: str) -> None: ...
+
+    def tracks(self, title: str) -> Track: ...
+
+
+def default_folder(config: Config) -> Path:
+    """``runs/DATASET-BACKBONE-PLAN-sSEED``."""
+    backbone = config.model.backbone.replace(":", "-").replace("/", "-")
+    return Path("runs") / f"{config.dataset}-{backbone}-{config.plan.name}-s{config.seed}"
+
+
+def train(config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score: Score | None = None, resume: bool = False) -> Path:
+    """Trains by the plan of ``config`` and returns the run folder.
+
+    Args:
+        config: with ``output`` set, or left to ``default_folder``.
+        data: only its ``train`` split is looked at.
+        watch: is told of all that happens.
+        score: is called after every ``log.eval_every`` epochs.
+        resume: go on with the run in the folder; the end is bit-identical to that of a run that was never broken off.
+
+    Raises:
+        UserError: anything that the user can put right; before the first step nothing has been written.
+    """
+    folder = Path(config.output) if config.output else default_folder(config)
+    if not resume:
+        _refuse_other_run(folder)
+    plan = plans.build(config)
+    return _Run(config, folder, plan, data, watch, score).carry_out(resume)
+
+
+def _refuse_other_run(folder: Path) -> None:
+    if (folder / runs.CONFIG).exists():
+        finished = runs.read_facts(folder).get("finished") if (folder / runs.FACTS).is_file() else False
+        ways = "Delete it, or choose another --output."
+        raise UserError(
+            f"{folder} already holds a {'finished' if finished else 'broken-off'} run",
+            ways if finished else f"Go on with it: tools/train.py --resume {folder}. {ways}",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file", "Choose another folder with --output.")
+    if folder.is_dir() and any(path.name != ".lock" for path in folder.iterdir()):
+        raise UserError(f"{folder} is not empty and holds no run", "Choose another folder with --output.")
+
+
+class _Run:
+    def __init__(self, config: Config, folder: Path, plan: plans.Plan, data: ReIDData | ClassData, watch: Onlooker, score: Score | None) -> None:
+        self.config, self.folder, self.plan, self.watch, self.score = config, folder, plan, watch, score
+        self.device = devices.choose(config.device)
+        self.threads = devices.set_threads(config.threads)
+        self.data_name = data.name
+        self.split = self._readable(data.train)
+        self.targets, self.labels = numbered_from_zero(self.split)
+        if len(self.labels) < 2:
+            raise UserError(f"the training split of {data.name} holds {len(self.labels)} identity", "A classifier needs two at least.")
+        self.split_hash = self.split.hash()
+        self.store = runs.StageStore(folder.parent / ".stages")
+        self.keys: list[str] = []
+        self.rank, self.world = devices.processes()
+        if config.data.batch < self.world:
+            raise UserError(f"a batch of {config.data.batch} cannot be shared by {self.world} processes", "Raise --data.batch.")
+
+    def _readable(self, split: Split) -> Split:
+        if len(split) == 0:
+            raise UserError("the training split is empty", "Check the data set with tools/data.py check.")
+        split = split.without_junk()
+        if not self.config.data.skip_corrupt:
+            return split
+        bad = unreadable(split.files, workers=self.config.data.workers)
+        for file, why in bad.items():
+            self.watch.says(f"left out: {file} ({why})")
+        return split.take(np.array([file not in bad for file in split.files]))
+
+    # --- the run as a whole ---------------------------------------------------------------------------------------
+
+    def carry_out(self, resume: bool) -> Path:
+        networks = [self._first_weights(stage, number) if stage.start == "fresh" and not resume else None for number, stage in enumerate(self.plan[:1])]
+        self.source = self._open_source()
+        if not resume:
+            self._settle_precision(networks[0])
+        with contextlib.ExitStack() as stack:
+            if self.rank == 0:
+                stack.enter_context(runs.claimed(self.folder))
+            self.fabric = devices.launch(self.device, self.config.precision, self._loggers())
+            self.place = devices.Place(self.fabric.device, self.config.precision, self.rank, self.world)
+            facts = self._begin(resume)
+            for number, stage in enumerate(self.plan):
+                facts["stages"][number].update(self._carry_out_stage(stage, number, networks[0] if number == 0 else None))
+                facts["seconds"] = sum(part.get("seconds", 0.0) for part in facts["stages"])
+                self._write_facts(facts)
+            facts["finished"] = True
+            self._write_facts(facts)
+            if self.rank == 0:
+                (self.folder / runs.RESUME).unlink(missing_ok=True)
+            self.fabric.barrier()
+        return self.folder
+
+    def _open_source(self) -> ImageSource:
+        data = self.config.data
+        source = open_source(
+            self.split.files, self.config.size, memory_gb=data.memory_gb, workers=data.workers, device=self.device,
+            track=self.watch.tracks("reading images"),
+        )  # fmt: skip
+        where = "in memory" if isinstance(source, MemoryImages) else "streamed from disk"
+        self.watch.says(f"{len(self.split):,} training images of {len(self.labels):,} identities, {where} at {source.size[0]}x{source.size[1]}")
+        return source
+
+    def _settle_precision(self, network: IdentityClassifier | None) -> None:
+        if network is None:
+            return
+        settled, self.timed = precision.settle(
+            self.config.precision, network, device=self.device, size=self.config.size, batch=self.config.data.batch
+        )
+        self.config = dataclasses.replace(self.config, precision=settled)
+
+    def _begin(self, resume: bool) -> dict[str, Any]:
+        """Writes the configuration and the facts of a first start; checks those of a resumed one."""
+        facts = self._facts()
+        if resume:
+            facts = self._resumed_facts(facts)
+        elif self.rank == 0:
+            configuration.save(dataclasses.replace(self.config, output=str(self.folder)), self.folder / runs.CONFIG)
+        self._write_facts(facts)
+        return facts
+
+    def _facts(self) -> dict[str, Any]:
+        import lightning_fabric
+        import torchvision
+
+        from .. import __version__
+
+        return {
+            "finished": False,
+            "dataset": self.data_name,
+            "images": len(self.split),
+            "identities": len(self.labels),
+            "data_hash": self.split_hash,
+            "plan": self.config.plan.name,
+            "seed": self.config.seed,
+            "device": str(self.device),
+            "precision": self.config.precision,
+            "precision_timed": getattr(self, "timed", {}),
+            "threads": self.threads,
+            "processes": self.world,
+            "hardware": devices.hardware(self.device),
+            "versions": {
+                "reid_srdl": __version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "torchvision": torchvision.__version__,
+                "lightning_fabric": lightning_fabric.__version__,
+                "numpy": np.__version__,
+            },
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "stages": [
+                {"name": stage.name, "folder": runs.stage_folder(self.folder, number, stage.name).name, "epochs": stage.epochs}
+                for number, stage in enumerate(self.plan)
+            ],
+        }
+
+    def _resumed_facts(self, now: dict[str, Any]) -> dict[str, Any]:
+        before = runs.read_facts(self.folder)
+        if before["data_hash"] != now["data_hash"]:
+            raise UserError(
+                f"the training images of {self.folder} have changed since it began",
+                "Restore them (their list and sizes are hashed), or start a new run with another --output.",
+            )
+        for key, what in (("threads", "CPU threads"), ("processes", "processes"), ("device", "device")):
+            if before[key] != now[key]:
+                self.watch.says(f"note: the run began with {what}: {before[key]}, now {now[key]}; the result will not be bit-identical to an unbroken run")
+        if before["versions"] != now["versions"]:
+            changed = [name for name in now["versions"] if before["versions"].get(name) != now["versions"][name]]
+            self.watch.says(f"note: other versions than when the run began ({', '.join(changed)}); the result may differ in its last bits")
+        return before
+
+    def _write_facts(self, facts: dict[str, Any]) -> None:
+        if self.rank == 0:
+            files.write_json(self.folder / runs.FACTS, facts)
+
+    def _loggers(self) -> list[Any]:
+        if not self.config.log.tensorboard or self.rank:
+            return []
+        from lightning_fabric.loggers import TensorBoardLogger
+
+        return [TensorBoardLogger(root_dir=str(self.folder), name="tensorboard", version="")]
+
+    # --- one stage ------------------------------------------------------------------------------------------------
+
+    def _carry_out_stage(self, stage: Stage, number: int, network: IdentityClassifier | None) -> dict[str, Any]:
+        """Trains the stage unless it is finished, here or in the store; returns its facts."""
+        target = runs.stage_folder(self.folder, number, stage.name)
+        reference = self._reference(stage, number)
+        self.keys.append(self._key(stage, number, reference))
+        with self.store.lock(self.keys[-1]) if self.rank == 0 else contextlib.nullcontext():
+            # Only the first process knows what is on its disk; the others follow what it found.
+            found = "here" if (target / runs.MODEL).is_file() else ""
+            if self.rank == 0 and not found and not self._has_state(number) and self.store.take(self.keys[-1], target):
+                found = "stored"
+            found = self.fabric.broadcast(found)
+            if found:
+                where = "is finished" if found == "here" else "is taken from an earlier run that began alike"
+                self.watch.says(f"stage {number + 1} of {len(self.plan)}, {stage.name}: {where}")
+            else:
+                self._train(stage, number, target, network, reference)
+                if self.rank == 0:
+                    self.store.put(self.keys[-1], target)
+        self.fabric.barrier()
+        rows = log.read(target / runs.LOG)
+        return {
+            "key": self.keys[-1],
+            "shared": found == "stored",
+            "seconds": sum(row["seconds"] or 0.0 for row in rows),
+            "images_per_s": float(np.median([row["images_per_s"] or 0.0 for row in rows])),
+            "model": runs.read_model(target / runs.MODEL).hash,
+            "final": rows[-1],
+        }
+
+    def _has_state(self, number: int) -> bool:
+        path = self.folder / runs.RESUME
+        return path.is_file() and checkpoint.load(path)["stage"] == number
+
+    def _train(self, stage: Stage, number: int, target: Path, network: IdentityClassifier | None, reference: references.Reference | None) -> None:
+        state = checkpoint.load(self.folder / runs.RESUME) if self._has_state(number) else None
+        if network is None:
+            network = self._first_weights(stage, number) if state is None else self._bare(stage)
+        loader = self._loader()
+        trainer = StageTrainer(
+            stage, number, network, loader, self.fabric,
+            reference=reference.to(self.fabric.device) if reference is not None else None, seed=self.config.seed, compiled=self.config.compile,
+        )  # fmt: skip
+        if state is not None:
+            trainer.restore(state)
+        if self.rank == 0:
+            log.cut(target / runs.LOG, trainer.progress.epoch)
+
+        def save() -> None:
+            if self.rank == 0:
+                checkpoint.save(trainer.state(), self.folder / runs.RESUME)
+
+        try:
+            for row in trainer.epochs(self.watch, save=save, save_every=self.config.log.checkpoint_minutes * 60):
+                self._end_epoch(stage, number, target, trainer, row)
+                save()
+        except NonFiniteLoss as error:
+            paths = ", ".join(self.split.paths[index] for index in error.indices)
+            raise UserError(f"{error.message}, in the batch of: {paths}", error.hint) from None
+        if self.rank == 0:
+            runs.save_model(target / runs.MODEL, network, stage.model, self.config.size, self.labels)
+
+    def _end_epoch(self, stage: Stage, number: int, target: Path, trainer: StageTrainer, row: dict[str, Any]) -> None:
+        every = self.config.log.eval_every
+        if self.score is not None and every and (row["epoch"] + 1) % every == 0:
+            row.update({f"val_{name}": value for name, value in self.score(trainer.network, self.place).items()})
+            trainer.network.train()
+        if self.rank == 0:
+            log.append(target / runs.LOG, row)
+        step = sum(earlier.epochs for earlier in self.plan[:number]) + row["epoch"]
+        self.fabric.log_dict({name: value for name, value in row.items() if value is not None and name != "epoch"}, step=step)
+
+    def _loader(self) -> Loader:
+        data = self.config.data
+        sampler = build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self.config.seed)
+        return Loader(
+            self.source, self.targets, sampler, Augment(self.config.augment, self.config.size),
+            seed=self.config.seed, device=self.fabric.device, rank=self.rank, world=self.world,
+        )  # fmt: skip
+
+    def _bare(self, stage: Stage) -> IdentityClassifier:
+        """The network of a stage with any weights, to load others into."""
+        model = stage.model
+        return build(model.backbone, len(self.labels), weights="none", neck=model.neck, last_stride=model.last_stride)
+
+    def _first_weights(self, stage: Stage, number: int) -> IdentityClassifier:
+        """What a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before."""
+        if stage.start == "continue":
+            before = runs.stage_folder(self.folder, number - 1, self.plan[number - 1].name) / runs.MODEL
+            network = self._bare(stage)
+            network.load_state_dict(runs.read_model(before).state)
+            return network
+        model = stage.model
+        with forked(self.config.seed, "weights", number):
+            return build(model.backbone, len(self.labels), weights=model.weights, neck=model.neck, last_stride=model.last_stride)
+
+    # --- soft targets ---------------------------------------------------------------------------------------------
+
+    def _reference(self, stage: Stage, number: int) -> references.Reference | None:
+        """The soft targets of a stage, from their file, which is made first where it is missing."""
+        if stage.reference is None:
+            return None
+        imitated = stage.reference
+        model, folder = self._imitated_model(imitated, number)
+        path = folder / runs.REFERENCE
+        described = references.description(imitated.how, imitated.temperature, model.hash, self.config.seed)
+        if path.is_file():
+            found = references.load(path)
+            if found.how == described:
+                found.check(self.split_hash, len(self.labels))
+                return found
+        self.fabric.barrier()
+        if not np.array_equal(model.labels, self.labels):
+            raise UserError(
+                f"the reference {imitated.checkpoint or imitated.stage} knows {len(model.labels)} labels, which are not the {len(self.labels)} of {self.data_name}",
+                "It must have been trained on the same label set.",
+            )
+        made = references.make(
+            runs.network_of(model).to(self.fabric.device), self.source, self.split, self.targets,
+            how=imitated.how, temperature=imitated.temperature, size=model.size, place=self.place, seed=self.config.seed,
+            described=described, track=self.watch.tracks("soft targets"),
+        )  # fmt: skip
+        if self.rank == 0:
+            references.save(made, path)
+        self.fabric.barrier()
+        # From the file, so that a resume sees the same numbers.
+        return references.load(path)
+
+    def _imitated_model(self, imitated: Imitated, number: int) -> tuple[runs.ModelFile, Path]:
+        """The network that is imitated, and the folder that its soft targets are kept in."""
+        if imitated.checkpoint is not None:
+            path = runs.checkpoint_file(Path(imitated.checkpoint))
+            return runs.read_model(path), runs.stage_folder(self.folder, number, self.plan[number].name)
+        index = next(i for i, stage in enumerate(self.plan) if stage.name == imitated.stage)
+        folder = runs.stage_folder(self.folder, index, self.plan[index].name)
+        return runs.read_model(folder / runs.MODEL), folder
+
+    # --- what determines a stage ----------------------------------------------------------------------------------
+
+    def _key(self, stage: Stage, number: int, reference: references.Reference | None) -> str:
+        """Hash of all that determines the weights at the end of a stage."""
+        described = dataclasses.asdict(stage)
+        for name in ("name", "reference"):
+            described.pop(name)
+        described["optimiser"].pop("rate")  # the rates of each epoch say it
+        if reference is None:
+            described["losses"] = {key: described["losses"][key] for key in ("label_smoothing", "scale")}
+        weights = stage.model.weights
+        data = self.config.data
+        return files.sha256_json(
+            {
+                "stage": described,
+                "number": number,
+                "weights": files.sha256_file(weights) if Path(weights).is_file() else weights,
+                "before": self.keys[number - 1] if stage.start == "continue" else None,
+                "reference": reference.how if reference is not None else None,
+                "data": self.split_hash,
+                "size": self.config.size,
+                "batch": [data.batch, data.sampler, data.instances],
+                "augment": dataclasses.asdict(self.config.augment),
+                "seed": self.config.seed,
+                "precision": self.config.precision,
+                "compile": self.config.compile,
+                "threads": self.threads,
+                "processes": self.world,
+                "device": devices.hardware(self.device).get("gpu", "cpu"),
+                "torch": torch.__version__,
+            }
+        )[:32]
