@@ -126,7 +126,7 @@ def read_model(path: Path) -> ModelFile:
 def network_of(file: ModelFile) -> IdentityClassifier:
     """The network with its weights, in eval mode, on the CPU."""
     bare = dataclasses.replace(file.model, weights="none")
-    network = build(bare.backbone, len(file.labels), weights="none", neck=bare.neck, last_stride=bare.last_stride)
+    network = build(bare.backbone, len(file.labels), weights="none", neck=bare.neck, last_stride=bare.last_stride, image_size=file.size)
     try:
         network.load_state_dict(file.state)
     except RuntimeError as error:

@@ -310,7 +310,9 @@ class _Run:
     def _bare(self, stage: Stage) -> IdentityClassifier:
         """The network of a stage with any weights, to load others into."""
         model = stage.model
-        return build(model.backbone, len(self.labels), weights="none", neck=model.neck, last_stride=model.last_stride)
+        return build(
+            model.backbone, len(self.labels), weights="none", neck=model.neck, last_stride=model.last_stride, image_size=self.config.size
+        )
 
     def _first_weights(self, stage: Stage, number: int) -> IdentityClassifier:
         """What a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before."""
@@ -321,7 +323,12 @@ class _Run:
             return network
         model = stage.model
         with forked(self.config.seed, "weights", number):
-            return build(model.backbone, len(self.labels), weights=model.weights, neck=model.neck, last_stride=model.last_stride)
+            network = build(
+                model.backbone, len(self.labels), weights=model.weights, neck=model.neck, last_stride=model.last_stride, image_size=self.config.size
+            )
+        if network.weights_report is not None:
+            self.watch.says(str(network.weights_report))
+        return network
 
     # --- soft targets ---------------------------------------------------------------------------------------------
 

@@ -10,11 +10,12 @@ import numpy as np
 from .draw import smooth_noise
 
 _NOISE = 256
+_LEVELS = np.linspace(0, 1, 256)[:, None]
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """One camera's habits; ``develop`` adds what changes from shot to shot.
+    """One camera's habits.
 
     Args:
         gain: factor of red, green and blue: the colour cast.
@@ -29,6 +30,7 @@ class Camera:
         pitch: how far it looks down, in radians.
         headings: directions that people walk in before it, in radians as in ``View.yaw``.
         crowd: chance that something or somebody stands in the way.
+        grain: a sheet of noise of unit variance, of which each shot takes a piece.
     """
 
     gain: tuple[float, float, float]
@@ -49,7 +51,7 @@ class Camera:
 def camera(number: int, random: np.random.Generator) -> Camera:
     """A camera. Casts lie around the colour circle, so that no two cameras agree on what a colour looks like."""
     hue = 2 * np.pi * (number * 0.382 + random.uniform(-0.06, 0.06))
-    strength = random.uniform(0.12, 0.26)
+    strength = random.uniform(0.08, 0.2)
     brightness = (1.08, 0.8, 1.15, 0.95, 0.72, 1.0)[number % 6]
     gain = brightness * (1 + strength * np.cos(hue + np.array([0.0, 2.094, 4.189])))
     first = (0.0, np.pi / 2, np.pi, 0.6, -np.pi / 2, 2.5)[number % 6]
@@ -72,17 +74,38 @@ def camera(number: int, random: np.random.Generator) -> Camera:
     )
 
 
-def develop(
-    lens: Camera, scene: np.ndarray, size: tuple[int, int], visit: np.random.Generator, shot: np.random.Generator
-) -> np.ndarray:
-    """The camera's picture of ``scene``.
+@dataclass(frozen=True)
+class Light:
+    """The light of one minute: what the shots of one walk past a camera have in common.
 
     Args:
-        lens: the camera.
-        scene: RGB uint8 crop of any size.
-        size: height and width of the result.
-        visit: draws what stays for one person's walk past the camera (the weather of that minute).
-        shot: draws what differs between two shots.
+        exposure: factor on all channels.
+        tint: factor on red, green and blue.
+        gamma: factor on the camera's own.
+        across: how much brighter the right edge is than the middle, as a fraction.
+        down: the same for the lower edge.
+    """
+
+    exposure: float
+    tint: tuple[float, float, float]
+    gamma: float
+    across: float
+    down: float
+
+
+def light(random: np.random.Generator) -> Light:
+    red, green, blue = random.uniform(0.95, 1.05, 3)
+    return Light(
+        exposure=float(random.uniform(0.82, 1.18)),
+        tint=(float(red), float(green), float(blue)),
+        gamma=float(random.uniform(0.88, 1.14)),
+        across=float(random.normal(0, 0.1)),
+        down=float(random.normal(0, 0.12)),
+    )
+
+
+def develop(lens: Camera, sun: Light, scene: np.ndarray, size: tuple[int, int], random: np.random.Generator) -> np.ndarray:
+    """The camera's picture of ``scene``, a uint8 crop ``(h, w, 3 or 4)`` of a canvas.
 
     Returns:
         RGB uint8 ``(*size, 3)``.
@@ -90,41 +113,33 @@ def develop(
     height, width = size
     coarse = (max(8, round(width * lens.sharpness)), max(16, round(height * lens.sharpness)))
     small = cv2.resize(scene, coarse, interpolation=cv2.INTER_AREA)
-    blur = lens.blur * shot.uniform(0.6, 1.5)
-    small = cv2.GaussianBlur(small, (0, 0), max(0.05, blur * lens.sharpness))
+    small = cv2.GaussianBlur(small, (5, 5), max(0.05, lens.blur * lens.sharpness * random.uniform(0.6, 1.5)))
     if coarse != (width, height):
         small = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    toned = cv2.LUT(_saturated(small, lens.saturation), _curve(lens, visit, shot)).astype(np.float32)
-    toned *= _light(size, visit)
-    top, left = shot.integers(0, [_NOISE - height, _NOISE - width])
-    toned += lens.noise * shot.uniform(0.7, 1.4) * lens.grain[top : top + height, left : left + width]
-    return np.clip(np.rint(toned), 0, 255).astype(np.uint8)
+    exposure = random.uniform(0.95, 1.05)
+    toned = cv2.LUT(_saturated(small, lens.saturation), _curve(lens, sun, exposure)).astype(np.float32)
+    rows = np.linspace(1 - sun.down, 1 + sun.down, height, dtype=np.float32)[:, None, None]
+    toned *= rows + np.linspace(-sun.across, sun.across, width, dtype=np.float32)[:, None]
+    top, left = random.integers(0, [_NOISE - height, _NOISE - width])
+    toned += lens.noise * random.uniform(0.7, 1.4) * lens.grain[top : top + height, left : left + width]
+    return cv2.convertScaleAbs(np.maximum(toned, 0))
 
 
 def _saturated(picture: np.ndarray, saturation: float) -> np.ndarray:
-    red, green, blue = 0.299, 0.587, 0.114
-    to_grey = np.tile(np.array([red, green, blue], dtype=np.float32), (3, 1))
-    return cv2.transform(picture, (saturation * np.eye(3) + (1 - saturation) * to_grey).astype(np.float32))
+    """RGB, and the fourth channel dropped."""
+    matrix = saturation * np.eye(3, 4) + (1 - saturation) * np.array([0.299, 0.587, 0.114, 0])
+    return cv2.transform(picture, matrix.astype(np.float32))
 
 
-def _curve(lens: Camera, visit: np.random.Generator, shot: np.random.Generator) -> np.ndarray:
+def _curve(lens: Camera, sun: Light, exposure: float) -> np.ndarray:
     """The tone curve of each channel as a table ``(256, 1, 3)``."""
-    gain = np.array(lens.gain) * visit.uniform(0.82, 1.18) * visit.uniform(0.95, 1.05, 3) * shot.uniform(0.95, 1.05)
-    gamma = lens.gamma * visit.uniform(0.88, 1.14)
-    levels = np.linspace(0, 1, 256)[:, None] ** gamma * gain
+    gain = np.array(lens.gain) * sun.tint * (sun.exposure * exposure)
+    levels = _LEVELS ** (lens.gamma * sun.gamma) * gain
     levels = 0.5 + lens.contrast * (levels - 0.5)
     # A shoulder instead of a hard clip, as cameras have: bright clothes keep a trace of their colour.
     levels = np.where(levels > 0.8, 0.8 + 0.2 * np.tanh((levels - 0.8) / 0.2), levels)
     table = lens.haze + (255 - lens.haze) * np.clip(levels, 0, 1)
     return np.rint(table).astype(np.uint8).reshape(256, 1, 3)
-
-
-def _light(size: tuple[int, int], visit: np.random.Generator) -> np.ndarray:
-    """Light that falls off across the picture, float32 ``(H, W, 1)`` about 1."""
-    across, down = visit.normal(0, 0.1), visit.normal(0, 0.12)
-    rows = np.linspace(-1, 1, size[0], dtype=np.float32)[:, None, None]
-    columns = np.linspace(-1, 1, size[1], dtype=np.float32)[None, :, None]
-    return (1 + down * rows + across * columns).astype(np.float32)
 
 
 def jpeg(picture: np.ndarray, quality: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Draws somebody on a layer."""
+"""Draws somebody on a canvas."""
 
 from __future__ import annotations
 
@@ -8,196 +8,178 @@ from .draw import Colour, Paint, darker, ellipse, fill, limb, line
 from .head import draw_head
 from .luggage import Luggage
 from .people import Person
-from .pose import HIP, NECK, Skeleton, View, skeleton
+from .pose import HIP, NECK, View, skeleton
 
-# Half widths to the side and forward at heights of the trunk, in units of body height.
-_HEIGHTS = np.array([0.30, 0.46, 0.53, 0.62, 0.74, 0.80, 0.83, 0.855])
-_ACROSS = np.array([0.098, 0.094, 0.090, 0.082, 0.104, 0.112, 0.080, 0.034])
-_DEEP = np.array([0.080, 0.076, 0.073, 0.068, 0.076, 0.066, 0.050, 0.034])
+# Half widths of the trunk to the side and forward at some heights, in units of body height.
+_HEIGHTS = np.array([0.30, 0.46, 0.53, 0.62, 0.74, 0.785, 0.812, 0.832, 0.852])
+_ACROSS = np.array([0.092, 0.089, 0.085, 0.075, 0.090, 0.097, 0.090, 0.066, 0.034])
+_DEEP = np.array([0.078, 0.074, 0.071, 0.066, 0.074, 0.068, 0.060, 0.048, 0.032])
 
 
 class Figure:
     """One person in one pose; ``draw`` paints the parts from the farthest to the nearest."""
 
-    def __init__(self, layer: np.ndarray, person: Person, view: View) -> None:
-        self.layer, self.person, self.view = layer, person, view
-        self.joints: Skeleton = skeleton(person, view)
-        self.faces_camera = np.cos(view.yaw) > 0
-        self.anchor = tuple(self.at(0.5))
-
-    def at(self, height: float, left: float = 0.0, forward: float = 0.0) -> np.ndarray:
-        """Canvas point of a point in space."""
-        return self.view.project(np.array([left, height, forward]))
+    def __init__(self, canvas: np.ndarray, person: Person, view: View) -> None:
+        self.canvas, self.person, self.view = canvas, person, view
+        self.joints = skeleton(person, view)
+        self.anchor = view(0, 0.5, 0)
 
     def draw(self) -> None:
-        luggage = Luggage(self.layer, self.person, self.view)
-        near_first = np.argsort([-self.view.nearness(self.joints.arms[side, 1]) for side in (0, 1)])
-        near_leg_last = np.argsort([self.view.nearness(self.joints.legs[side, 1]) for side in (0, 1)])
-        sideways = abs(np.sin(self.view.yaw)) > 0.35
-        if sideways or not self.faces_camera:
-            luggage.draw_behind()
+        view = self.view
+        luggage = Luggage(self.canvas, self.person, view)
+        near_arm = int(np.argmax([view.nearness(elbow[0], elbow[2]) for _, elbow, _ in self.joints.arms]))
+        near_leg = int(np.argmax([view.nearness(knee[0], knee[2]) for _, knee, _ in self.joints.legs]))
+        sideways = abs(view.side) > 0.35
+        luggage.draw_behind()
         if sideways:
-            self._arm(near_first[1])
-        for side in near_leg_last:
-            self._leg(side, far=side != near_leg_last[1])
-        self._skirt()
+            self._arm(1 - near_arm)
+        self._leg(1 - near_leg, far=True)
+        self._leg(near_leg, far=False)
+        self._hips()
         self._trunk()
         luggage.draw_before()
         if not sideways:
-            self._arm(near_first[1])
-        self._arm(near_first[0])
-        draw_head(self.layer, self.person, self.view)
-        luggage.draw_in_hand(self.view.project(self.joints.arms[:, 2]))
+            self._arm(1 - near_arm)
+        self._arm(near_arm)
+        draw_head(self.canvas, self.person, view)
+        luggage.draw_in_hand([view(*wrist) for _, _, wrist in self.joints.arms])
 
     def _leg(self, side: int, *, far: bool) -> None:
         person, view, bottom = self.person, self.view, self.person.outfit.bottom
-        hip, knee, ankle = view.project(self.joints.legs[side])
-        size, shade = view.size * person.build, 0.8 if far else 1.0
-        loose = {"slim": 0.86, "trousers": 1.08, "shorts": 1.14}.get(bottom.kind, 0.85)
+        hip, knee, ankle = (view(*joint) for joint in self.joints.legs[side])
+        size, shade = view.size * (0.3 + 0.7 * person.build), 0.8 if far else 1.0
         self._shoe(side, ankle, shade)
         skin = darker(person.skin, 0.92 * shade)
-        fill(self.layer, limb(knee, ankle, 0.031 * size, 0.02 * size), skin)
+        fill(self.canvas, limb(knee, ankle, 0.032 * size, 0.02 * size), skin)
         if bottom.length == 0:
-            fill(self.layer, limb(hip, knee, 0.05 * size, 0.034 * size), skin)
+            fill(self.canvas, limb(hip, knee, 0.05 * size, 0.034 * size), skin)
             return
-        paint = bottom.paint if not far or isinstance(bottom.paint, np.ndarray) else darker(bottom.paint, shade)
+        wide = size * {"slim": 0.86, "shorts": 1.16}.get(bottom.kind, 1.06)
+        paint = bottom.paint if isinstance(bottom.paint, np.ndarray) else darker(bottom.paint, shade)
         if bottom.length > 1:
             end = knee + (ankle - knee) * (bottom.length - 1)
-            fill(self.layer, limb(knee, end, 0.037 * size * loose, 0.029 * size * loose), paint, self.anchor)
+            fill(self.canvas, limb(knee, end, 0.038 * wide, 0.029 * wide), paint, self.anchor)
         end = hip + (knee - hip) * min(1.0, bottom.length)
-        fill(self.layer, limb(hip, end, 0.056 * size * loose, 0.038 * size * loose), paint, self.anchor)
-        seam = bottom.stripe or darker(bottom.colour, 0.72)
-        shift = np.array([0.022 * size * (1 if side else -1) * np.cos(view.yaw), 0])
-        line(self.layer, np.stack([hip + shift, end + 0.6 * shift]), seam, 3 if bottom.stripe else 1)
-        if bottom.stripe and bottom.length > 1:
-            line(self.layer, np.stack([knee + 0.6 * shift, ankle + 0.5 * shift]), seam, 3)
+        fill(self.canvas, limb(hip, end, 0.053 * wide, 0.039 * wide), paint, self.anchor)
+        seam, thickness = (bottom.stripe, 3) if bottom.stripe else (darker(bottom.colour, 0.72 * shade), 1)
+        shift = 0.026 * size * (1 if side else -1) * view.front
+        path = [hip + shift, end + 0.8 * shift, *([ankle + 0.6 * shift] if bottom.length > 1 else [])]
+        line(self.canvas, path, seam, thickness)
 
-    def _shoe(self, side: int, ankle: np.ndarray, shade: float) -> None:
+    def _shoe(self, side: int, ankle: complex, shade: float) -> None:
         size, colour = self.view.size, darker(self.person.shoes, shade)
         # The foot points forward: long from the side, short from the front, hidden by the heel from behind.
-        toe = self.view.project(self.joints.legs[side, 2] + np.array([0.0, -0.022, 0.085]))
-        heel = ankle + np.array([0, 0.016 * size])
-        fill(self.layer, limb(heel, toe, 0.023 * size, 0.019 * size), colour)
-        line(self.layer, np.stack([heel, toe]) + np.array([0, 0.018 * size]), darker(colour, 0.6), 1)
+        left, up, forward = self.joints.legs[side][2]
+        heel, toe = ankle + 0.016j * size, self.view(left, up - 0.022, forward + 0.08)
+        fill(self.canvas, limb(heel, toe, 0.023 * size, 0.019 * size), colour)
+        line(self.canvas, [heel + 0.018j * size, toe + 0.018j * size], darker(colour, 0.6))
 
     def _outline(self, top: float, bottom: float, widen: float = 1.0) -> np.ndarray:
-        """Outline of the trunk between two heights."""
-        inside = _HEIGHTS[(_HEIGHTS > bottom) & (_HEIGHTS < top)]
-        heights = np.concatenate([[bottom], inside, [top]])
-        across = np.interp(heights, _HEIGHTS, _ACROSS) * self.person.build * widen
-        across *= np.interp(heights, [0.5, 0.75], [1.0, self.person.shoulders])
-        deep = np.interp(heights, _HEIGHTS, _DEEP) * self.person.build * widen
-        deep *= np.interp(heights, [0.46, 0.6, 0.74], [1.0, self.person.belly, 1.0])
-        half = np.array([self.view.half_width(a, d) for a, d in zip(across, deep, strict=True)])
-        middle = np.stack([self.at(height) for height in heights])
-        offset = np.stack([half, np.zeros_like(half)], axis=1)
-        return np.concatenate([middle - offset, (middle + offset)[::-1]])
+        """Outline of the trunk between two heights, the left lower corner first and the right one last."""
+        person, view = self.person, self.view
+        heights = np.concatenate([[bottom], _HEIGHTS[(_HEIGHTS > bottom) & (_HEIGHTS < top)], [top]])
+        across = np.interp(heights, _HEIGHTS, _ACROSS) * np.interp(heights, [0.55, 0.75], [1.0, person.shoulders])
+        deep = np.interp(heights, _HEIGHTS, _DEEP) * np.interp(heights, [0.5, 0.6, 0.74], [1.0, person.belly, 1.0])
+        half = np.hypot(across * view.front, deep * view.side) * (view.size * person.build * widen)
+        middle = view.foot - 1j * view.size * np.cos(view.pitch) * heights
+        return np.concatenate([middle - half, (middle + half)[::-1]])
 
-    def _skirt(self) -> None:
-        bottom = self.person.outfit.bottom
+    def _hips(self) -> None:
+        bottom, view = self.person.outfit.bottom, self.view
         if bottom.kind not in ("skirt", "long skirt"):
-            fill(self.layer, self._outline(HIP + 0.03, 0.475, 0.98), bottom.paint, self.anchor)
+            fill(self.canvas, self._outline(HIP + 0.03, 0.475, 0.98), bottom.paint, self.anchor)
             return
         hem = 0.31 if bottom.kind == "skirt" else 0.12
+        lower = view(0, hem, 0) + 0.012 * view.size * np.sin(view.phase)
+        flare = view.half_width(0.108, 0.096) * self.person.build * (1 + 0.3 * (0.31 - hem))
         outline = self._outline(HIP + 0.05, 0.46)
-        lower = self.at(hem)
-        flare = self.view.half_width(0.112, 0.1) * self.person.build * (1 + 0.3 * (0.31 - hem))
-        sway = 0.012 * self.view.size * np.sin(self.view.phase)
-        outline[0] = lower + np.array([-flare + sway, 0])
-        outline[-1] = lower + np.array([flare + sway, 0])
-        fill(self.layer, outline, bottom.paint, self.anchor)
-        dark = darker(bottom.colour, 0.75)
+        outline[0], outline[-1] = lower - flare, lower + flare
+        fill(self.canvas, outline, bottom.paint, self.anchor)
         for share in (-0.4, 0.1, 0.5):
-            line(self.layer, np.stack([self.at(0.44) + [share * flare * 0.7, 0], lower + [share * flare + sway, -2]]), dark)
+            line(self.canvas, [view(0, 0.44, 0) + 0.7 * share * flare, lower + share * flare - 2j], darker(bottom.colour, 0.78))
 
     def _trunk(self) -> None:
-        top, size = self.person.outfit.top, self.view.size
-        neck = self.at(NECK)
-        fill(self.layer, limb(neck + [0, 0.02 * size], neck - [0, 0.03 * size], 0.034 * size, 0.03 * size), darker(self.person.skin, 0.85))
-        fill(self.layer, self._outline(0.852, top.hem, top.looseness), top.paint, self.anchor)
+        top, size, view = self.person.outfit.top, self.view.size, self.view
+        neck, dark = view(0, NECK, 0), darker(top.colour, 0.72)
+        fill(self.canvas, limb(neck + 0.01j * size, neck - 0.03j * size, 0.03 * size, 0.028 * size), darker(self.person.skin, 0.84))
+        fill(self.canvas, self._outline(0.85, top.hem, top.looseness), top.paint, self.anchor)
         if top.blocks == "yoke":
-            fill(self.layer, self._outline(0.852, 0.725, top.looseness), top.second)
+            fill(self.canvas, self._outline(0.85, 0.725, top.looseness), top.second)
         elif top.blocks == "band":
-            fill(self.layer, self._outline(0.73, 0.65, top.looseness), top.second)
-        dark = darker(top.colour, 0.7)
-        line(self.layer, self._outline(top.hem + 0.008, top.hem, top.looseness)[[0, -1]] - [0, 2], dark, 2)
-        if self.faces_camera:
+            fill(self.canvas, self._outline(0.73, 0.65, top.looseness), top.second)
+        line(self.canvas, self._outline(top.hem + 0.008, top.hem, top.looseness)[[0, -1]] - 2j, dark, 2)
+        if view.front > 0:
             self._front(dark)
-        self._print(top.print_front if self.faces_camera else top.print_back)
+        self._print(top.print_front if view.front > 0 else top.print_back)
         if top.kind == "hoodie":
-            ellipse(self.layer, self.at(0.835, forward=-0.045), (0.062 * size, 0.03 * size), darker(top.colour, 0.85))
+            ellipse(self.canvas, view(0, 0.835, -0.04), 0.055 * size, 0.028 * size, darker(top.colour, 0.85))
         elif top.kind in ("shirt", "jacket", "coat"):
-            ellipse(self.layer, self.at(0.85), (0.045 * size, 0.014 * size), darker(top.colour, 0.8))
+            ellipse(self.canvas, view(0, 0.846, 0), 0.04 * size, 0.014 * size, darker(top.colour, 0.8))
 
     def _front(self, dark: Colour) -> None:
-        """What only the front has: an opening, a zip or buttons, the neckline."""
-        top, size, cosine = self.person.outfit.top, self.view.size, np.cos(self.view.yaw)
+        """What only the front has: an opening, a zip or buttons, or the neckline."""
+        top, size, front = self.person.outfit.top, self.view.size, self.view.front
         deep = 0.07 * self.person.build
-        upper, lower = self.at(0.84, forward=0.5 * deep), self.at(top.hem, forward=deep)
+        upper, lower = self.view(0, 0.835, 0.5 * deep), self.view(0, top.hem, deep)
         if top.inner is not None:
-            half = 0.036 * size * cosine
-            strip = np.stack([upper - [0.7 * half, 0], upper + [0.7 * half, 0], lower + [half, 0], lower - [half, 0]])
-            fill(self.layer, strip, top.inner)
-            line(self.layer, strip[[0, 3]], dark, 2)
-            line(self.layer, strip[[1, 2]], dark, 2)
+            half = 0.034 * size * front
+            corners = [upper - 0.7 * half, upper + 0.7 * half, lower + half, lower - half]
+            fill(self.canvas, corners, top.inner)
+            line(self.canvas, [corners[0], corners[3]], dark, 2)
+            line(self.canvas, [corners[1], corners[2]], dark, 2)
         elif top.kind in ("shirt", "jacket", "coat", "hoodie"):
-            line(self.layer, np.stack([upper, lower]), dark, 2)
+            line(self.canvas, [upper, lower], dark, 2)
         else:
-            ellipse(self.layer, upper - [0, 0.004 * size], (0.036 * size * cosine, 0.02 * size), darker(self.person.skin, 0.9))
+            ellipse(self.canvas, upper - 0.004j * size, 0.034 * size * front, 0.018 * size, darker(self.person.skin, 0.9))
 
     def _print(self, kind: str | None) -> None:
         if kind is None:
             return
-        top, cosine = self.person.outfit.top, abs(np.cos(self.view.yaw))
-        deep = 0.07 if self.faces_camera else -0.07
-        middle, size = self.at(0.71, forward=deep), self.view.size
-        wide = max(0.045 * size * cosine, 1.0)
+        colour, size = self.person.outfit.top.second, self.view.size
+        middle = self.view(0, 0.71, 0.07 if self.view.front > 0 else -0.07)
+        wide, high = max(0.042 * size * abs(self.view.front), 1.0), 0.034 * size
         if kind == "disc":
-            ellipse(self.layer, middle, (0.85 * wide, 0.04 * size), top.second)
+            ellipse(self.canvas, middle, 0.85 * wide, 1.1 * high, colour)
         elif kind == "box":
-            corners = np.array([[-wide, -0.036 * size], [wide, -0.036 * size], [wide, 0.036 * size], [-wide, 0.036 * size]])
-            fill(self.layer, middle + corners, top.second)
+            fill(self.canvas, [middle + x * wide + y * high * 1j for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))], colour)
         else:
-            for row in (-0.026, 0.0, 0.026):
-                line(self.layer, middle + np.array([[-wide, row * size], [wide * (0.7 + 8 * row), row * size]]), top.second, 3)
+            for row, length in ((-0.75, 0.5), (0.0, 0.9), (0.75, 0.7)):
+                line(self.canvas, [middle - wide + row * high * 1j, middle + length * wide + row * high * 1j], colour, 3)
 
     def _arm(self, side: int) -> None:
-        person, top = self.person, self.person.outfit.top
-        shoulder, elbow, wrist = self.view.project(self.joints.arms[side])
-        size = self.view.size * (0.55 + 0.45 * person.build)
-        shade = 0.84 if self.view.nearness(self.joints.arms[side, 1]) < -0.02 else 0.95
+        person, top, view = self.person, self.person.outfit.top, self.view
+        left, _, forward = self.joints.arms[side][1]
+        shoulder, elbow, wrist = (view(*joint) for joint in self.joints.arms[side])
+        size = view.size * (0.5 + 0.5 * person.build)
+        shade = 0.84 if view.nearness(left, forward) < -0.02 else 0.95
         skin = darker(person.skin, shade)
-        fill(self.layer, limb(shoulder, elbow, 0.03 * size, 0.024 * size), skin)
-        fill(self.layer, limb(elbow, wrist + 0.1 * (wrist - elbow), 0.024 * size, 0.017 * size), skin)
-        hand = wrist + 0.16 * (wrist - elbow)
-        ellipse(self.layer, hand, (0.019 * size, 0.024 * size), skin)
+        fill(self.canvas, limb(shoulder, elbow, 0.028 * size, 0.022 * size), skin)
+        fill(self.canvas, limb(elbow, wrist, 0.022 * size, 0.016 * size), skin)
+        ellipse(self.canvas, wrist + 0.14 * (wrist - elbow), 0.018 * size, 0.023 * size, skin)
         if top.sleeve_length == 0:
             return
         paint: Paint = top.sleeve if isinstance(top.sleeve, np.ndarray) else darker(top.sleeve, shade)
-        wide = 0.036 * size * top.looseness
-        dark = darker(top.colour, 0.6)
+        wide, dark = 0.032 * size * top.looseness, darker(top.colour, 0.68)
+        if top.sleeve_length > 1:
+            lower = limb(elbow, elbow + (wrist - elbow) * (top.sleeve_length - 1), 0.85 * wide, 0.68 * wide)
+            line(self.canvas, lower, dark, 2)
+            fill(self.canvas, lower, paint, self.anchor)
         end = shoulder + (elbow - shoulder) * min(1.0, top.sleeve_length)
         upper = limb(shoulder, end, wide, 0.9 * wide)
-        # A thin dark edge parts the arm from a trunk of the same cloth.
-        line(self.layer, np.concatenate([upper, upper[:1]]), dark, 2)
-        if top.sleeve_length > 1:
-            end = elbow + (wrist - elbow) * (top.sleeve_length - 1)
-            lower = limb(elbow, end, 0.85 * wide, 0.68 * wide)
-            line(self.layer, np.concatenate([lower, lower[:1]]), dark, 2)
-            fill(self.layer, lower, paint, self.anchor)
-        fill(self.layer, upper, paint, self.anchor)
+        # A thin dark edge below the shoulder parts the arm from a trunk of the same cloth.
+        line(self.canvas, upper[3:], dark, 2)
+        fill(self.canvas, upper, paint, self.anchor)
         if top.blocks == "yoke":
-            fill(self.layer, limb(shoulder, shoulder + 0.45 * (end - shoulder), wide, 0.9 * wide), darker(top.second, shade))
+            fill(self.canvas, limb(shoulder, shoulder + 0.4 * (end - shoulder), wide, 0.9 * wide), darker(top.second, shade))
 
 
-def draw_person(layer: np.ndarray, person: Person, view: View) -> None:
-    """Paints ``person`` as ``view`` sees them on ``layer`` (see ``draw``)."""
-    Figure(layer, person, view).draw()
+def draw_person(canvas: np.ndarray, person: Person, view: View) -> None:
+    """Paints ``person`` as ``view`` sees them on ``canvas`` (see ``draw``)."""
+    Figure(canvas, person, view).draw()
 
 
 def body_box(view: View) -> tuple[float, float, float, float]:
     """Where on the canvas the body is: left, top, right, bottom in pixels."""
-    x, y = view.foot
-    top = y - 1.0 * view.size * np.cos(view.pitch)
-    half = 0.17 * view.size
-    return x - half, top, x + half, y + 0.03 * view.size
+    x, y = view.foot.real, view.foot.imag
+    top = view(0, 1.0, 0).imag
+    return x - 0.16 * view.size, top, x + 0.16 * view.size, y + 0.03 * view.size

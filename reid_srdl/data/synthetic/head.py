@@ -9,73 +9,73 @@ from .people import Person
 from .pose import HEAD, View
 
 
-def draw_head(layer: np.ndarray, person: Person, view: View) -> None:
-    """Paints the hair behind, the face as far as it shows, the hair above and the hat."""
+def draw_head(canvas: np.ndarray, person: Person, view: View) -> None:
+    """Paints the hair behind, the face as far as it shows, the hair above, and the hat."""
     size = view.size * person.head
-    side, front = np.sin(view.yaw), np.cos(view.yaw)
-    middle = view.project(np.array([0.0, HEAD, 0.012]))
-    wide, high = size * (0.047 + 0.008 * abs(side)), 0.066 * size
+    middle = view(0, HEAD, 0.014)
+    wide, high = size * (0.052 + 0.007 * abs(view.side)), 0.068 * size
     bald = person.hair_style == "bald"
     hair = darker(person.skin, 0.93) if bald else person.hair
-    if front >= 0:
-        _hanging_hair(layer, person, view, middle, size)
-    ellipse(layer, middle, (wide, high), hair)
-    _face(layer, person, middle, size, side, front)
+    if view.front >= 0:
+        _hanging_hair(canvas, person, view, middle, size)
+    ellipse(canvas, middle, wide, high, hair)
+    _face(canvas, person, view, middle, size)
     if not bald:
-        # The fringe: a cap over the skull that slips back as the face turns to the camera.
-        crown = middle + np.array([-0.014 * side * size, -0.026 * size - 0.006 * size * max(front, 0)])
-        ellipse(layer, crown, (1.04 * wide, 0.042 * size), hair)
-        ellipse(layer, crown + np.array([-0.012 * size, -0.016 * size]), (0.35 * wide, 0.012 * size), darker(hair, 1.35))
-    if front < 0:
-        _hanging_hair(layer, person, view, middle, size)
-    _hat(layer, person, middle, size, wide, side, front)
+        # A cap over the skull that slips back as the face turns aside.
+        crown = middle + complex(-0.016 * view.side, -0.034 - 0.004 * max(view.front, 0)) * size
+        ellipse(canvas, crown, 1.02 * wide, 0.036 * size, hair)
+        ellipse(canvas, crown - (0.014 + 0.014j) * size, 0.4 * wide, 0.012 * size, darker(hair, 1.3))
+    if view.front < 0:
+        _hanging_hair(canvas, person, view, middle, size)
+    _hat(canvas, person, view, middle, size, wide)
 
 
-def _face(layer: np.ndarray, person: Person, middle: np.ndarray, size: float, side: float, front: float) -> None:
-    # Seen from 110 degrees and more, nothing of it shows but an ear.
-    visible = np.clip(front + 0.45, 0, 1)
-    if visible <= 0:
-        ellipse(layer, middle + [0.045 * size * np.sign(side), 0.005 * size], (0.008 * size, 0.016 * size), person.skin)
+def _face(canvas: np.ndarray, person: Person, view: View, middle: complex, size: float) -> None:
+    visible = min(1.0, max(0.0, view.front + 0.4))
+    if visible == 0:
+        # From behind nothing of it shows but an ear.
+        ear = middle + complex(0.05 * np.sign(view.side), 0.008) * size
+        ellipse(canvas, ear, 0.008 * size, 0.016 * size, darker(person.skin, 0.9))
         return
-    centre = middle + np.array([0.03 * side * size, 0.014 * size])
-    wide = size * (0.018 + 0.022 * visible)
-    ellipse(layer, centre, (wide, 0.052 * size), person.skin)
-    dark = darker(person.skin, 0.55)
-    turn = np.array([0.024 * side * size, 0])
-    for eye in (-1, 1):
-        place = centre + turn + [eye * 0.016 * size * max(front, 0.25), -0.006 * size]
-        if abs(place[0] - centre[0]) < 0.95 * wide:
-            ellipse(layer, place, (0.007 * size, 0.005 * size), dark)
-    ellipse(layer, centre + turn + [0, 0.026 * size], (0.011 * size * max(front, 0.4), 0.004 * size), darker(person.skin, 0.7))
+    centre = middle + complex(0.028 * view.side, 0.013) * size
+    wide = size * (0.018 + 0.027 * visible)
+    ellipse(canvas, centre, wide, 0.054 * size, person.skin)
+    turned, front = centre + 0.022 * view.side * size, max(view.front, 0.25)
+    for eye in (-0.018, 0.018):
+        place = turned + complex(eye * front, -0.008) * size
+        if abs(place.real - centre.real) < 0.95 * wide:
+            ellipse(canvas, place, 0.009 * size, 0.006 * size, darker(person.skin, 0.45))
+    line(canvas, [turned + 0.002j * size, turned + 0.012j * size], darker(person.skin, 0.8), 2)
+    ellipse(canvas, turned + 0.03j * size, 0.013 * size * front, 0.004 * size, darker(person.skin, 0.62))
 
 
-def _hanging_hair(layer: np.ndarray, person: Person, view: View, middle: np.ndarray, size: float) -> None:
+def _hanging_hair(canvas: np.ndarray, person: Person, view: View, middle: complex, size: float) -> None:
     """The hair that hangs down: behind the head where the face shows, over the back where it does not."""
-    back = view.project(np.array([0.0, HEAD, -0.045])) - view.project(np.array([0.0, HEAD, 0.0]))
-    if person.hair_style == "bob":
-        fill(layer, limb(middle + 0.4 * back, middle + 0.6 * back + [0, 0.05 * size], 0.055 * size, 0.05 * size), person.hair)
-    elif person.hair_style == "long":
-        fill(layer, limb(middle + 0.5 * back, middle + back + [0, 0.14 * size], 0.056 * size, 0.042 * size), person.hair)
-    elif person.hair_style == "ponytail":
-        knot = middle + 1.2 * back - [0, 0.01 * size]
-        fill(layer, limb(knot, knot + 0.3 * back + [0, 0.13 * size], 0.02 * size, 0.013 * size), person.hair)
-    elif person.hair_style == "bun":
-        ellipse(layer, middle + 0.9 * back - [0, 0.055 * size], (0.028 * size, 0.026 * size), darker(person.hair, 0.9))
+    back, style, hair = -0.045 * view.side * size, person.hair_style, person.hair
+    if style == "bob":
+        fill(canvas, limb(middle + 0.4 * back, middle + 0.5 * back + 0.045j * size, 0.058 * size, 0.05 * size), hair)
+    elif style == "long":
+        fill(canvas, limb(middle + 0.5 * back, middle + 0.9 * back + 0.125j * size, 0.057 * size, 0.042 * size), hair)
+    elif style == "ponytail":
+        knot = middle + 1.25 * back - 0.01j * size
+        fill(canvas, limb(knot, knot + 0.3 * back + 0.12j * size, 0.02 * size, 0.013 * size), hair)
+    elif style == "bun":
+        ellipse(canvas, middle + 0.9 * back - 0.06j * size, 0.028 * size, 0.026 * size, darker(hair, 0.9))
 
 
-def _hat(layer: np.ndarray, person: Person, middle: np.ndarray, size: float, wide: float, side: float, front: float) -> None:
+def _hat(canvas: np.ndarray, person: Person, view: View, middle: complex, size: float, wide: float) -> None:
     if person.hat is None:
         return
     colour, dark = person.hat_colour, darker(person.hat_colour, 0.7)
-    crown = middle - [0.006 * side * size, 0.034 * size]
-    ellipse(layer, crown, (1.1 * wide, 0.04 * size), colour)
-    brow = crown + [0, 0.018 * size]
+    crown = middle - complex(0.006 * view.side, 0.036) * size
+    ellipse(canvas, crown, 1.1 * wide, 0.04 * size, colour)
+    brow = crown + 0.018j * size
     if person.hat == "beanie":
-        fill(layer, limb(brow - [0.9 * wide, 0], brow + [0.9 * wide, 0], 0.016 * size, 0.016 * size), dark)
+        fill(canvas, limb(brow - 0.9 * wide, brow + 0.9 * wide, 0.014 * size, 0.014 * size), dark)
     elif person.hat == "brim":
-        ellipse(layer, brow, (1.95 * wide, 0.017 * size), dark)
-    elif front > -0.4:
-        peak = brow + np.array([0.05 * side * size, 0.004 * size])
-        ellipse(layer, peak, (0.036 * size * (0.55 + 0.6 * abs(side)), 0.012 * size), dark)
+        ellipse(canvas, brow, 1.85 * wide, 0.017 * size, dark)
+    elif view.front > -0.4:
+        peak = brow + complex(0.05 * view.side, 0.004) * size
+        ellipse(canvas, peak, 0.038 * size * (0.55 + 0.6 * abs(view.side)), 0.012 * size, dark)
     else:
-        line(layer, np.stack([brow - [0.9 * wide, 0], brow + [0.9 * wide, 0]]), dark, 2)
+        line(canvas, [brow - 0.9 * wide, brow + 0.9 * wide], dark, 2)

@@ -1,14 +1,16 @@
-"""Shots of people, passers-by and nothing much, by the cameras of one made-up place."""
+"""Shots of people, of passers-by and of nothing much, by the cameras of one made-up place."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .camera import Camera, camera, develop
+from .camera import Camera, Light, camera, develop, light
 from .clothes import Wardrobe, wardrobe
 from .clutter import bin_, low_wall, pole
-from .draw import compose, ellipse, smooth_noise
+from .draw import ellipse, smooth_noise
 from .figure import body_box, draw_person
 from .people import Person, person
 from .pose import View
@@ -21,11 +23,23 @@ SIZE = (128, 64)
 Box = tuple[float, float, float, float]
 
 
+@dataclass(frozen=True)
+class Visit:
+    """Somebody's walk past a camera: what its shots have in common. Angles and ``size`` as in ``View``."""
+
+    lens: int
+    heading: float
+    phase: float
+    size: float
+    swing: float
+    light: Light
+
+
 class Place:
     """All cameras, scenes and clothes of one data set. The same spec makes the same place.
 
-    Everything is drawn from generators made of the spec's seed and a purpose, never from one another's, so that a
-    shot is the same whatever was rendered before it.
+    Everything is drawn from generators made of the spec's seed and a purpose, so that a shot is the same whatever was
+    rendered before it.
     """
 
     def __init__(self, spec: Spec) -> None:
@@ -33,137 +47,139 @@ class Place:
         self.wardrobe: Wardrobe = wardrobe(spec.random("wardrobe"), spec.train_identities + spec.test_identities)
         self.cameras: list[Camera] = [camera(number, spec.random("camera", number)) for number in range(spec.cameras)]
         self.scenes: list[Scene] = [scene(number, spec.random("scene", number)) for number in range(spec.cameras)]
-        folds = smooth_noise(spec.random("folds"), CANVAS[0], CANVAS[1] * 2, 14)
-        self.folds = 1 + 0.055 * folds + 0.04 * smooth_noise(spec.random("grain"), CANVAS[0], CANVAS[1] * 2, 5)
+        coarse, fine = (smooth_noise(spec.random("folds", cell), *CANVAS, cell) for cell in (16, 6))
+        self.folds = 1 + 0.05 * coarse + 0.035 * fine
+        self.shadow = _shadow()
 
     def person(self, label: int) -> Person:
+        """Who bears a label."""
         return person(self.spec.random("person", label), self.wardrobe)
 
-    def shot(self, who: Person, label: int, lens: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Shot ``number`` of a person: in the box of a detector, and in a careful one.
+    def visit(self, lens: int, *purpose: object) -> Visit:
+        """A walk past camera ``lens`` (counted from 0)."""
+        random = self.spec.random("visit", lens, *purpose)
+        heading = self.cameras[lens].headings[random.choice(3, p=(0.45, 0.35, 0.2))]
+        return Visit(
+            lens=lens,
+            heading=float(heading + random.normal(0, 0.3)),
+            phase=float(random.uniform(0, 2 * np.pi)),
+            size=float(random.uniform(214, 234)),
+            swing=(1.0, 1.0, 0.85, 0.15)[random.integers(4)],
+            light=light(random),
+        )
+
+    def shot(self, who: Person, label: int, visit: Visit, number: int, *, careful: bool = False) -> list[np.ndarray]:
+        """Shot ``number`` of a visit as a detector boxes it; with ``careful`` also as a human annotator does.
 
         Returns:
-            two RGB uint8 images ``(128, 64, 3)`` of the same moment.
+            one or two RGB uint8 images ``(128, 64, 3)`` of the same moment.
         """
-        random = self.spec.random("shot", label, lens, number)
-        # Both generators of the visit begin anew for each shot: they draw what all shots of it have in common.
-        visit, light = ("visit", label, lens), ("light", label, lens)
-        window, view = self._stage(who, lens, number, random, self.spec.random(*visit))
-        careful = _upright(body_box(view), 1.05)
-        boxes = _jittered(careful, random, 0.05, 0.12), careful
-        picture, hand = (self._develop(window, box, lens, self.spec.random(*light), random) for box in boxes)
-        return picture, hand
+        random = self.spec.random("shot", label, visit.lens, number)
+        canvas, box = self._stage(who, visit, number, random)
+        boxes = [_jittered(box, random, 0.05, 0.12), box] if careful else [_jittered(box, random, 0.05, 0.12)]
+        return [self._develop(canvas, each, visit, random) for each in boxes]
 
     def distractor(self, number: int, lens: int) -> np.ndarray:
         """A false alarm of the detector: an empty stretch, half somebody, or a passer-by whom nobody looks for."""
-        random = self.spec.random("distractor", number)
-        passer_by = person(random, self.wardrobe)
+        random, visit = self.spec.random("distractor", number), self.visit(lens, "distractor", number)
         kind = random.random()
-        window, view = self._stage(passer_by, lens, 0, random, random, empty=kind < 0.4)
-        box = _upright(body_box(view), 1.05)
-        if 0.4 <= kind < 0.65:
-            box = _part(box, random)
-        return self._develop(window, _jittered(box, random, 0.08, 0.2), lens, random, random)
+        canvas, box = self._stage(None if kind < 0.4 else person(random, self.wardrobe), visit, 0, random)
+        box = _part(box, random) if 0.4 <= kind < 0.65 else box
+        return self._develop(canvas, _jittered(box, random, 0.08, 0.2), visit, random)
 
     def junk(self, who: Person, number: int, lens: int) -> np.ndarray:
-        """A box that misses most of somebody: only a part of the body, or the body far off its middle."""
-        random = self.spec.random("junk", number)
-        window, view = self._stage(who, lens, 0, random, random)
-        box = _upright(body_box(view), 1.05)
+        """A box that misses most of somebody: it holds a part of the body, or has the body far off its middle."""
+        random, visit = self.spec.random("junk", number), self.visit(lens, "junk", number)
+        canvas, box = self._stage(who, visit, 0, random)
         if random.random() < 0.6:
             box = _part(box, random)
         else:
-            left, top, right, bottom = box
-            aside = (right - left) * random.uniform(0.42, 0.6) * random.choice([-1, 1])
-            box = left + aside, top, right + aside, bottom
-        return self._develop(window, box, lens, random, random)
+            aside = (box[2] - box[0]) * random.uniform(0.42, 0.6) * (1 if random.random() < 0.5 else -1)
+            box = box[0] + aside, box[1], box[2] + aside, box[3]
+        return self._develop(canvas, box, visit, random)
 
-    def _stage(
-        self,
-        who: Person,
-        lens: int,
-        number: int,
-        random: np.random.Generator,
-        visit: np.random.Generator,
-        *,
-        empty: bool = False,
-    ) -> tuple[np.ndarray, View]:
-        """The scene with the person in it, and how the camera sees them."""
-        settings = self.cameras[lens]
-        heading = settings.headings[visit.choice(3, p=(0.45, 0.35, 0.2))] + visit.normal(0, 0.3)
-        phase, size, swing = visit.uniform(0, 2 * np.pi), visit.uniform(214, 234), visit.choice([1.0, 1.0, 0.85, 0.15])
+    def _stage(self, who: Person | None, visit: Visit, number: int, random: np.random.Generator) -> tuple[np.ndarray, Box]:
+        """The canvas with the scene and whoever is in it, and the careful box of the person (or where one would be)."""
+        lens = self.cameras[visit.lens]
         view = View(
-            yaw=float(heading + random.normal(0, 0.16)),
-            pitch=settings.pitch,
-            size=float(size * random.uniform(0.98, 1.02)),
-            foot=(CANVAS[1] / 2 + float(random.normal(0, 4)), GROUND + float(random.normal(0, 3))),
-            phase=float(phase + 1.9 * number + random.uniform(-0.5, 0.5)),
-            swing=float(swing),
+            yaw=float(visit.heading + random.normal(0, 0.16)),
+            pitch=lens.pitch,
+            size=float(visit.size * random.uniform(0.98, 1.02)),
+            foot=complex(CANVAS[1] / 2 + random.normal(0, 4), GROUND + random.normal(0, 3)),
+            phase=float(visit.phase + 1.9 * number + random.uniform(-0.5, 0.5)),
+            swing=visit.swing,
         )
-        window = self.scenes[lens].window(random)
-        crowded = random.random() < settings.crowd
+        canvas = self.scenes[visit.lens].window(random)
+        crowded = random.random() < lens.crowd
         if crowded and random.random() < 0.4:
-            self._passer_by(window, view, lens, random, behind=True)
-        if not empty:
-            self._put(window, who, view, random)
+            self._passer_by(canvas, view, random, behind=True)
+        if who is not None:
+            self._put(canvas, who, view, random)
         if crowded:
-            self._in_the_way(window, view, lens, random)
-        return window, view
+            self._in_the_way(canvas, view, random)
+        return canvas, _upright(body_box(view), 1.05)
 
-    def _put(self, window: np.ndarray, who: Person, view: View, random: np.random.Generator) -> None:
+    def _put(self, canvas: np.ndarray, who: Person, view: View, random: np.random.Generator) -> None:
         """Draws somebody with the shadow at their feet and the light on their clothes."""
-        layer = np.zeros((*CANVAS, 4), dtype=np.uint8)
-        draw_person(layer, who, view)
+        self._cast_shadow(canvas, view.foot + 10 + 4j)
         left, top, right, bottom = body_box(view)
         columns = slice(max(0, int(left - 30)), min(CANVAS[1], int(right + 30)))
-        rows = slice(max(0, int(top - 12)), min(CANVAS[0], int(bottom + 24)))
-        region = np.ascontiguousarray(window[rows, columns])
-        shadow = np.zeros((*region.shape[:2], 4), dtype=np.uint8)
-        foot = np.array(view.foot) - [columns.start, rows.start]
-        ellipse(shadow, foot + [10, 4], (0.14 * view.size, 0.035 * view.size), (0, 0, 0))
-        shadow[..., 3] = shadow[..., 3] // 3
-        compose(region, cv2.blur(shadow, (9, 5)))
-        part = layer[rows, columns]
-        start = int(random.integers(CANVAS[1]))
-        self._light(part, self.folds[rows, start + columns.start // 2 : start + columns.start // 2 + part.shape[1]])
-        compose(region, part)
-        window[rows, columns] = region
+        rows = slice(max(0, int(top - 12)), min(CANVAS[0], int(bottom + 12)))
+        canvas[rows, columns, 3] = 0
+        draw_person(canvas, who, view)
+        part = np.ascontiguousarray(canvas[rows, columns])
+        height, width = part.shape[:2]
+        across, down = random.integers(0, [CANVAS[1] - width + 1, CANVAS[0] - height + 1])
+        # Edges turn away from the light, and cloth has folds; the scene around is left as it is.
+        shape = np.ascontiguousarray(part[..., 3])
+        depth = cv2.blur(shape, (13, 13)).astype(np.float32)
+        shade = (0.64 + 0.4 / 255 * depth) * self.folds[down : down + height, across : across + width]
+        shade = 1 + (shade - 1) * (shape.astype(np.float32) / 255)
+        canvas[rows, columns] = cv2.multiply(part, cv2.merge([shade] * 4), dtype=cv2.CV_8U)
 
-    def _light(self, part: np.ndarray, folds: np.ndarray) -> None:
-        """Folds in the cloth, and edges that turn away from the light."""
-        depth = cv2.blur(part[..., 3], (13, 13)).astype(np.float32) / 255
-        shade = (0.66 + 0.38 * depth) * folds
-        part[..., :3] = np.minimum(part[..., :3] * shade[..., None], part[..., 3:])
+    def _cast_shadow(self, canvas: np.ndarray, foot: complex) -> None:
+        height, width = self.shadow.shape[:2]
+        top, left = round(foot.imag) - height // 2, round(foot.real) - width // 2
+        region = canvas[max(0, top) : top + height, max(0, left) : left + width]
+        if region.size:
+            shadow = self.shadow[max(0, -top) :, max(0, -left) :][: region.shape[0], : region.shape[1]]
+            region[...] = region * shadow
 
-    def _passer_by(self, window: np.ndarray, view: View, lens: int, random: np.random.Generator, *, behind: bool) -> None:
+    def _passer_by(self, canvas: np.ndarray, view: View, random: np.random.Generator, *, behind: bool) -> None:
         other = person(random, self.wardrobe)
-        aside = float(random.uniform(46, 92) * random.choice([-1, 1]))
-        scale, lower = (random.uniform(0.72, 0.92), -18.0) if behind else (random.uniform(1.0, 1.12), 12.0)
+        aside = random.uniform(46, 92) * (1 if random.random() < 0.5 else -1)
+        scale, lower = (random.uniform(0.72, 0.92), -18) if behind else (random.uniform(1.0, 1.12), 12)
+        turned = 0.0 if random.random() < 0.5 else np.pi
         there = View(
-            yaw=float(view.yaw + random.choice([0, np.pi]) + random.normal(0, 0.3)),
-            pitch=self.cameras[lens].pitch,
+            yaw=float(view.yaw + turned + random.normal(0, 0.3)),
+            pitch=view.pitch,
             size=float(view.size * scale),
-            foot=(view.foot[0] + aside, view.foot[1] + lower),
+            foot=view.foot + complex(aside, lower),
             phase=float(random.uniform(0, 6)),
             swing=1.0,
         )
-        self._put(window, other, there, random)
+        self._put(canvas, other, there, random)
 
-    def _in_the_way(self, window: np.ndarray, view: View, lens: int, random: np.random.Generator) -> None:
-        kind, x = random.random(), view.foot[0] + float(random.uniform(-48, 48))
+    def _in_the_way(self, canvas: np.ndarray, view: View, random: np.random.Generator) -> None:
+        kind, x, ground = random.random(), view.foot.real + random.uniform(-48, 48), view.foot.imag
         if kind < 0.3:
-            self._passer_by(window, view, lens, random, behind=False)
+            self._passer_by(canvas, view, random, behind=False)
         elif kind < 0.55:
-            pole(window, x, random)
+            pole(canvas, x, random)
         elif kind < 0.75:
-            bin_(window, x, view.foot[1] + 14, random, size=float(random.uniform(1.4, 1.9)))
+            bin_(canvas, x, ground + 14, random, size=random.uniform(1.4, 1.9))
         else:
-            low_wall(window, view.foot[1] - float(random.uniform(20, 90)), random)
+            low_wall(canvas, ground - random.uniform(20, 90), random)
 
-    def _develop(
-        self, window: np.ndarray, box: Box, lens: int, visit: np.random.Generator, shot: np.random.Generator
-    ) -> np.ndarray:
-        return develop(self.cameras[lens], _cut(window, box), SIZE, visit, shot)
+    def _develop(self, canvas: np.ndarray, box: Box, visit: Visit, random: np.random.Generator) -> np.ndarray:
+        return develop(self.cameras[visit.lens], visit.light, _cut(canvas, box), SIZE, random)
+
+
+def _shadow() -> np.ndarray:
+    """Factors float32 ``(h, w, 1)`` of the soft shadow on the ground."""
+    dark = np.zeros((40, 100, 4), dtype=np.uint8)
+    ellipse(dark, 50 + 20j, 34, 9, (0, 0, 0))
+    return 1 - 0.34 / 255 * cv2.blur(dark[..., 3], (15, 7)).astype(np.float32)[..., None]
 
 
 def _upright(box: Box, scale: float) -> Box:
@@ -179,14 +195,14 @@ def _jittered(box: Box, random: np.random.Generator, shift: float, stretch: floa
     left, top, right, bottom = box
     width, height = right - left, bottom - top
     x = (left + right) / 2 + random.normal(0, shift) * width
-    y = (top + bottom) / 2 + random.normal(0, 0.6 * shift) * height
-    scale = 1 + random.uniform(-0.5 * stretch, stretch)
-    across = scale * random.uniform(0.94, 1.06)
-    return x - across * width / 2, y - scale * height / 2, x + across * width / 2, y + scale * height / 2
+    y = (top + bottom) / 2 + random.normal(0, 0.5 * shift) * height
+    half = 0.5 * (1 + random.uniform(-0.4 * stretch, stretch))
+    across = half * random.uniform(0.94, 1.06)
+    return x - across * width, y - half * height, x + across * width, y + half * height
 
 
 def _part(box: Box, random: np.random.Generator) -> Box:
-    """About a third of the box: the head, the trunk, the legs or a side."""
+    """About a third of the box: the head, the trunk or the legs."""
     left, top, right, bottom = box
     height = bottom - top
     start, share = ((-0.12, 0.42), (0.2, 0.4), (0.5, 0.45), (0.62, 0.5))[random.integers(4)]
@@ -195,10 +211,10 @@ def _part(box: Box, random: np.random.Generator) -> Box:
     return x - (bottom - top) / 4, top, x + (bottom - top) / 4, bottom
 
 
-def _cut(window: np.ndarray, box: Box) -> np.ndarray:
-    """The box's pixels, moved back inside where it leaves the window."""
-    height, width = window.shape[:2]
+def _cut(canvas: np.ndarray, box: Box) -> np.ndarray:
+    """The box's pixels, the box moved back inside where it leaves the canvas."""
+    height, width = canvas.shape[:2]
     left, top, right, bottom = (round(edge) for edge in box)
     wide, high = min(max(4, right - left), width), min(max(8, bottom - top), height)
     left, top = min(max(left, 0), width - wide), min(max(top, 0), height - high)
-    return window[top : top + high, left : left + wide]
+    return canvas[top : top + high, left : left + wide]

@@ -1,0 +1,55 @@
+"""A contact sheet of a data set: some people of each split, with several images each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..pictures import contact_sheet
+from .images import decode
+from .pixels import Scan
+from .records import DISTRACTOR, JUNK, Split
+
+
+def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int = 4) -> bytes:
+    """A PNG with two rows a split, and one for its distractors and junk: ``people`` people side by side, ``images`` of each."""
+    tiles: list[np.ndarray] = []
+    captions: list[str] = []
+    start = 0
+    for split in splits:
+        readable = seen.groups[start : start + len(split)] >= 0
+        start += len(split)
+        for rows in _shown(split, readable, people, images):
+            for row in rows:
+                tiles.append(np.full((128, 64, 3), 255, dtype=np.uint8) if row is None else decode(split.files[row]))
+                captions.append("" if row is None else _caption(split, row))
+    return contact_sheet(tiles, columns=people * images, captions=captions, tile=(160, 80))
+
+
+def _caption(split: Split, row: int) -> str:
+    label = int(split.labels[row])
+    word = {DISTRACTOR: "distractor", JUNK: "junk"}.get(label) or (str(label) if split.label_names is None else split.label_names[label - 1])
+    return f"{split.name} {word} c{split.cameras[row]}"
+
+
+def _shown(split: Split, readable: np.ndarray, people: int, images: int) -> list[list[int | None]]:
+    """Rows of the sheet, each ``people * images`` image rows of the split, None for an empty place."""
+    shown = []
+    for part in np.array_split(_spread(split.identities, 2 * people), 2):
+        row: list[int | None] = []
+        for label in part:
+            own = np.flatnonzero((split.labels == label) & readable)
+            own = _spread(own[np.argsort(split.cameras[own], kind="stable")], images).tolist()
+            row += own + [None] * (images - len(own))
+        shown.append(row + [None] * (people * images - len(row)))
+    special = [_spread(np.flatnonzero((split.labels == label) & readable), people * images // 2).tolist() for label in (DISTRACTOR, JUNK)]
+    if any(special):
+        row = special[0] + special[1]
+        shown.append(row + [None] * (people * images - len(row)))
+    return [row for row in shown if any(place is not None for place in row)]
+
+
+def _spread(values: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of the values, evenly spaced."""
+    return values[np.linspace(0, len(values) - 1, min(count, len(values))).astype(int)]

@@ -1,0 +1,144 @@
+"""How commands are found, and how they end: one line and a code, never a traceback for what the user can put right."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from reid_srdl import commands
+from reid_srdl.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Puts a function in the place of ``train`` and runs it: (code, standard output, standard error)."""
+
+    def ended(run: Callable[[list[str]], int | None], *argv: str, name: str | None = None) -> tuple[int | None, str, str]:
+        module = ModuleType("stand_in")
+        module.run = run  # type: ignore[attr-defined]
+        module.__spec__ = ModuleSpec("stand_in", None)
+        monkeypatch.setitem(sys.modules, "stand_in", module)
+        monkeypatch.setitem(commands.COMMANDS, "train", "stand_in")
+        monkeypatch.setattr(sys, "argv", ["reid-srdl", *argv])
+        with pytest.raises(SystemExit) as stopped:
+            commands.main(name)
+        return stopped.value.code, *capsys.readouterr()
+
+    return ended
+
+
+def raising(error: BaseException) -> Callable[[list[str]], int]:
+    def run(argv: list[str]) -> int:
+        raise error
+
+    return run
+
+
+def never(argv: list[str]) -> int:
+    raise AssertionError("this command was not asked for")
+
+
+def test_the_code_of_the_command_is_the_code_of_the_process(command):
+    assert command(lambda argv: 1, "train")[0] == 1
+    assert command(lambda argv: 0, "train")[0] == 0
+
+
+@pytest.mark.parametrize("name", [None, "train"])
+def test_a_command_gets_its_own_arguments(command, name):
+    seen: list[str] = []
+    words = ["--version", "--seed", "3"]  # of the command, not of reid-srdl
+    command(lambda argv: seen.extend(argv), *([] if name else ["train"]), *words, name=name)
+    assert seen == words
+
+
+@pytest.mark.parametrize("name", [None, "train"])
+def test_a_user_error_is_one_line_and_code_2(command, name):
+    error = UserError("there is no\n data set 'x'", "Take one of these.")
+    code, out, err = command(raising(error), *([] if name else ["train"]), name=name)
+    assert (code, out, err) == (2, "", "reid-srdl train: there is no data set 'x'. Take one of these.\n")
+
+
+def test_the_keyboard_ends_a_command_with_130(command):
+    code, _, err = command(raising(KeyboardInterrupt()), "train")
+    assert (code, err) == (130, "reid-srdl train: interrupted\n")
+
+
+def test_a_full_disk_is_one_line(command):
+    code, _, err = command(raising(OSError(errno.ENOSPC, "No space left on device", "runs/a/log.csv")), "train")
+    assert code == 2
+    assert err.startswith("reid-srdl train: cannot write runs/a/log.csv: No space left on device. ")
+    assert err.count("\n") == 1
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
+    module = ModuleType("stand_in")
+    module.run = raising(PermissionError(errno.EACCES, "no"))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "stand_in", module)
+    monkeypatch.setitem(commands.COMMANDS, "train", "stand_in")
+    monkeypatch.setattr(sys, "argv", ["reid-srdl", "train"])
+    with pytest.raises(PermissionError):
+        commands.main()
+
+
+def test_an_unknown_command_names_the_near_ones(command):
+    code, out, err = command(never, "trian")
+    assert (code, out) == (2, "")
+    assert err == "reid-srdl: there is no command 'trian'. Did you mean train?\n"
+    assert "There are train, eval, " in command(never, "zzz")[2]
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"], ["-h"]])
+def test_without_a_command_they_are_listed(command, argv):
+    code, out, err = command(never, *argv)
+    assert (code, err) == (0, "")
+    for name in commands.COMMANDS:
+        assert f"\n  {name} " in out
+
+
+def test_the_version_is_told(command):
+    from reid_srdl import __version__
+
+    assert command(never, "--version")[:2] == (0, __version__ + "\n")
+
+
+@pytest.mark.parametrize("name", sorted(commands.COMMANDS))
+def test_every_command_has_a_file_a_line_and_a_script(name):
+    file = ROOT / (commands.COMMANDS[name].replace(".", "/") + ".py")
+    assert "\ndef run(argv: list[str]) -> int:" in file.read_text(encoding="utf-8")
+    summary = commands._summary(commands.COMMANDS[name])
+    assert len(summary) > 10 and f"  {summary}\n" in commands.overview()
+    assert (ROOT / "tools" / f"{name}.py").is_file()
+
+
+def _process(stdout: int) -> tuple[int, bytes]:
+    ended = subprocess.run(
+        [sys.executable, "-c", "from reid_srdl.commands import main; main()"], cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_a_closed_pipe_ends_quietly():
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert _process(writing) == (141, b"")
+    finally:
+        os.close(writing)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_onto_a_full_disk_is_one_line():
+    with open("/dev/full", "wb") as full:
+        code, err = _process(full.fileno())
+    assert code == 2
+    assert err.startswith(b"reid-srdl: No space left on device. ") and err.count(b"\n") == 1

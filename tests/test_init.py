@@ -1,0 +1,42 @@
+"""`from reid_srdl import load, Embeddings`, without paying for torch where it is not needed."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import reid_srdl
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_importing_the_package_and_its_command_imports_no_torch():
+    code = "import sys, reid_srdl, reid_srdl.commands as c; c.overview(); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_names_come_from_their_rooms():
+    from reid_srdl import Embeddings, load
+    from reid_srdl.embeddings import Embeddings as home
+
+    assert Embeddings is home
+    assert load.__module__ == "reid_srdl.runs"
+    assert {"Embeddings", "load"} <= set(dir(reid_srdl))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        reid_srdl.lode  # noqa: B018
+    with pytest.raises(ImportError):
+        from reid_srdl import lode  # noqa: F401
+
+
+def test_the_version_has_one_home():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert setup["metadata"]["version"] == "attr: reid_srdl.__version__"
+    assert f"\nversion: {reid_srdl.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
