@@ -36,7 +36,7 @@ help:
 demo: $(VENV)/.reid_srdl-$(FAISS)
 	@if [ -f $(DEMO)/report.html ]; then \
 	    echo "The result of the demo is there: $(CURDIR)/$(DEMO)/report.html"; \
-	    echo "Make a new one with 'make demo-again', or remove it with 'rm -r $(DEMO)' and run 'make demo'."; \
+	    echo "'make demo-again' removes it and makes a new one."; \
 	elif [ -f $(DEMO)/config.yaml ]; then \
 	    echo "The demo was broken off; it goes on where it stopped."; \
 	    $(IN_VENV) tools/train.py --resume $(DEMO); \
@@ -44,7 +44,10 @@ demo: $(VENV)/.reid_srdl-$(FAISS)
 	    $(IN_VENV) tools/train.py --config configs/demo.yaml --output $(DEMO); \
 	fi
 
+# The store of finished stages holds the demo's as well, as second names of the same files; without them it trains anew.
 demo-again:
+	@if [ -d runs/.stages ]; then for model in $(DEMO)/stages/*/model.safetensors; do \
+	    [ ! -f "$$model" ] || find runs/.stages -samefile "$$model" -exec rm -f {} +; done; fi
 	rm -rf $(DEMO)
 	@$(MAKE) --no-print-directory demo
 

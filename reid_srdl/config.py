@@ -58,7 +58,7 @@ class AugmentConfig:
     Args:
         flip: probability of a horizontal flip.
         pad: pixels added on each side at the training size before a random crop back to it.
-        pad_mode: what the added pixels are; the paper's is ``reflect``.
+        pad_mode: what the added pixels are: ``reflect`` (the paper's) or ``zeros`` (black).
         erase: probability of random erasing (Zhong et al. 2020), filled with the image mean of ImageNet.
     """
 
@@ -299,7 +299,7 @@ class _Parser:
             self.parser.default_config_files = [str(defaults)]
         try:
             parsed = self.parser.parse_args(list(argv))
-            values = self.parser.instantiate_classes(parsed).as_dict()
+            values = self.parser.instantiate(parsed).as_dict()
         except (argparse.ArgumentError, ArgumentError) as error:
             raise UserError(*_explain(str(error), _keys(self.kind))) from None
         values = {key: values[key] for key in (f.name for f in dataclasses.fields(self.kind))}
@@ -333,7 +333,7 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
         UserError: an unknown key (with the near ones), a value of another type, a recipe that is not there.
     """
     argv = [_underscored(word) for word in argv]
-    argv = _located_recipes(argv)
+    argv = _located_recipes(_with_true(argv, _keys(kind, of=bool)))
     defaults = None
     if recipes:
         dataset = _asked_dataset(argv)
@@ -346,6 +346,17 @@ def _underscored(word: str) -> str:
         return word
     name, equals, value = word[2:].partition("=")
     return "--" + name.replace("-", "_") + equals + value
+
+
+def _with_true(argv: list[str], switches: list[str]) -> list[str]:
+    """A bare ``--flip`` means ``--flip true``."""
+    said = []
+    for position, word in enumerate(argv):
+        said.append(word)
+        ends = position + 1 == len(argv) or argv[position + 1].startswith("--")
+        if word[2:] in switches and ends:
+            said.append("true")
+    return said
 
 
 def _located_recipes(argv: list[str]) -> list[str]:
@@ -408,12 +419,16 @@ def _yaml(path: Path) -> dict[str, Any] | None:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _keys(kind: type, prefix: str = "") -> list[str]:
-    keys = []
+def _keys(kind: type, prefix: str = "", *, of: type = object) -> list[str]:
+    """Names of all fields, nested ones with dots; only those whose default is ``of`` a type."""
+    keys: list[str] = []
     defaults = kind()
     for f in dataclasses.fields(kind):
         value = getattr(defaults, f.name)
-        keys += _keys(type(value), f"{prefix}{f.name}.") if dataclasses.is_dataclass(value) else [prefix + f.name]
+        if dataclasses.is_dataclass(value):
+            keys += _keys(type(value), f"{prefix}{f.name}.", of=of)
+        elif isinstance(value, of):
+            keys.append(prefix + f.name)
     return keys
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-if TYPE_CHECKING:
-    from .training.plans import Stage
+
+class StageLike(Protocol):
+    """What the display needs to know of a stage."""
+
+    name: str
+    epochs: int
+
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -65,7 +70,7 @@ class TrainingDisplay:
     def tracks(self, title: str) -> Callable[[Iterable[int]], Iterable[int]]:
         return iter if self.quiet else tracked(title)
 
-    def epoch_begins(self, stage: Stage, number: int, epoch: int, steps: int, done: int) -> None:
+    def epoch_begins(self, stage: StageLike, number: int, epoch: int, steps: int, done: int) -> None:
         self._stage, self._epoch = stage, epoch
         self._images, self._began = 0, time.perf_counter()
         if self.quiet or not sys.stderr.isatty():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import fcntl
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -282,6 +284,16 @@ def claimed(run: Path) -> Iterator[None]:
         except OSError:
             raise UserError(f"another process is training in {run}", "Wait for it, or choose another folder with --output.") from None
         yield
+
+
+def read_log(stage: Path) -> list[dict[str, float | None]]:
+    """The rows of a stage's ``log.csv`` as numbers, None for an empty cell; a last line without its end is left out."""
+    path = Path(stage) / LOG
+    if not path.is_file():
+        return []
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    return [{key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(io.StringIO(whole))]
 
 
 def read_facts(run: Path) -> dict[str, Any]:

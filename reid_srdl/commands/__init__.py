@@ -1,4 +1,4 @@
-"""The console command ``reid-srdl`` and its sub-commands; ``tools/NAME.py`` runs the same sub-commands from a checkout."""
+"""The console command ``reid-srdl`` and its sub-commands, which ``tools/NAME.py`` runs from a checkout."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def main(name: str | None = None) -> NoReturn:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _discard_output()
-        where = f"cannot write {error.filename}: " if error.filename else ""
-        code = _say(prog, f"{where}{error.strerror}. Free some space, or choose another folder with --output.", BAD_INPUT)
+        what = f"cannot write {error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+        code = _say(prog, f"{what}. Free some space, or choose another folder with --output.", BAD_INPUT)
     sys.exit(code)
 
 

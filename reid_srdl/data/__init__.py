@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .records import DISTRACTOR, ClassData, ReIDData
+from .records import DISTRACTOR, ClassData, ReIDData, Split
 
 READERS: dict[str, str] = {
     "market1501": "reid_srdl.data.market1501:read_market1501",
@@ -40,7 +40,8 @@ def reader(name: str) -> Callable[[Path], ReIDData | ClassData]:
     if name not in READERS:
         near = difflib.get_close_matches(name, READERS, n=3, cutoff=0.5)
         raise UserError(
-            f"there is no data set {name!r}", f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(READERS)}."
+            f"there is no data set {name!r}",
+            f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(READERS)}.",
         )
     module, _, function = READERS[name].partition(":")
     return getattr(importlib.import_module(module), function)
@@ -54,7 +55,7 @@ def read(name: str, root: Path | str) -> ReIDData | ClassData:
         root: the data root; for ``folder`` the folder of images, for ``csv`` the file.
 
     Raises:
-        UserError: unknown name, data that is not there, an empty split, labels that nothing can be trained on or scored with.
+        UserError: unknown name, data that is not there, an empty split, labels that cannot be trained on or scored.
     """
     data = reader(name)(Path(root))
     for message, hint in label_problems(data):
@@ -67,23 +68,31 @@ def label_problems(data: ReIDData | ClassData) -> list[tuple[str, str]]:
     problems = []
     unusable = int((data.train.labels <= DISTRACTOR).sum()) if isinstance(data, ReIDData) else 0
     if unusable:
-        problems.append((
-            f"{unusable:,} training images have the label 0 or -1, which mean distractor and junk, not a person",
-            "Number people from 1, and leave distractors and junk out of train.",
-        ))  # fmt: skip
+        problems.append(
+            (
+                f"{unusable:,} training images have the label 0 or -1, which mean distractor and junk, not a person",
+                "Number people from 1, and leave distractors and junk out of train.",
+            )
+        )
     elif len(np.unique(data.train.labels)) < 2:
-        problems.append(("train holds one person only", "Training needs images of two people at least, better of hundreds."))
+        problems.append(
+            ("train holds one person only", "Training needs images of two people at least, better of hundreds.")
+        )
     if isinstance(data, ReIDData):
         asked, there = data.query.identities, data.gallery.identities
         if not np.isin(asked, there).any():
-            problems.append((
-                f"none of the {len(asked):,} query people is in the gallery (query labels such as {_some(data.query, asked)}; "
-                f"gallery labels such as {_some(data.gallery, there)}), so nothing can be scored",
-                "Query and gallery must label the same people alike: put further images of the query people into the gallery.",
-            ))  # fmt: skip
+            problems.append(
+                (
+                    f"no query person is in the gallery (asked for: {_some(data.query, asked)}; "
+                    f"there: {_some(data.gallery, there)}), so nothing can be scored",
+                    "Query and gallery must label the same people alike: put further images of the query people into "
+                    "the gallery.",
+                )
+            )
     return problems
 
 
-def _some(split, labels: np.ndarray) -> str:
+def _some(split: Split, labels: np.ndarray) -> str:
     names = split.label_names
-    return ", ".join(str(label) if names is None else names[label - 1] for label in labels[:3].tolist()) or "none"
+    shown = [str(label) if names is None else names[label - 1] for label in labels[:3].tolist()]
+    return ", ".join(shown + (["…"] if len(labels) > 3 else [])) or "nobody"

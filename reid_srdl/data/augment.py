@@ -94,9 +94,10 @@ class Augment:
         out = images.permute(0, 2, 3, 1)[
             which[:, None, None], self._inside(rows, self.size[0])[:, :, None], self._inside(columns, self.size[1])[:, None, :]
         ]
-        out = normalised(out.permute(0, 3, 1, 2))
+        out = out.permute(0, 3, 1, 2)
         if self.config.pad_mode == "zeros":
             out = out * (self._is_inside(rows, self.size[0])[:, None, :, None] & self._is_inside(columns, self.size[1])[:, None, None, :])
+        out = normalised(out)
         if self.config.erase > 0:
             out = out * ~self._boxes(draws.erase.to(device))
         return out

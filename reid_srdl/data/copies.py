@@ -29,7 +29,12 @@ def copy_findings(splits: Sequence[Split], seen: Scan, *, same_camera: bool) -> 
     for row in np.flatnonzero((seen.groups >= 0) & (np.bincount(seen.groups + 1)[seen.groups + 1] > 1)).tolist():
         groups.setdefault(int(seen.groups[row]), []).append(row)
     copies = list(groups.values())
-    return [*_leaks(rows, copies), *_found_by_themselves(rows, copies, names, same_camera), *_twolabel_words(rows, copies), *_repeats(rows, copies, names)]
+    return [
+        *_leaks(rows, copies),
+        *_found_by_themselves(rows, copies, names, same_camera),
+        *_two_labels(rows, copies),
+        *_repeats(rows, copies, names),
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +57,16 @@ def _leaks(rows: _Rows, copies: list[list[int]]) -> list[Finding]:
     if not tested:
         return []
     share = len(tested) / max(1, int((rows.splits > 0).sum()))
-    what = f"{number(len(tested), 'test image is', 'test images are')} pixel for pixel in train as well ({share:.2%} of the test images)"
-    do = "Remove them from train" + (": scores would be too good." if share >= LEAK else ", or mention them beside the scores.")
-    return [Finding("stop" if share >= LEAK else "warn", what, do, rows.images(row for group in shared for row in group))]
+    what = (
+        f"{number(len(tested), 'test image is', 'test images are')} pixel for pixel in train as well ({share:.2%} "
+        "of the test images)"
+    )
+    do = "Remove them from train" + (
+        ": scores would be too good." if share >= LEAK else ", or mention them beside the scores."
+    )
+    return [
+        Finding("stop" if share >= LEAK else "warn", what, do, rows.images(row for group in shared for row in group))
+    ]
 
 
 def _found_by_themselves(rows: _Rows, copies: list[list[int]], names: list[str], same_camera: bool) -> list[Finding]:
@@ -71,20 +83,43 @@ def _found_by_themselves(rows: _Rows, copies: list[list[int]], names: list[str],
                 ignored.append(row)
     findings = []
     if free:
-        what = f"{number(len(free), 'query image lies', 'query images lie')} pixel for pixel in the gallery, where each finds itself: scores would be too good"
+        what = (
+            f"{number(len(free), 'query image lies', 'query images lie')} pixel for pixel in the gallery, where "
+            "each finds itself: scores would be too good"
+        )
         findings.append(Finding("stop", what, "Leave the gallery copies out.", rows.images(free)))
     if ignored:
-        what = f"{number(len(ignored), 'query image lies', 'query images lie')} pixel for pixel in the gallery, under the same camera"
-        findings.append(Finding("note", what, "Scores ignore images of the query's own camera, so this does no harm (with --ignore_camera it would).", rows.images(ignored)))  # fmt: skip
+        what = (
+            f"{number(len(ignored), 'query image lies', 'query images lie')} pixel for pixel in the gallery, under "
+            "the same camera"
+        )
+        findings.append(
+            Finding(
+                "note",
+                what,
+                "Scores ignore images of the query's own camera, so this does no harm (with --ignore_camera it would).",
+                rows.images(ignored),
+            )
+        )
     return findings
 
 
-def _twolabel_words(rows: _Rows, copies: list[list[int]]) -> list[Finding]:
+def _two_labels(rows: _Rows, copies: list[list[int]]) -> list[Finding]:
     doubtful = [group for group in copies if len(set(rows.labels[group].tolist())) > 1]
     if not doubtful:
         return []
-    what = f"{number(len(doubtful), 'picture stands', 'pictures stand')} under several labels (such as {' = '.join(rows.paths[doubtful[0]][:3])})"
-    return [Finding("warn", what, "At most one of the labels is right: correct it, or remove the copies.", rows.images(row for group in doubtful for row in group))]  # fmt: skip
+    what = (
+        f"{number(len(doubtful), 'picture stands', 'pictures stand')} under several labels ("
+        f"{' = '.join(rows.paths[doubtful[0]][:3])})"
+    )
+    return [
+        Finding(
+            "warn",
+            what,
+            "At most one of the labels is right: correct it, or remove the copies.",
+            rows.images(row for group in doubtful for row in group),
+        )
+    ]
 
 
 def _repeats(rows: _Rows, copies: list[list[int]], names: list[str]) -> list[Finding]:
@@ -98,6 +133,16 @@ def _repeats(rows: _Rows, copies: list[list[int]], names: list[str]) -> list[Fin
                 repeated += [row] if label in first else []
                 first.add(label)
         if repeated:
-            what = f"{number(len(repeated), 'image', 'images')} in {name} repeat{'s' if len(repeated) == 1 else ''} another of the same label pixel for pixel"
-            findings.append(Finding(by_share(len(repeated), int((rows.splits == place).sum())), what, "Copies weigh twice and teach nothing: remove them if you can.", rows.images(repeated)))  # fmt: skip
+            what = (
+                f"{number(len(repeated), 'image', 'images')} in {name} repeat{'s' if len(repeated) == 1 else ''} "
+                "another of the same label pixel for pixel"
+            )
+            findings.append(
+                Finding(
+                    by_share(len(repeated), int((rows.splits == place).sum())),
+                    what,
+                    "Copies weigh twice and teach nothing: remove them if you can.",
+                    rows.images(repeated),
+                )
+            )
     return findings

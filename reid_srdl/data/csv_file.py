@@ -16,7 +16,10 @@ from .records import ReIDData
 
 COLUMNS = ("path", "label", "camera", "split")
 SPLITS = ("train", "query", "gallery", "multi_query")
-LAYOUT = "Wanted: a header line path,label,camera,split and then lines such as images/001.jpg,anna,1,train (splits: train, query, gallery, multi_query)."
+LAYOUT = (
+    "Wanted: a header line path,label,camera,split and then lines such as images/001.jpg,anna,1,train (splits: "
+    "train, query, gallery, multi_query)."
+)
 
 
 def read_csv(root: Path) -> ReIDData:
@@ -30,7 +33,9 @@ def read_csv(root: Path) -> ReIDData:
     """
     path = Path(root)
     if path.is_dir():
-        raise UserError(f"{path} is a folder, and the data set csv is read from a file", "Name it: --data_root FILE.csv")
+        raise UserError(
+            f"{path} is a folder, and the data set csv is read from a file", "Name it: --data_root FILE.csv"
+        )
     lines, rows = _rows(path)
     labels, names = _numbered(path, [row["label"] for row in rows])
     cameras = _cameras([row["camera"] for row in rows])
@@ -40,7 +45,10 @@ def read_csv(root: Path) -> ReIDData:
         if not members and split == "multi_query":
             continue
         made = split_of(
-            split, path.parent, [(rows[n]["path"], int(labels[n]), int(cameras[n])) for n in members], f"no line of {path} says {split}. {LAYOUT}"
+            split,
+            path.parent,
+            [(rows[n]["path"], int(labels[n]), int(cameras[n])) for n in members],
+            f"no line of {path} says {split}. {LAYOUT}",
         )
         _check_unique(path, split, members, rows, lines)
         splits[split] = dataclasses.replace(made, label_names=names)
@@ -76,9 +84,13 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
     there = [(name or "").strip() for name in header]
     missing = [column for column in COLUMNS if column not in there]
     if missing and len(there) == 1 and re.search("[;\t]", there[0]):
-        raise UserError(f"{path} has {'semicolons' if ';' in there[0] else 'tabs'} between its columns", "Save it with commas.")
+        raise UserError(
+            f"{path} has {'semicolons' if ';' in there[0] else 'tabs'} between its columns", "Save it with commas."
+        )
     if missing:
-        raise UserError(f"{path} has no column {' and no column '.join(missing)} (it has: {', '.join(there) or 'none'})", LAYOUT)
+        raise UserError(
+            f"{path} has no column {' and no column '.join(missing)} (it has: {', '.join(there) or 'none'})", LAYOUT
+        )
 
 
 def _check_row(path: Path, line: int, fields: dict[str, str]) -> None:
@@ -89,7 +101,10 @@ def _check_row(path: Path, line: int, fields: dict[str, str]) -> None:
     if fields["split"] not in SPLITS:
         raise UserError(f"{path}, line {line}: there is no split {fields['split']!r}", f"Splits: {', '.join(SPLITS)}.")
     if not (path.parent / fields["path"]).is_file():
-        raise UserError(f"{path}, line {line}: there is no file {path.parent / fields['path']}", "Paths are relative to the CSV file.")
+        raise UserError(
+            f"{path}, line {line}: there is no file {path.parent / fields['path']}",
+            "Paths are relative to the CSV file.",
+        )
 
 
 def _check_unique(path: Path, split: str, members: list[int], rows: list[dict[str, str]], lines: list[int]) -> None:
@@ -98,7 +113,8 @@ def _check_unique(path: Path, split: str, members: list[int], rows: list[dict[st
         earlier = first.setdefault(rows[number]["path"], number)
         if earlier != number:
             raise UserError(
-                f"{path}, line {lines[number]}: {rows[number]['path']} is in {split} already (line {lines[earlier]})", "List an image once a split."
+                f"{path}, line {lines[number]}: {rows[number]['path']} is in {split} already (line {lines[earlier]})",
+                "List an image once a split.",
             )
 
 

@@ -1,8 +1,9 @@
-"""CUHK03 (Li et al. 2014) by the new protocol of Zhong et al. (2017): 767 people train, 700 test; detected or labelled boxes.
+"""CUHK03 (Li et al. 2014) by the new protocol of Zhong et al. (2017): 767 people train, 700 test.
 
 Three layouts go round, and all are read:
-``KIND/bounding_box_train`` and so on (CUHK03-NP, Market-1501's layout), or ``images_KIND/1_001_1_01.png`` with the
-split in ``cuhk03_new_protocol_config_KIND.mat`` or in ``splits_new_KIND.json``; KIND is ``detected`` or ``labeled``.
+``KIND/bounding_box_train`` … (CUHK03-NP, Market-1501's layout), or ``images_KIND/1_001_1_01.png`` with the
+split in ``cuhk03_new_protocol_config_KIND.mat`` or in ``splits_new_KIND.json``; KIND is
+``detected`` or ``labeled`` (boxes).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
-from .listing import MEANWHILE, compare_counts, find_folder, image_names, split_of
+from .listing import MEANWHILE, compare_counts, find_folder, image_names, read_mat, split_of
 from .market1501 import read_layout
 from .records import ReIDData
 
@@ -45,13 +46,19 @@ def _read(root: Path, kind: str, name: str) -> ReIDData:
         return (folder / kind / "bounding_box_train").is_dir() or (folder / f"images_{kind}").is_dir()
 
     folder = find_folder(
-        root, ("cuhk03", "cuhk03-np", "CUHK03-NP", "CUHK03"), ("cuhk03-np.zip", "CUHK03-NP.zip"), holds, lambda: _missing(root, kind)
+        root,
+        ("cuhk03", "cuhk03-np", "CUHK03-NP", "CUHK03"),
+        ("cuhk03-np.zip", "CUHK03-NP.zip"),
+        holds,
+        lambda: _missing(root, kind),
     )
     if (folder / kind / "bounding_box_train").is_dir():
         data = read_layout(folder / kind, name)
     else:
         rows = _rows(folder, kind)
-        data = ReIDData(name, **{split: split_of(split, folder, rows[split], "its list has no images") for split in rows})
+        data = ReIDData(
+            name, **{split: split_of(split, folder, rows[split], "its list has no images") for split in rows}
+        )
     found = {
         "training images": len(data.train),
         "query images": len(data.query),
@@ -59,7 +66,9 @@ def _read(root: Path, kind: str, name: str) -> ReIDData:
         "training identities": len(data.train.identities),
         "query identities": len(data.query.identities),
     }
-    compare_counts(name, folder, found, OFFICIAL[kind] | _IDENTITIES, "Scores on it cannot be set beside published ones.")
+    compare_counts(
+        name, folder, found, OFFICIAL[kind] | _IDENTITIES, "Scores on it cannot be set beside published ones."
+    )
     return data
 
 
@@ -74,15 +83,20 @@ def _rows(folder: Path, kind: str) -> Rows:
             names, source = _from_json(parent / listed), parent / listed
             break
     else:
-        raise UserError(f"{folder} has images_{kind} but no split", f"Put {mat} (or {listed}) beside the images: see datasets/README.md.")
+        raise UserError(
+            f"{folder} has images_{kind} but no split",
+            f"Put {mat} (or {listed}) beside the images: see datasets/README.md.",
+        )
     absent = [name for split in names.values() for name in split if name not in there]
     if absent:
-        raise UserError(f"{len(absent):,} images that {source} names are not in {folder / f'images_{kind}'}, such as {absent[0]}")
+        raise UserError(
+            f"{len(absent):,} images that {source} names are not in {folder / f'images_{kind}'}, such as {absent[0]}"
+        )
     return _labelled(names, source, f"images_{kind}")
 
 
 def _labelled(names: dict[str, list[str]], source: Path, inner: str) -> Rows:
-    """Labels and cameras from the file names: the lists in JSON renumber the training people from 0, which says less."""
+    """Labels and cameras from the file names: lists in JSON renumber the training people from 0."""
     parsed = {name: _NAME.match(name) for split in names.values() for name in split}
     for name, found in parsed.items():
         if found is None:
@@ -90,24 +104,23 @@ def _labelled(names: dict[str, list[str]], source: Path, inner: str) -> Rows:
     people = sorted({(int(found[1]), int(found[2])) for found in parsed.values()})
     label = {person: number for number, person in enumerate(people, 1)}
     return {
-        split: [(f"{inner}/{name}", label[int(parsed[name][1]), int(parsed[name][2])], int(parsed[name][3])) for name in members]
+        split: [
+            (f"{inner}/{name}", label[int(parsed[name][1]), int(parsed[name][2])], int(parsed[name][3]))
+            for name in members
+        ]
         for split, members in names.items()
     }
 
 
 def _from_mat(path: Path) -> dict[str, list[str]]:
     """File names of the splits; the indices in the file count from 1."""
-    import scipy.io
-
-    try:
-        config = scipy.io.loadmat(path)
-        names = [str(np.ravel(cell)[0]) for cell in config["filelist"].ravel()]
-        return {
-            split: [names[index - 1] for index in config[key].ravel().astype(int)]
-            for split, key in (("train", "train_idx"), ("query", "query_idx"), ("gallery", "gallery_idx"))
-        }
-    except (OSError, ValueError, KeyError, IndexError, TypeError, NotImplementedError) as error:
-        raise UserError(f"{path} is not the split of CUHK03's new protocol ({type(error).__name__}: {error})", "Fetch it again.") from None
+    keys = {"train": "train_idx", "query": "query_idx", "gallery": "gallery_idx"}
+    config = read_mat(path, "filelist", *keys.values())
+    names = [str(np.ravel(cell)[0]) for cell in config["filelist"].ravel()]
+    indices = {split: config[key].ravel().astype(np.int64) for split, key in keys.items()}
+    if any(rows.size and not 1 <= rows.min() <= rows.max() <= len(names) for rows in indices.values()):
+        raise UserError(f"{path} names images beyond its list of {len(names):,}", "Fetch it again.")
+    return {split: [names[row - 1] for row in rows] for split, rows in indices.items()}
 
 
 def _from_json(path: Path) -> dict[str, list[str]]:
@@ -115,15 +128,21 @@ def _from_json(path: Path) -> dict[str, list[str]]:
     try:
         content = files.read_json(path)
         split = content[0] if isinstance(content, list) else content
-        return {key: [re.split(r"[/\\]", entry[0])[-1] for entry in split[key]] for key in ("train", "query", "gallery")}
+        return {
+            key: [re.split(r"[/\\]", entry[0])[-1] for entry in split[key]] for key in ("train", "query", "gallery")
+        }
     except (KeyError, IndexError, TypeError) as error:
-        raise UserError(f"{path} is not a split of CUHK03 ({type(error).__name__}: {error})", "Fetch it again.") from None
+        raise UserError(
+            f"{path} is not a split of CUHK03 ({type(error).__name__}: {error})", "Fetch it again."
+        ) from None
 
 
 def _missing(root: Path, kind: str) -> UserError:
     return UserError(
         f"CUHK03 ({kind}) is not in {root}",
-        f"Put CUHK03-NP there as {root / 'cuhk03-np' / kind} with the folders bounding_box_train, query, bounding_box_test, or the images as "
-        f"{root / 'cuhk03' / f'images_{kind}'} with cuhk03_new_protocol_config_{kind}.mat beside (the raw cuhk-03.mat is not read); "
+        f"Put CUHK03-NP there as {root / 'cuhk03-np' / kind} with the folders bounding_box_train, query, "
+        "bounding_box_test, or the images as "
+        f"{root / 'cuhk03' / f'images_{kind}'} with cuhk03_new_protocol_config_{kind}.mat beside (the raw "
+        "cuhk-03.mat is not read); "
         f"datasets/README.md says where both are from. {MEANWHILE}",
     )

@@ -14,6 +14,7 @@ from .finding import SEVERITIES, Finding, by_share, label_words, number
 from .pixels import Scan, file_findings, scan
 from .records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
 
+
 @dataclass(frozen=True)
 class SplitCounts:
     """A row of the doctor's table; ``identities`` leaves junk and distractors out."""
@@ -46,7 +47,11 @@ def splits_of(data: ReIDData | ClassData) -> list[Split]:
 
 
 def examine(
-    data: ReIDData | ClassData, *, same_camera: bool = False, workers: int = 2, track: Callable[[Iterable[int]], Iterable[int]] = iter
+    data: ReIDData | ClassData,
+    *,
+    same_camera: bool = False,
+    workers: int = 2,
+    track: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> tuple[Diagnosis, Scan]:
     """Looks at all labels, and decodes every image.
 
@@ -84,8 +89,18 @@ def _overlap(data: ReIDData) -> list[Finding]:
     both = np.intersect1d(data.train.identities, np.union1d(data.query.identities, data.gallery.identities))
     if not len(both):
         return []
-    what = f"{number(len(both), 'person is', 'people are')} in train and in query or gallery ({label_words(data.train, both)}): scores would be too good"
-    return [Finding("stop", what, "Take them out of train, or out of query and gallery. If they are different people, give them different labels.")]
+    what = (
+        f"{number(len(both), 'person is', 'people are')} in train and in query or gallery "
+        f"({label_words(data.train, both)}): scores would be too good"
+    )
+    return [
+        Finding(
+            "stop",
+            what,
+            "Take them out of train, or out of query and gallery. If they are different people, give them different "
+            "labels.",
+        )
+    ]
 
 
 def _queries(data: ReIDData, same_camera: bool) -> list[Finding]:
@@ -93,20 +108,34 @@ def _queries(data: ReIDData, same_camera: bool) -> list[Finding]:
     findings = []
     counts = matches.count(query.labels, query.cameras, gallery.labels, gallery.cameras, same_camera=same_camera)
     unmatched = np.flatnonzero(counts.matches == 0)
-    if len(unmatched):
+    known = np.isin(query.identities, gallery.identities).any()
+    if len(unmatched) and known:
         severity: Literal["stop", "warn"] = "stop" if len(unmatched) == len(query) else "warn"
         do = "There is nothing to score." if severity == "stop" else "They are counted and left out of the scores."
-        findings.append(Finding(severity, matches.why_unmatched(counts), do, tuple(query.paths[row] for row in unmatched)))
+        findings.append(
+            Finding(severity, matches.why_unmatched(counts), do, tuple(query.paths[row] for row in unmatched))
+        )
+    elif known:
+        what = (
+            f"every query has a valid match ({counts.matches.sum():,} matches in all, {counts.matches.min():,} at "
+            "least)"
+        )
+        findings.append(Finding("note", what))
     nobody = int((query.labels <= DISTRACTOR).sum())
     if nobody:
-        what = f"{number(nobody, 'query image has', 'query images have')} the label 0 or -1, which mean distractor and junk and match nothing"
+        what = (
+            f"{number(nobody, 'query image has', 'query images have')} the label 0 or -1, which mean distractor and "
+            "junk and match nothing"
+        )
         findings.append(Finding("warn", what, "Label them with their person, or leave them out."))
     if data.multi_query is not None:
         have = set(zip(data.multi_query.labels.tolist(), data.multi_query.cameras.tolist(), strict=True))
         lacking = sum(pair not in have for pair in zip(query.labels.tolist(), query.cameras.tolist(), strict=True))
         if lacking:
             what = f"{number(lacking, 'query has', 'queries have')} no multi-query image of the same person and camera"
-            findings.append(Finding("warn", what, "In the multi-query score they stand alone; single-query scores do not change."))
+            findings.append(
+                Finding("warn", what, "In the multi-query score they stand alone; single-query scores do not change.")
+            )
     return findings
 
 
@@ -114,21 +143,45 @@ def _training_people(data: ReIDData) -> list[Finding]:
     train = data.train
     identities, counts = np.unique(train.labels[train.labels > DISTRACTOR], return_counts=True)
     pairs = np.unique(np.stack([train.labels, train.cameras]), axis=1)
-    of_cameras = np.array([(pairs[0] == identity).sum() for identity in identities], dtype=np.int64)
+    _, of_cameras = np.unique(pairs[0][pairs[0] > DISTRACTOR], return_counts=True)
     findings = []
     single = identities[counts == 1]
     if len(single):
-        what = f"{number(len(single), 'training person has', 'training people have')} one image only ({label_words(train, single)})"
-        findings.append(Finding(by_share(len(single), len(identities)), what, "Nothing can be learnt of what stays the same about them: add images, or leave them out."))  # fmt: skip
+        what = (
+            f"{number(len(single), 'training person has', 'training people have')} one image only "
+            f"({label_words(train, single)})"
+        )
+        findings.append(
+            Finding(
+                by_share(len(single), len(identities)),
+                what,
+                "Nothing can be learnt of what stays the same about them: add images, or leave them out.",
+            )
+        )
     everywhere = np.unique(np.concatenate([train.cameras, data.query.cameras, data.gallery.cameras]))
     if len(everywhere) == 1:
         what = f"all images are of one camera ({everywhere[0]})"
-        findings.append(Finding("warn", what, "If there were several, say so in the file names (anna_c2_001.jpg) or in the CSV; else score with --ignore_camera."))  # fmt: skip
+        findings.append(
+            Finding(
+                "warn",
+                what,
+                "If there were several, say so in the file names (anna_c2_001.jpg) or in the CSV; else score with "
+                "--ignore_camera.",
+            )
+        )
     elif len(of_one := identities[(of_cameras == 1) & (counts > 1)]):
-        what = f"{number(len(of_one), 'training person is', 'training people are')} seen by one camera only ({label_words(train, of_one)})"
-        findings.append(Finding(by_share(len(of_one), len(identities)), what, "They teach little about recognising people across cameras."))
+        what = (
+            f"{number(len(of_one), 'training person is', 'training people are')} seen by one camera only "
+            f"({label_words(train, of_one)})"
+        )
+        findings.append(
+            Finding(
+                by_share(len(of_one), len(identities)),
+                what,
+                "They teach little about recognising people across cameras.",
+            )
+        )
     return findings
-
 
 
 def _test_roles(data: ReIDData) -> list[Finding]:
@@ -136,11 +189,23 @@ def _test_roles(data: ReIDData) -> list[Finding]:
     findings = []
     junk, distractors = int((gallery.labels == JUNK).sum()), int((gallery.labels == DISTRACTOR).sum())
     if junk:
-        findings.append(Finding("note", f"{junk:,} gallery images are junk (label -1): neither right nor wrong, and never embedded"))
+        findings.append(
+            Finding(
+                "note",
+                f"{number(junk, 'gallery image is', 'gallery images are')} junk (label -1): neither right nor "
+                "wrong, and never embedded",
+            )
+        )
     unasked = np.setdiff1d(gallery.identities, data.query.identities)
     if distractors or len(unasked):
         others = int(np.isin(gallery.labels, unasked).sum())
-        parts = [f"{distractors:,} distractors (label 0)"] if distractors else []
-        parts += [f"{others:,} images of {number(len(unasked), 'person', 'people')} that no query asks for"] if len(unasked) else []
-        findings.append(Finding("note", f"the gallery holds {' and '.join(parts)}: wrong answers for every query, as in real search"))
+        parts = [f"{number(distractors, 'distractor', 'distractors')} (label 0)"] if distractors else []
+        if len(unasked):
+            people = number(len(unasked), "person", "people")
+            parts.append(f"{number(others, 'image', 'images')} of {people} that no query asks for")
+        findings.append(
+            Finding(
+                "note", f"the gallery holds {' and '.join(parts)}: wrong answers for every query, as in real search"
+            )
+        )
     return findings

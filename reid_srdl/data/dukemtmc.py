@@ -1,4 +1,4 @@
-"""DukeMTMC-reID (Ristani et al. 2016; Zheng et al. 2017): Market-1501's layout, names such as ``0001_c2_f0046182.jpg``."""
+"""DukeMTMC-reID (Ristani et al. 2016; Zheng et al. 2017): names such as ``0001_c2_f0046182.jpg``."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ OFFICIAL = {
 
 
 def read_dukemtmc(root: Path) -> ReIDData:
-    """DukeMTMC-reID from a data root. Its 408 distractor people have labels of their own and stay people that nobody asks for.
+    """DukeMTMC-reID. Its 408 distractor people have labels of their own and stay people that no query asks for.
 
     Raises:
         UserError: the set is not there, or a split of it is missing or empty.
     """
     folder = find_folder(
-        Path(root), ("dukemtmc", "DukeMTMC-reID", "dukemtmcreid", "dukemtmc-reid"), ("DukeMTMC-reID.zip",), holds_layout,
+        Path(root),
+        ("dukemtmc", "DukeMTMC-reID", "dukemtmcreid", "dukemtmc-reid"),
+        ("DukeMTMC-reID.zip",),
+        holds_layout,
         lambda: UserError(
             f"DukeMTMC-reID is not in {root}",
-            f"Put it there as {Path(root) / 'DukeMTMC-reID'} with the folders bounding_box_train, query, bounding_box_test inside, or as "
-            f"DukeMTMC-reID.zip. Its publisher withdrew it in 2019: see datasets/README.md before you use a copy. {MEANWHILE}",
+            f"Put it there as {Path(root) / 'DukeMTMC-reID'} with the folders bounding_box_train, query, "
+            "bounding_box_test inside, or as "
+            "DukeMTMC-reID.zip. Its publisher withdrew it in 2019: see datasets/README.md before you use a copy. "
+            f"{MEANWHILE}",
         ),
-    )  # fmt: skip
+    )
     data = read_layout(folder, "dukemtmc")
     found = {
         "training images": len(data.train),

@@ -19,8 +19,10 @@ SPLITS = {
     "multi_query": ("multi_query", "gt_bbox"),
 }
 LAYOUT = (
-    "Wanted: the folders train, query and gallery, each with a folder of images a person (train/anna/1.jpg) or with images named "
-    "PERSON_cCAMERA_… (0002_c1_01.jpg). Test people are not in train: put an image or two of each into query, the others into gallery."
+    "Wanted: the folders train, query and gallery, each with a folder of images a person (train/anna/1.jpg) or with "
+    "images named "
+    "PERSON_cCAMERA_… (0002_c1_01.jpg). Test people are not in train: put an image or two of each into query, the "
+    "others into gallery."
 )
 
 # 0002_c1s1_000451_03.jpg, anna_c2_17.jpg
@@ -70,7 +72,8 @@ def _images(root: Path, folder: str) -> list[tuple[str, str, int]]:
         parsed = _NAME.match(name)
         if parsed is None:
             raise UserError(
-                f"{root / folder / name} tells no person: it is neither named like 0002_c1_01.jpg nor in a folder of one person",
+                f"{root / folder / name} tells no person: it is neither named like 0002_c1_01.jpg nor in a folder "
+                "of one person",
                 f"Rename it, or move it into {root / folder}/PERSON/.",
             )
         rows.append((f"{folder}/{name}", parsed["label"], int(parsed["camera"])))
@@ -86,11 +89,15 @@ def _images(root: Path, folder: str) -> list[tuple[str, str, int]]:
 
 def _incomplete(root: Path, absent: list[str]) -> UserError:
     if len(absent) < 3:
-        return UserError(f"{root} has no folder {' and no folder '.join(absent)}, so a model could not be trained and scored", LAYOUT)
+        return UserError(
+            f"{root} has no folder {' and no folder '.join(absent)}, so a model could not be trained and scored", LAYOUT
+        )
     people = [name for name in folder_names(root) if image_names(root / name)]
     if people:
         return UserError(
-            f"{root} holds {len(people):,} folders of images ({', '.join(people[:3])}, …) but does not say who trains and who tests", LAYOUT
+            f"{root} holds {len(people):,} folders of images ({', '.join(people[:3])}, …) but does not say who "
+            "trains and who tests",
+            LAYOUT,
         )
     return UserError(f"{root} has no folders train, query and gallery", LAYOUT)
 
@@ -99,6 +106,7 @@ def _warn_of_cameras(root: Path, splits: dict[str, Split]) -> None:
     cameras = np.concatenate([split.cameras for split in splits.values()])
     if (cameras == 0).any() and (cameras > 0).any():
         warn(
-            f"{root}: {(cameras == 0).sum():,} images tell no camera in their names and count as camera 0, a camera of its own beside the others. "
+            f"{root}: {(cameras == 0).sum():,} images tell no camera in their names and count as camera 0, a camera "
+            "of its own beside the others. "
             "Name them like anna_c1_001.jpg."
         )

@@ -85,9 +85,13 @@ def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     spellings: dict[int, str] = {}
     for word, number in sorted(numbers.items()):
         if number < JUNK:
-            raise UserError(f"the label {word} is negative", "Labels are words or numbers from 1; 0 marks distractors, -1 junk.")
+            raise UserError(
+                f"the label {word} is negative", "Labels are words or numbers from 1; 0 marks distractors, -1 junk."
+            )
         if number > DISTRACTOR and spellings.setdefault(number, word) != word:
-            raise UserError(f"the labels {spellings[number]} and {word} are the same number", "Spell one person's label in one way.")
+            raise UserError(
+                f"the labels {spellings[number]} and {word} are the same number", "Spell one person's label in one way."
+            )
     if len(numbers) == len(set(words)):
         return np.array([numbers[word] for word in words], dtype=np.int64), None
     special = {word: number for word, number in numbers.items() if number <= DISTRACTOR}
@@ -111,7 +115,11 @@ def split_of(name: str, root: Path, rows: Sequence[tuple[str, int, int]], empty:
 
 
 def find_folder(
-    root: Path, names: Sequence[str], archives: Sequence[str], holds: Callable[[Path], bool], missing: Callable[[], UserError]
+    root: Path,
+    names: Sequence[str],
+    archives: Sequence[str],
+    holds: Callable[[Path], bool],
+    missing: Callable[[], UserError],
 ) -> Path:
     """The folder of a data set: the root itself, one of ``names`` in it, or one of ``archives``, unpacked.
 
@@ -167,7 +175,9 @@ def _unpacked(archive: Path) -> Path:
             if not folder.is_dir():
                 raise
     except OSError as error:
-        raise UserError(f"cannot unpack {archive} to {folder}: {error.strerror}", "Set REID_CACHE to a folder with room.") from None
+        raise UserError(
+            f"cannot unpack {archive} to {folder}: {error.strerror}", "Set REID_CACHE to a folder with room."
+        ) from None
     finally:
         shutil.rmtree(unpacking, ignore_errors=True)
     return folder
@@ -178,8 +188,32 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
 
 
-def compare_counts(name: str, folder: Path, found: Mapping[str, int], official: Mapping[str, int], remark: str = "") -> None:
+def read_mat(path: Path, *keys: str) -> dict[str, np.ndarray]:
+    """The named arrays of a MATLAB file.
+
+    Raises:
+        UserError: no such file, another format, or a key is missing.
+    """
+    import scipy.io
+
+    try:
+        content = scipy.io.loadmat(path, variable_names=keys)
+    except Exception as error:  # a broken file makes scipy raise nearly anything
+        raise UserError(
+            f"{path} is not a readable .mat file ({type(error).__name__}: {error})", "Fetch it again."
+        ) from None
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise UserError(f"{path} has no {' and no '.join(missing)}", "Fetch it again.")
+    return {key: content[key] for key in keys}
+
+
+def compare_counts(
+    name: str, folder: Path, found: Mapping[str, int], official: Mapping[str, int], remark: str = ""
+) -> None:
     """Warns, in one line, where counts are not the official ones."""
-    differing = [f"{what} {found[what]:,} (official: {count:,})" for what, count in official.items() if found[what] != count]
+    differing = [
+        f"{what} {found[what]:,} (official: {count:,})" for what, count in official.items() if found[what] != count
+    ]
     if differing:
         warn(f"{name} in {folder} is not the whole official set: {', '.join(differing)}. {remark}")

@@ -32,13 +32,18 @@ _NAME = re.compile(r"(?P<label>-1|\d+)_c(?P<camera>\d+)(?:s\d+)?_", re.ASCII)
 def read_market1501(root: Path) -> ReIDData:
     """Market-1501 from a data root: its folder, or its zip archive, which is unpacked.
 
-    Junk (label -1) and distractors (label 0) stay rows of the gallery. Counts other than the official ones are warned of.
+    Junk (label -1) and distractors (label 0) stay rows of the gallery. Counts that are not the official ones are
+    warned of.
 
     Raises:
         UserError: the set is not there, or a split of it is missing or empty.
     """
     folder = find_folder(
-        Path(root), ("market1501", "Market-1501-v15.09.15"), ("Market-1501-v15.09.15.zip",), holds_layout, lambda: _missing(root)
+        Path(root),
+        ("market1501", "Market-1501-v15.09.15"),
+        ("Market-1501-v15.09.15.zip",),
+        holds_layout,
+        lambda: _missing(root),
     )
     data = read_layout(folder, "market1501")
     compare_counts("market1501", folder, _counts(folder, data), OFFICIAL, _remark(data))
@@ -47,12 +52,16 @@ def read_market1501(root: Path) -> ReIDData:
 
 def holds_layout(folder: Path) -> bool:
     """Whether a folder is in Market-1501's layout, whole or in part."""
-    return (folder / FOLDERS["train"]).is_dir() or all((folder / FOLDERS[name]).is_dir() for name in ("query", "gallery"))
+    return (folder / FOLDERS["train"]).is_dir() or all(
+        (folder / FOLDERS[name]).is_dir() for name in ("query", "gallery")
+    )
 
 
 def read_layout(folder: Path, name: str) -> ReIDData:
-    """Any folder in Market-1501's layout: ``bounding_box_train``, ``query``, ``bounding_box_test`` and, for multi-query,
-    ``gt_bbox``, with names such as ``0002_c1s1_000451_03.jpg`` (identity 2, camera 1).
+    """Any folder in Market-1501's layout.
+
+    That is ``bounding_box_train``, ``query``, ``bounding_box_test`` and, for multi-query, ``gt_bbox``, with names such
+    as ``0002_c1s1_000451_03.jpg`` (identity 2, camera 1).
 
     Of ``gt_bbox`` only the images of the query people are taken: no one else's are asked for.
 
@@ -88,10 +97,13 @@ def _read_split(folder: Path, inner: str, split: str) -> Split:
             foreign.append(name)
         else:
             rows.append((f"{inner}/{name}", *parsed))
-    result = split_of(split, folder, rows, f"{folder / inner} holds no image with a name such as 0002_c1s1_000451_03.jpg")
+    result = split_of(
+        split, folder, rows, f"{folder / inner} holds no image with a name such as 0002_c1s1_000451_03.jpg"
+    )
     if foreign:
         warn(
-            f"{len(foreign)} image{'s' if len(foreign) > 1 else ''} in {folder / inner} left out, since the name says neither "
+            f"{len(foreign)} image{'s' if len(foreign) > 1 else ''} in {folder / inner} left out, since the name "
+            "says neither "
             f"person nor camera (such as {foreign[0]}; wanted: 0002_c1s1_000451_03.jpg)"
         )
     return result
@@ -126,7 +138,9 @@ def _remark(data: ReIDData) -> str:
 def _missing(root: Path) -> UserError:
     return UserError(
         f"Market-1501 is not in {root}",
-        f"Get it from its publisher (the Market-1501 page of Liang Zheng's group; datasets/README.md says more) and put it there as "
-        f"{Path(root) / 'Market-1501-v15.09.15'} with the folders {', '.join(FOLDERS.values())} inside, or as the zip file "
+        "Get it from its publisher (the Market-1501 page of Liang Zheng's group; datasets/README.md says more) and "
+        "put it there as "
+        f"{Path(root) / 'Market-1501-v15.09.15'} with the folders {', '.join(FOLDERS.values())} inside, or as the "
+        "zip file "
         f"Market-1501-v15.09.15.zip. {MEANWHILE}",
     )

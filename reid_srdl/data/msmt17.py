@@ -1,4 +1,7 @@
-"""MSMT17 (Wei et al. 2018): lists of ``PATH IDENTITY`` lines beside ``train`` and ``test`` (V2: ``mask_train_v2``, ``mask_test_v2``)."""
+"""MSMT17 (Wei et al. 2018): lists of ``PATH IDENTITY`` lines beside ``train`` and ``test``.
+
+In version 2, whose faces are blurred, the folders are ``mask_train_v2`` and ``mask_test_v2``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _CAMERA = re.compile(r"[^_]+_[^_]+_(\d+)_", re.ASCII)
 
 
 def read_msmt17(root: Path) -> ReIDData:
-    """MSMT17, version 1 or 2, from a data root. Training takes ``list_train.txt`` and ``list_val.txt``, as the papers do.
+    """MSMT17, version 1 or 2. Training takes ``list_train.txt`` and ``list_val.txt``, as papers do.
 
     The lists number training people and test people from 0 each; here training people are 1 to 1,041 and test people
     follow, so that no two people share a label and nobody has the label 0 of distractors.
@@ -30,11 +33,17 @@ def read_msmt17(root: Path) -> ReIDData:
         UserError: the set is not there, a list is missing or malformed, or an image that it names is not there.
     """
     folder = find_folder(
-        Path(root), ("msmt17", "MSMT17_V1", "MSMT17_V2", "MSMT17"), ("MSMT17_V1.zip", "MSMT17_V2.zip", "MSMT17.zip"), _holds, lambda: _missing(root)
+        Path(root),
+        ("msmt17", "MSMT17_V1", "MSMT17_V2", "MSMT17"),
+        ("MSMT17_V1.zip", "MSMT17_V2.zip", "MSMT17.zip"),
+        _holds,
+        lambda: _missing(root),
     )
     train_folder, test_folder = next(pair for pair in VERSIONS if (folder / pair[0]).is_dir())
     rows = {
-        split: [row for name in names for row in _listed(folder, name, train_folder if split == "train" else test_folder)]
+        split: [
+            row for name in names for row in _listed(folder, name, train_folder if split == "train" else test_folder)
+        ]
         for split, names in LISTS.items()
     }
     last = max((label for _, label, _ in rows["train"]), default=0)
@@ -61,7 +70,9 @@ def _listed(folder: Path, name: str, images: str) -> list[tuple[str, int, int]]:
     try:
         lines = (folder / name).read_text().splitlines()
     except OSError as error:
-        raise UserError(f"cannot read {folder / name}: {error.strerror}", "MSMT17 comes with four lists: unpack all of it.") from None
+        raise UserError(
+            f"cannot read {folder / name}: {error.strerror}", "MSMT17 comes with four lists: unpack all of it."
+        ) from None
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -69,7 +80,8 @@ def _listed(folder: Path, name: str, images: str) -> list[tuple[str, int, int]]:
         camera = _CAMERA.match(path.rpartition("/")[2])
         if not label.isdecimal() or camera is None:
             raise UserError(
-                f"{folder / name}, line {number}: {line[:80]!r} is no line of MSMT17", "Wanted: 0000/0000_000_01_0303morning_0008_0.jpg 0"
+                f"{folder / name}, line {number}: {line[:80]!r} is no line of MSMT17",
+                "Wanted: 0000/0000_000_01_0303morning_0008_0.jpg 0",
             )
         rows.append((f"{images}/{path}", int(label) + 1, int(camera[1])))
     return rows
@@ -80,7 +92,8 @@ def _split(name: str, folder: Path, rows: list[tuple[str, int, int]]) -> Split:
     absent = np.flatnonzero([not file.is_file() for file in split.files])
     if len(absent):
         raise UserError(
-            f"{len(absent):,} of the {len(split):,} images that the lists name for {name} are not there, such as {split.files[absent[0]]}",
+            f"{len(absent):,} of the {len(split):,} images that the lists name for {name} are not there, such as "
+            f"{split.files[absent[0]]}",
             "Unpack all of MSMT17.",
         )
     return split
@@ -89,6 +102,8 @@ def _split(name: str, folder: Path, rows: list[tuple[str, int, int]]) -> Split:
 def _missing(root: Path) -> UserError:
     return UserError(
         f"MSMT17 is not in {root}",
-        f"Ask its publisher for it (datasets/README.md) and put it there as {Path(root) / 'MSMT17_V1'} with train, test and the lists "
-        f"list_train.txt, list_val.txt, list_query.txt, list_gallery.txt (V2: MSMT17_V2 with mask_train_v2, mask_test_v2). {MEANWHILE}",
+        f"Ask its publisher for it (datasets/README.md) and put it there as {Path(root) / 'MSMT17_V1'} with train, "
+        "test and the lists "
+        "list_train.txt, list_val.txt, list_query.txt, list_gallery.txt (V2: MSMT17_V2 with mask_train_v2, "
+        f"mask_test_v2). {MEANWHILE}",
     )

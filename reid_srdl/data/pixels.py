@@ -75,29 +75,73 @@ def file_findings(splits: Sequence[Split], seen: Scan) -> list[Finding]:
     findings = []
     if seen.errors:
         rows = sorted(seen.errors)
-        what = f"{number(len(rows), 'image cannot', 'images cannot')} be read: {'; '.join(seen.errors[row] for row in rows[:3])}"
-        do = "Restore or remove them. Training stops before its first step because of them, unless --data.skip_corrupt leaves them out."
+        what = (
+            f"{number(len(rows), 'image cannot', 'images cannot')} be read: "
+            f"{'; '.join(seen.errors[row] for row in rows[:3])}"
+        )
+        do = (
+            "Restore or remove them. Training stops before its first step because of them, unless "
+            "--data.skip_corrupt leaves them out."
+        )
         findings.append(Finding("stop", what, do, tuple(paths[rows])))
     readable = np.flatnonzero(seen.groups >= 0)
     if not len(readable):
         return findings
     sizes, times = np.unique(seen.sizes[readable], axis=0, return_counts=True)
     common = sizes[np.argmax(times)]
-    if len(sizes) > 1:
+    whole = "all" if not seen.errors else "the other"
+    if len(sizes) == 1:
+        what = f"{whole} {len(readable):,} images can be read and are {common[1]} x {common[0]} pixels (width x height)"
+        findings.append(Finding("note", what))
+    else:
         odd = readable[(seen.sizes[readable] != common).any(axis=1)]
         if times.max() > 0.9 * len(readable):
-            what = f"{number(len(odd), 'image is', 'images are')} not of the size of the others ({common[1]} x {common[0]} pixels)"
-            findings.append(Finding("warn", what, "All are resized, so this does no harm in itself; see that they are crops like the others.", tuple(paths[odd])))  # fmt: skip
+            what = (
+                f"{number(len(odd), 'image is', 'images are')} not of the size of the others ({common[1]} x "
+                f"{common[0]} pixels)"
+            )
+            findings.append(
+                Finding(
+                    "warn",
+                    what,
+                    "All are resized, so this does no harm in itself; see that they are crops like the others.",
+                    tuple(paths[odd]),
+                )
+            )
         else:
             (low, high), (narrow, wide) = np.quantile(seen.sizes[readable], [0.05, 0.95], axis=0).T.astype(int)
-            what = f"images are of {len(sizes):,} sizes, most of them {low} to {high} pixels high and {narrow} to {wide} wide"
-            findings.append(Finding("note", what, "They are resized to the training size (--data.height, --data.width)."))
+            what = (
+                f"images are of {len(sizes):,} sizes, most of them {low} to {high} pixels high and {narrow} to "
+                f"{wide} wide"
+            )
+            findings.append(
+                Finding("note", what, "They are resized to the training size (--data.height, --data.width).")
+            )
     height, width = seen.sizes[readable].T
     for odd, what, do in (
-        ((height < TINY[0]) | (width < TINY[1]), f"smaller than {TINY[1]} x {TINY[0]} pixels", "Little of a person is left at that size: drop them if you can."),
-        ((height > HUGE) | (width > HUGE), f"larger than {HUGE:,} pixels", "Are they whole frames? Train and search on crops of one person each."),
-        (width > height, "wider than tall", "Standing people are taller than wide: look whether these are crops of one person."),
-    ):  # fmt: skip
+        (
+            (height < TINY[0]) | (width < TINY[1]),
+            f"smaller than {TINY[1]} x {TINY[0]} pixels",
+            "Little of a person is left at that size: drop them if you can.",
+        ),
+        (
+            (height > HUGE) | (width > HUGE),
+            f"larger than {HUGE:,} pixels",
+            "Are they whole frames? Train and search on crops of one person each.",
+        ),
+        (
+            width > height,
+            "wider than tall",
+            "Standing people are taller than wide: look whether these are crops of one person.",
+        ),
+    ):
         if odd.any():
-            findings.append(Finding("warn", f"{number(int(odd.sum()), 'image is', 'images are')} {what}", do, tuple(paths[readable[odd]])))
+            findings.append(
+                Finding(
+                    "warn",
+                    f"{number(int(odd.sum()), 'image is', 'images are')} {what}",
+                    do,
+                    tuple(paths[readable[odd]]),
+                )
+            )
     return findings

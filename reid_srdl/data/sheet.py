@@ -13,7 +13,10 @@ from .records import DISTRACTOR, JUNK, Split
 
 
 def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int = 4) -> bytes:
-    """A PNG with two rows a split, and one for its distractors and junk: ``people`` people side by side, ``images`` of each."""
+    """A PNG with two rows a split, and one for its distractors and junk.
+
+    In a row stand ``people`` people side by side, ``images`` images of each.
+    """
     tiles: list[np.ndarray] = []
     captions: list[str] = []
     start = 0
@@ -29,7 +32,9 @@ def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int =
 
 def _caption(split: Split, row: int) -> str:
     label = int(split.labels[row])
-    word = {DISTRACTOR: "distractor", JUNK: "junk"}.get(label) or (str(label) if split.label_names is None else split.label_names[label - 1])
+    word = {DISTRACTOR: "distractor", JUNK: "junk"}.get(label) or (
+        str(label) if split.label_names is None else split.label_names[label - 1]
+    )
     return f"{split.name} {word} c{split.cameras[row]}"
 
 
@@ -43,7 +48,10 @@ def _shown(split: Split, readable: np.ndarray, people: int, images: int) -> list
             own = _spread(own[np.argsort(split.cameras[own], kind="stable")], images).tolist()
             row += own + [None] * (images - len(own))
         shown.append(row + [None] * (people * images - len(row)))
-    special = [_spread(np.flatnonzero((split.labels == label) & readable), people * images // 2).tolist() for label in (DISTRACTOR, JUNK)]
+    special = [
+        _spread(np.flatnonzero((split.labels == label) & readable), people * images // 2).tolist()
+        for label in (DISTRACTOR, JUNK)
+    ]
     if any(special):
         row = special[0] + special[1]
         shown.append(row + [None] * (people * images - len(row)))

@@ -2,7 +2,8 @@
 
 For each query ``NAME_good.mat`` holds ``good_index`` (images of the person from other cameras: the matches) and
 ``NAME_junk.mat`` holds ``junk_index`` (images of the person from the query's own camera). Both count from 1 in the
-list of gallery files sorted by name, junk files (``-1_…``) included.
+list of gallery files sorted by name, junk files (``-1_…``) included; a file with
+nothing to list is empty or holds a 0.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import matches
+from .listing import read_mat
 from .records import JUNK, ReIDData
 
 FOLDER = "gt_query"
@@ -58,7 +60,10 @@ def verify(data: ReIDData, track: Callable[[Iterable[int]], Iterable[int]] = ite
     """
     folder = data.query.root / FOLDER
     if not folder.is_dir():
-        raise UserError(f"{data.name} has no folder {folder} to verify against", "tools/data.py check looks at the data set without it.")
+        raise UserError(
+            f"{data.name} has no folder {folder} to verify against",
+            "tools/data.py check looks at the data set without it.",
+        )
     query, gallery = data.query, data.gallery
     missing, differing = [], []
     queries = good = computed = ignored = 0
@@ -72,9 +77,14 @@ def verify(data: ReIDData, track: Callable[[Iterable[int]], Iterable[int]] = ite
         if not all(file.is_file() for file in files):
             missing.append(query.paths[row])
             continue
-        published = [_indices(file, key, len(gallery)) for file, key in zip(files, ("good_index", "junk_index"), strict=True)]
+        published = [
+            _indices(file, key, len(gallery)) for file, key in zip(files, ("good_index", "junk_index"), strict=True)
+        ]
         state = block[row % _BLOCK]
-        ours = [np.flatnonzero(state == matches.MATCH), np.flatnonzero((state == matches.IGNORED) & (gallery.labels != JUNK))]
+        ours = [
+            np.flatnonzero(state == matches.MATCH),
+            np.flatnonzero((state == matches.IGNORED) & (gallery.labels != JUNK)),
+        ]
         queries += 1
         good += len(published[0])
         ignored += len(published[1])
@@ -87,18 +97,15 @@ def verify(data: ReIDData, track: Callable[[Iterable[int]], Iterable[int]] = ite
 
 def _indices(file: Path, key: str, size: int) -> np.ndarray:
     """Gallery rows from 0, ascending."""
-    import scipy.io
-
-    try:
-        rows = np.unique(scipy.io.loadmat(file, variable_names=[key])[key].ravel().astype(np.int64)) - 1
-    except (OSError, ValueError, KeyError, TypeError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
-        raise UserError(f"{file} is not readable as ground truth ({type(error).__name__}: {error})", "Fetch the data set again.") from None
-    if len(rows) and not 0 <= rows[0] <= rows[-1] < size:
+    listed = np.unique(read_mat(file, key)[key].ravel().astype(np.int64))
+    listed = listed[listed != 0]
+    if len(listed) and not 1 <= listed[0] <= listed[-1] <= size:
         raise UserError(
-            f"{file} names gallery image {rows[-1] + 1:,} of a gallery of {size:,}: these are not the images that it was made for",
+            f"{file} names gallery image {listed[-1]:,} of a gallery of {size:,}: these are not the images that it "
+            "was made for",
             "Unpack the whole data set.",
         )
-    return rows
+    return listed - 1
 
 
 def _difference(good: np.ndarray, junk: np.ndarray, our_good: np.ndarray, our_junk: np.ndarray) -> str:

@@ -36,12 +36,12 @@ def build(
             that cannot take it is an error here instead of in the first step.
 
     Raises:
-        UserError: unknown name or option, a library that is not installed, weights that cannot be fetched or do not fit.
+        UserError: unknown name or option, a library that is not installed, weights that cannot be had or do not fit.
     """
     if neck not in ("none", "bnneck"):
         raise UserError(f"unknown neck {neck!r}", "Choose none or bnneck.")
     if num_classes < 1:
-        raise UserError(f"a classifier of {num_classes} classes cannot be built", "Give at least one training identity.")
+        raise UserError(f"a classifier of {num_classes} classes is none", "Give at least one training identity.")
     made = create(backbone, weights=weights, last_stride=last_stride, image_size=image_size, own=BACKBONES)
     network = IdentityClassifier(made.network, made.dimension, num_classes, neck)
     network.weights_report = made.report

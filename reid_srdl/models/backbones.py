@@ -29,7 +29,7 @@ PATIENCE = 10.0
 
 
 class Made(NamedTuple):
-    """A backbone from images (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D), its D, and where its weights are from."""
+    """A backbone from images (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D); its D; what filled it, if known."""
 
     network: nn.Module
     dimension: int
@@ -59,7 +59,7 @@ def create(name: str, *, weights: str, last_stride: int, image_size: Size | None
     elif last_stride != 2:
         raise UserError(f"a last stride of {last_stride} cannot be built", "Choose 1 or 2.")
     if weights not in ("none", "imagenet"):
-        made = made._replace(report=load_backbone(made.network, read_state(weights), weights))
+        made = made._replace(report=load_backbone(made.network, read_state(weights), weights, name))
     if image_size is not None:
         _probe(made.network, image_size, name)
     return made
@@ -106,11 +106,11 @@ def _short_patience() -> Iterator[None]:
 
 
 def _probe(network: nn.Module, size: Size, name: str) -> Tensor:
-    """The network's answer (1, D, …) to a black image, in eval mode so that nothing in it changes."""
+    """The answer (1, D, …) to an image of zeros, channels last as in training; in eval mode it changes nothing."""
     was_training = network.training
     try:
         with torch.no_grad():
-            return network.eval()(torch.zeros(1, 3, *size))
+            return network.eval()(torch.zeros(1, 3, *size).contiguous(memory_format=torch.channels_last))
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).strip().split("\n")[0][:120]
         raise UserError(
@@ -122,10 +122,12 @@ def _probe(network: nn.Module, size: Size, name: str) -> Tensor:
 
 
 def _keep_last_stage_large(network: nn.Module, name: str) -> None:
-    """Stride 1 in a ResNet's last stage, as in Luo et al. 2019: the weights fit as before, the map is four times as large."""
+    """Stride 1 in a ResNet's last stage (Luo et al. 2019): a map twice as high and wide, to the same weights."""
     stage = getattr(network, "layer4", None)
     first = next(stage.children(), nn.Identity()) if isinstance(stage, nn.Module) else nn.Identity()
-    strided = [module for module in first.modules() if getattr(module, "stride", 1) in (2, (2, 2))]
+    # Blocks note their stride too; only layers without parts of their own act on it.
+    leaves = [module for module in first.modules() if not list(module.children())]
+    strided = [module for module in leaves if getattr(module, "stride", 1) in (2, (2, 2))]
     if not strided or not all(isinstance(module, nn.Conv2d) for module in strided):
         raise UserError(f"the last stride of {name} cannot be 1", "Only ResNets have it: use --model.last_stride 2.")
     for convolution in strided:
@@ -151,7 +153,7 @@ def _torchvision_names() -> list[str]:
 
 
 def _from_torchvision(name: str, imagenet: bool) -> Made:
-    network, dimension = _without_head(_torchvision_network(name))
+    network, dimension = without_head(_torchvision_network(name))
     if not imagenet:
         return Made(network, dimension, None)
     offered = torchvision.models.get_model_weights(name)
@@ -162,7 +164,7 @@ def _from_torchvision(name: str, imagenet: bool) -> Made:
             state = chosen.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError) as error:
         raise _no_download(name, error) from error
-    return Made(network, dimension, load_backbone(network, state, f"torchvision's {chosen}"))
+    return Made(network, dimension, load_backbone(network, state, f"torchvision's {chosen}", name))
 
 
 def _torchvision_network(name: str) -> nn.Module:
@@ -170,14 +172,10 @@ def _torchvision_network(name: str) -> nn.Module:
         # Auxiliary classifiers would make the output a tuple in training. The input transform undoes ImageNet's
         # normalisation in favour of the one that the published weights were trained with.
         return torchvision.models.get_model(name, aux_logits=False, init_weights=True, transform_input=True)
-    network = torchvision.models.get_model(name)
-    if isinstance(network, torchvision.models.MNASNet):
-        # It would rebuild its first layers on loading a state without a version mark, which safetensors do not keep.
-        network.alpha = 1.0
-    return network
+    return torchvision.models.get_model(name)
 
 
-def _without_head(network: nn.Module) -> tuple[nn.Module, int]:
+def without_head(network: nn.Module) -> tuple[nn.Module, int]:
     """Cuts a torchvision network's head off before its first layer with weights; what remains keeps its names.
 
     Returns:
@@ -191,6 +189,8 @@ def _without_head(network: nn.Module) -> tuple[nn.Module, int]:
     dimension = layers[cut].in_channels if isinstance(layers[cut], nn.Conv2d) else layers[cut].in_features
     if isinstance(network, models.VisionTransformer):
         return AnySizeViT(network), dimension
+    if isinstance(network, models.MNASNet):
+        return Layers(network.layers), dimension
     if isinstance(network, models.VGG | models.AlexNet):
         # They flatten a 7x7 (6x6) map into their classifier; the embedding is its average.
         height, width = network.avgpool.output_size
@@ -201,6 +201,20 @@ def _without_head(network: nn.Module) -> tuple[nn.Module, int]:
         kept = [nn.AdaptiveAvgPool2d(1)]  # its pooling stands at the end of the head that was cut off
     setattr(network, attribute, nn.Sequential(*kept))
     return network, dimension
+
+
+class Layers(nn.Module):
+    """Layers one after another, to a map (B, D, h, w); for networks whose own class stands in the way.
+
+    torchvision's MNASNet refuses a state without a version mark, and safetensors do not keep one.
+    """
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
 
 
 class AnySizeViT(nn.Module):
@@ -247,7 +261,7 @@ def _torchreid_models() -> types.ModuleType:
     ``import torchreid`` also imports its engines, data managers and metrics, and with them libraries that it does not
     declare. So its packages are stood in for by bare ones while the models are imported.
     """
-    if "torchreid" in sys.modules:
+    if "torchreid" in sys.modules or "torchreid.reid.models" in sys.modules:
         return importlib.import_module("torchreid.reid.models")
     found = importlib.util.find_spec("torchreid")
     if found is None or found.origin is None:
@@ -259,7 +273,8 @@ def _torchreid_models() -> types.ModuleType:
     try:
         return importlib.import_module("torchreid.reid.models")
     except ImportError as error:
-        raise UserError(f"torchreid's models cannot be imported ({error})", "Install it again with: pip install torchreid") from error
+        hint = "Install it again with: pip install torchreid"
+        raise UserError(f"torchreid's models cannot be imported ({error})", hint) from error
     finally:
         # Whoever imports torchreid later gets the real one.
         del sys.modules["torchreid"], sys.modules["torchreid.reid"]
@@ -289,15 +304,31 @@ def _from_torchreid(name: str, imagenet: bool) -> Made:
 
 
 def _torchreid_imagenet(models: types.ModuleType, name: str, network: nn.Module) -> Report:
+    """Fills ``network`` with what torchreid's download changes in a network of that name.
+
+    torchreid only warns where it has no weights or they do not fit, so what it filled is found by comparing with the
+    same draw without them; the rest of ``network`` keeps its own draw.
+    """
     full = f"torchreid:{name}"
+
+    def state(pretrained: bool) -> dict[str, Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return models.build_model(name, num_classes=1, pretrained=pretrained, use_gpu=False).state_dict()
+
+    drawn = state(pretrained=False)
     try:
-        with _short_patience(), torch.random.fork_rng(devices=[]):
-            state = models.build_model(name, num_classes=1, pretrained=True, use_gpu=False).state_dict()
+        with _short_patience():
+            filled = state(pretrained=True)
     except ImportError as error:
-        raise UserError(f"torchreid needs {error.name} to fetch weights", f"Install it with: pip install {error.name}") from error
+        hint = f"Install it with: pip install {error.name}"
+        raise UserError(f"torchreid needs {error.name} to fetch weights", hint) from error
     except Exception as error:  # each of its downloaders has exceptions of its own
         raise _no_download(full, error) from error
-    return load_backbone(network, state, f"torchreid's ImageNet weights of {name}")
+    changed = {key: tensor for key, tensor in filled.items() if not torch.equal(tensor, drawn[key])}
+    if not changed:
+        raise _no_weights(full)
+    return load_backbone(network, changed, f"torchreid's ImageNet weights of {name}", full)
 
 
 # --- timm ------------------------------------------------------------------------------------------------------------
@@ -315,7 +346,8 @@ def _from_timm(name: str, imagenet: bool, image_size: Size | None) -> Made:
     try:
         published = timm.get_pretrained_cfg(name)
     except RuntimeError:  # the tag after the dot is unknown
-        raise _no_such(full, [f"timm:{other}" for other in timm.list_pretrained(f"{name.split('.')[0]}.*")[:3]]) from None
+        tagged = timm.list_pretrained(f"{name.partition('.')[0]}.*")
+        raise _no_such(full, [f"timm:{other}" for other in tagged[:3]]) from None
     options: dict[str, Any] = {"num_classes": 0}
     if image_size is not None and published is not None and published.fixed_input_size:
         options["img_size"] = image_size

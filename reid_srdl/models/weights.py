@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -20,10 +22,13 @@ from ..errors import UserError
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
 # Wrappers add a word or two before each name ("module.", "module.base."), never more than this.
 DEEPEST_PREFIX = 3
-# Below this share of its values a file that also holds much else is another network's.
+# A file is another network's where shapes contradict and less than this share of the backbone's values fits ...
 LEAST_SHARE = 0.5
+# ... or where it has more tensors left over than a head's, and than this share of those that fit.
+HEAD_TENSORS = 8
+MOST_LEFT_OVER = 0.25
 # Files of torchvision's DenseNets carry names with a dot that a module may no longer have.
-OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:weight|bias|running_mean|running_var))$")
+OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     Raises:
         UserError: no such file; truncated; it holds code or other objects than tensors and plain values; no tensors.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.is_dir():
         raise UserError(f"{path} is a folder, not a file of weights", "Name the .safetensors or .pth file in it.")
     if not path.exists():
@@ -101,8 +106,10 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
-def _broken(path: Path, detail: object) -> UserError:
-    reason = str(detail).strip().split("\n")[0][:120] or type(detail).__name__
+def _broken(path: Path, error: BaseException) -> UserError:
+    # Only the readers of the two formats say something that helps; a KeyError from within them does not.
+    speaks = isinstance(error, RuntimeError | safetensors.SafetensorError)
+    reason = re.split(r"\. |\n", str(error))[0] if speaks else type(error).__name__
     return UserError(f"{path} is truncated or no file of weights ({reason})", "Fetch or copy it again.")
 
 
@@ -115,19 +122,31 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_scalars()):
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # what cannot be read is an error below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # PyTorch's own words run over many lines and advise to switch the protection off.
-        refused = re.search(r"GLOBAL ([\w.]+)|[Uu]nsupported (?:global|class)\W+([\w.]+)|class ([\w.]+)", str(error))
+        refused = re.search(r"GLOBAL ([\w.]+)", str(error)) or re.search(r"[Uu]nsupported class\W+([\w.]+)", str(error))
         if refused is None:
-            raise _broken(path, error) from None
-        name = next(group for group in refused.groups() if group)
+            raise UserError(
+                f"{path} is truncated, or a pickle of other things than weights, which is never run",
+                "Fetch or copy it again.",
+            ) from None
         raise UserError(
-            f"{path} holds more than weights ({name}), and reading that could run code",
+            f"{path} holds more than weights ({refused.group(1)}), and reading that could run code",
             "Where it was made, save its tensors alone with safetensors.torch.save_file.",
         ) from None
     except Exception as error:  # a damaged file fails anywhere in the reader: EOFError, RuntimeError, KeyError, …
         raise _broken(path, error) from None
+
+
+def _numpy_scalars() -> list[Any]:
+    """What a number of NumPy is made of in a checkpoint: training scripts of the field store their scores as such."""
+    scalar = np.float64(0).__reduce__()[0]
+    modules = ("numpy.core.multiarray", "numpy._core.multiarray")
+    dtypes = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_)}
+    return [np.dtype, *dtypes, *((scalar, f"{module}.scalar") for module in modules)]
 
 
 def _tensors(loaded: Any) -> dict[str, Tensor]:
@@ -140,44 +159,39 @@ def _tensors(loaded: Any) -> dict[str, Tensor]:
     return {}
 
 
-def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], source: str) -> Report:
+def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], source: str, name: str = "") -> Report:
     """Fills ``backbone`` in place with the tensors of ``state`` that have its names and shapes.
 
     What wrappers put before all names (``module.``, ``model.``, ``backbone.``) is found by which beginning fits best.
-    Counters of seen batches (``num_batches_tracked``) may be absent: older files have none, and nothing depends on them.
+    Counters of seen batches (``num_batches_tracked``) may be absent: older files have none, and nothing needs them.
 
     Args:
         source: what to call the file in the report and in errors.
+        name: what to call the backbone in errors.
 
     Raises:
-        UserError: nothing fits, or so little of a file with much else that it is another network's. Then ``backbone``
-            is unchanged.
+        UserError: nothing fits, or what fits, what contradicts and what is left over show another network's file. Then
+            ``backbone`` is unchanged.
     """
     # Tensors are copied one by one: load_state_dict would change networks by version marks that safetensors lacks.
     ours = backbone.state_dict()
-    state = {_current_name(name): tensor for name, tensor in state.items()}
+    state = {_current_name(key): tensor for key, tensor in state.items()}
     prefix = _best_prefix(state, ours)
-    named = {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
-    matched = tuple(name for name in ours if name in named and named[name].shape == ours[name].shape)
-    mismatched = tuple(
-        (name, tuple(named[name].shape), tuple(ours[name].shape))
-        for name in ours
-        if name in named and named[name].shape != ours[name].shape
-    )
-    missing = tuple(name for name in ours if name not in named and not name.endswith("num_batches_tracked"))
-    used = {prefix + name for name in ours}
+    named = {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+    fits = {key: named[key].shape == ours[key].shape for key in ours if key in named}
+    matched = tuple(key for key, fit in fits.items() if fit)
     report = Report(
         source=source,
         matched=matched,
-        missing=missing,
-        unexpected=tuple(name for name in state if name not in used),
-        mismatched=mismatched,
-        share=sum(ours[name].numel() for name in matched) / max(1, sum(tensor.numel() for tensor in ours.values())),
+        missing=tuple(key for key in ours if key not in fits and not key.endswith("num_batches_tracked")),
+        unexpected=tuple(key for key in state if not (key.startswith(prefix) and key.removeprefix(prefix) in ours)),
+        mismatched=tuple((key, tuple(named[key].shape), tuple(ours[key].shape)) for key in fits if not fits[key]),
+        share=sum(ours[key].numel() for key in matched) / max(1, sum(tensor.numel() for tensor in ours.values())),
     )
-    _refuse_another_network(backbone, report)
+    _refuse_another_network(report, len(named) - len(matched), name or type(backbone).__name__)
     with torch.no_grad():
-        for name in matched:
-            ours[name].copy_(named[name])
+        for key in matched:
+            ours[key].copy_(named[key])
     return report
 
 
@@ -199,16 +213,17 @@ def _best_prefix(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> str
     return max(sorted(prefixes, key=lambda prefix: (len(prefix), prefix)), key=fits)
 
 
-def _refuse_another_network(backbone: nn.Module, report: Report) -> None:
+def _refuse_another_network(report: Report, left_over: int, name: str) -> None:
+    """``left_over``: tensors of the file that stand beside the matched ones, under the same prefix, and fit nowhere."""
     # A counter fits any network with BatchNorm, so it does not speak for this one.
-    fitting = [name for name in report.matched if not name.endswith("num_batches_tracked")]
+    fitting = [key for key in report.matched if not key.endswith("num_batches_tracked")]
     hint = "Choose the --model.backbone that the file was made with, or another --model.weights."
     if not fitting:
-        raise UserError(f"nothing in {report.source} fits {type(backbone).__name__}", hint)
-    left_over = bool(report.mismatched) or len(report.unexpected) > len(report.matched)
-    if report.share < LEAST_SHARE and left_over:
+        raise UserError(f"nothing in {report.source} fits {name}", hint)
+    contradicts = bool(report.mismatched) and report.share < LEAST_SHARE
+    if contradicts or left_over > max(HEAD_TENSORS, MOST_LEFT_OVER * len(report.matched)):
         raise UserError(
-            f"{report.source} is of another architecture than {type(backbone).__name__}: only {report.share:.0%} of the "
-            f"backbone's values fit",
+            f"{report.source} is of another architecture than {name}: {report.share:.0%} of the backbone's values fit, "
+            f"and {left_over} tensors of the file fit nowhere",
             hint,
         )

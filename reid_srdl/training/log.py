@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_text
+from ..runs import read_log
 
 COLUMNS = (
     "epoch", "rate", "loss", "cross_entropy", "imitation", "accuracy", "images_per_s", "seconds", "waited", "val_rank1", "val_mAP",
@@ -29,21 +30,11 @@ def append(path: Path, row: dict[str, Any]) -> None:
         file.write(_line(["" if row.get(name) is None else row[name] for name in COLUMNS]))
 
 
-def read(path: Path) -> list[dict[str, float | None]]:
-    """The rows as numbers; None for an empty cell. A last line without its end is left out."""
-    if not path.is_file():
-        return []
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
-    rows = csv.DictReader(io.StringIO(whole))
-    return [{key: float(value) if value else None for key, value in row.items()} for row in rows]
-
-
 def cut(path: Path, epochs: int) -> None:
     """Keeps the rows of the first ``epochs`` epochs."""
     if not path.is_file():
         return
-    rows = [row for row in read(path) if (row["epoch"] or 0) < epochs]
+    rows = [row for row in read_log(path.parent) if (row["epoch"] or 0) < epochs]
     lines = [_line(list(COLUMNS))]
     for row in rows:
         cells = ["" if row.get(name) is None else row[name] for name in COLUMNS]

@@ -27,8 +27,8 @@ def imitation_loss(logits: torch.Tensor, reference: torch.Tensor, temperature: f
         reference: logits of the network that is imitated, ``(B, C)``; held constant.
         temperature: T > 0.
     """
-    target = F.log_softmax(reference.detach().float() / temperature, dim=1)
-    current = F.log_softmax(logits.float() / temperature, dim=1)
+    target = F.log_softmax(reference.detach() / temperature, dim=1)
+    current = F.log_softmax(logits / temperature, dim=1)
     return F.kl_div(current, target, reduction="batchmean", log_target=True)
 
 
@@ -52,7 +52,6 @@ def stage_loss(
         config: weights, temperature, label smoothing.
         epoch: of the stage, for the ramp.
     """
-    logits = logits.float()
     plain = F.cross_entropy(logits, targets)
     smoothed = F.cross_entropy(logits, targets, label_smoothing=config.label_smoothing) if config.label_smoothing else plain
     if reference is None:

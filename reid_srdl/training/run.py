@@ -65,7 +65,10 @@ def train(config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score:
         UserError: anything that the user can put right; before the first step nothing has been written.
     """
     folder = Path(config.output) if config.output else default_folder(config)
-    if not resume:
+    if resume:
+        # What the first start settled (the precision) stands in the run folder.
+        config = dataclasses.replace(configuration.load(folder / runs.CONFIG), output=str(folder))
+    else:
         _refuse_other_run(folder)
     plan = plans.build(config)
     return _Run(config, folder, plan, data, watch, score).carry_out(resume)
@@ -99,6 +102,7 @@ class _Run:
         self.store = runs.StageStore(folder.parent / ".stages")
         self.keys: list[str] = []
         self.rank, self.world = devices.processes()
+        self.timed: dict[str, float] = {}
         if config.data.batch < self.world:
             raise UserError(f"a batch of {config.data.batch} cannot be shared by {self.world} processes", "Raise --data.batch.")
 
@@ -116,10 +120,11 @@ class _Run:
     # --- the run as a whole ---------------------------------------------------------------------------------------
 
     def carry_out(self, resume: bool) -> Path:
-        networks = [self._first_weights(stage, number) if stage.start == "fresh" and not resume else None for number, stage in enumerate(self.plan[:1])]
+        # Whatever can go wrong with the first network and the images goes wrong before anything is written.
+        first = None if resume else self._first_weights(self.plan[0], 0)
         self.source = self._open_source()
-        if not resume:
-            self._settle_precision(networks[0])
+        if first is not None:
+            self._settle_precision(first)
         with contextlib.ExitStack() as stack:
             if self.rank == 0:
                 stack.enter_context(runs.claimed(self.folder))
@@ -127,7 +132,7 @@ class _Run:
             self.place = devices.Place(self.fabric.device, self.config.precision, self.rank, self.world)
             facts = self._begin(resume)
             for number, stage in enumerate(self.plan):
-                facts["stages"][number].update(self._carry_out_stage(stage, number, networks[0] if number == 0 else None))
+                facts["stages"][number].update(self._carry_out_stage(stage, number, first if number == 0 else None))
                 facts["seconds"] = sum(part.get("seconds", 0.0) for part in facts["stages"])
                 self._write_facts(facts)
             facts["finished"] = True
@@ -147,9 +152,7 @@ class _Run:
         self.watch.says(f"{len(self.split):,} training images of {len(self.labels):,} identities, {where} at {source.size[0]}x{source.size[1]}")
         return source
 
-    def _settle_precision(self, network: IdentityClassifier | None) -> None:
-        if network is None:
-            return
+    def _settle_precision(self, network: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(
             self.config.precision, network, device=self.device, size=self.config.size, batch=self.config.data.batch
         )
@@ -181,7 +184,7 @@ class _Run:
             "seed": self.config.seed,
             "device": str(self.device),
             "precision": self.config.precision,
-            "precision_timed": getattr(self, "timed", {}),
+            "precision_timed": self.timed,
             "threads": self.threads,
             "processes": self.world,
             "hardware": devices.hardware(self.device),
@@ -247,7 +250,7 @@ class _Run:
                 if self.rank == 0:
                     self.store.put(self.keys[-1], target)
         self.fabric.barrier()
-        rows = log.read(target / runs.LOG)
+        rows = runs.read_log(target)
         return {
             "key": self.keys[-1],
             "shared": found == "stored",

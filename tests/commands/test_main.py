@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Puts a function in the place of ``train`` and runs it: (code, standard output, standard error)."""
+    """Puts a function in the place of ``train`` and runs it: code, standard output, standard error."""
 
-    def ended(run: Callable[[list[str]], int | None], *argv: str, name: str | None = None) -> tuple[int | None, str, str]:
+    def ended(run: Callable[[list[str]], int], *argv: str, name: str | None = None) -> tuple[object, str, str]:
         module = ModuleType("stand_in")
         module.run = run  # type: ignore[attr-defined]
         module.__spec__ = ModuleSpec("stand_in", None)
@@ -57,7 +57,7 @@ def test_the_code_of_the_command_is_the_code_of_the_process(command):
 def test_a_command_gets_its_own_arguments(command, name):
     seen: list[str] = []
     words = ["--version", "--seed", "3"]  # of the command, not of reid-srdl
-    command(lambda argv: seen.extend(argv), *([] if name else ["train"]), *words, name=name)
+    command(lambda argv: seen.extend(argv) or 0, *([] if name else ["train"]), *words, name=name)
     assert seen == words
 
 
@@ -121,9 +121,8 @@ def test_every_command_has_a_file_a_line_and_a_script(name):
 
 
 def _process(stdout: int) -> tuple[int, bytes]:
-    ended = subprocess.run(
-        [sys.executable, "-c", "from reid_srdl.commands import main; main()"], cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE
-    )
+    code = "from reid_srdl.commands import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE)
     return ended.returncode, ended.stderr
 
 

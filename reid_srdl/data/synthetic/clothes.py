@@ -47,7 +47,19 @@ LEG_COLOURS: dict[str, tuple[Colour, float]] = {
 
 TOPS = ("t-shirt", "t-shirt", "t-shirt", "vest", "shirt", "jumper", "jumper", "jacket", "jacket", "hoodie", "coat")
 BOTTOMS = ("trousers", "trousers", "trousers", "trousers", "slim", "slim", "shorts", "shorts", "skirt", "long skirt")
-PATTERNS = ("plain", "plain", "plain", "plain", "stripes", "thin stripes", "pinstripes", "checks", "dots", "blocks", "band")
+PATTERNS = (
+    "plain",
+    "plain",
+    "plain",
+    "plain",
+    "stripes",
+    "thin stripes",
+    "pinstripes",
+    "checks",
+    "dots",
+    "blocks",
+    "band",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +69,7 @@ class Top:
     Args:
         kind: one of ``TOPS``.
         paint: the cloth of the trunk.
+        colour: the main colour of that cloth.
         sleeve: the cloth of the sleeves; of another colour on some.
         second: the other colour: of the pattern, a yoke or a band.
         inner: what shows where a jacket or coat is open, none where it is closed.
@@ -93,7 +106,7 @@ class Top:
 
 @dataclass(frozen=True, eq=False)
 class Bottom:
-    """What is worn below. ``kind`` is one of ``BOTTOMS``; ``stripe`` a seam of another colour down the side, or none."""
+    """What is worn below. ``kind`` is one of ``BOTTOMS``, ``stripe`` a seam of another colour down the side."""
 
     kind: str
     paint: Paint
@@ -209,5 +222,3 @@ def cloth(colour: Colour, second: Colour, pattern: str) -> Paint:
     tile = np.full((TILE, TILE, 4), 255, dtype=np.uint8)
     tile[..., :3] = np.rint(share[..., None] * second + (1 - share[..., None]) * np.array(colour))
     return np.tile(tile, (3, 3, 1))
-
-

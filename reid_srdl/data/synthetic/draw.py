@@ -29,8 +29,8 @@ def points(*pairs: tuple[float, float]) -> np.ndarray:
 
 def fixed(shape: Points) -> np.ndarray:
     """Points as int32 ``(N, 2)`` in 1/16 pixels, which OpenCV takes with ``shift=4``."""
-    pairs = np.asarray(shape, dtype=np.complex128).reshape(-1).view(np.float64)
-    return np.rint(pairs * (1 << _BITS)).astype(np.int32).reshape(-1, 2)
+    pairs = np.asarray(shape, dtype=np.complex128).view(np.float64)
+    return (pairs * (1 << _BITS)).astype(np.int32).reshape(-1, 2)
 
 
 def darker(colour: Colour, factor: float) -> Colour:

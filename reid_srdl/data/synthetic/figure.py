@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .draw import Colour, Paint, darker, ellipse, fill, limb, line
-from .head import draw_head
+from .head import draw_hair_behind, draw_head
 from .luggage import Luggage
 from .people import Person
 from .pose import HIP, NECK, View, skeleton
@@ -23,6 +23,9 @@ class Figure:
         self.canvas, self.person, self.view = canvas, person, view
         self.joints = skeleton(person, view)
         self.anchor = view(0, 0.5, 0)
+        across = _ACROSS * np.interp(_HEIGHTS, [0.55, 0.75], [1.0, person.shoulders])
+        deep = _DEEP * np.interp(_HEIGHTS, [0.5, 0.6, 0.74], [1.0, person.belly, 1.0])
+        self.half_widths = np.hypot(across * view.front, deep * view.side) * (view.size * person.build)
 
     def draw(self) -> None:
         view = self.view
@@ -36,6 +39,7 @@ class Figure:
         self._leg(1 - near_leg, far=True)
         self._leg(near_leg, far=False)
         self._hips()
+        draw_hair_behind(self.canvas, self.person, view)
         self._trunk()
         luggage.draw_before()
         if not sideways:
@@ -50,7 +54,8 @@ class Figure:
         size, shade = view.size * (0.3 + 0.7 * person.build), 0.8 if far else 1.0
         self._shoe(side, ankle, shade)
         skin = darker(person.skin, 0.92 * shade)
-        fill(self.canvas, limb(knee, ankle, 0.032 * size, 0.02 * size), skin)
+        if bottom.length <= 1:
+            fill(self.canvas, limb(knee, ankle, 0.032 * size, 0.02 * size), skin)
         if bottom.length == 0:
             fill(self.canvas, limb(hip, knee, 0.05 * size, 0.034 * size), skin)
             return
@@ -76,12 +81,9 @@ class Figure:
 
     def _outline(self, top: float, bottom: float, widen: float = 1.0) -> np.ndarray:
         """Outline of the trunk between two heights, the left lower corner first and the right one last."""
-        person, view = self.person, self.view
         heights = np.concatenate([[bottom], _HEIGHTS[(_HEIGHTS > bottom) & (_HEIGHTS < top)], [top]])
-        across = np.interp(heights, _HEIGHTS, _ACROSS) * np.interp(heights, [0.55, 0.75], [1.0, person.shoulders])
-        deep = np.interp(heights, _HEIGHTS, _DEEP) * np.interp(heights, [0.5, 0.6, 0.74], [1.0, person.belly, 1.0])
-        half = np.hypot(across * view.front, deep * view.side) * (view.size * person.build * widen)
-        middle = view.foot - 1j * view.size * np.cos(view.pitch) * heights
+        half = np.interp(heights, _HEIGHTS, self.half_widths) * widen
+        middle = self.view.foot - 1j * self.view.size * np.cos(self.view.pitch) * heights
         return np.concatenate([middle - half, (middle + half)[::-1]])
 
     def _hips(self) -> None:
@@ -96,12 +98,20 @@ class Figure:
         outline[0], outline[-1] = lower - flare, lower + flare
         fill(self.canvas, outline, bottom.paint, self.anchor)
         for share in (-0.4, 0.1, 0.5):
-            line(self.canvas, [view(0, 0.44, 0) + 0.7 * share * flare, lower + share * flare - 2j], darker(bottom.colour, 0.78))
+            line(
+                self.canvas,
+                [view(0, 0.44, 0) + 0.7 * share * flare, lower + share * flare - 2j],
+                darker(bottom.colour, 0.78),
+            )
 
     def _trunk(self) -> None:
         top, size, view = self.person.outfit.top, self.view.size, self.view
         neck, dark = view(0, NECK, 0), darker(top.colour, 0.72)
-        fill(self.canvas, limb(neck + 0.01j * size, neck - 0.03j * size, 0.03 * size, 0.028 * size), darker(self.person.skin, 0.84))
+        fill(
+            self.canvas,
+            limb(neck + 0.01j * size, neck - 0.03j * size, 0.03 * size, 0.028 * size),
+            darker(self.person.skin, 0.84),
+        )
         fill(self.canvas, self._outline(0.85, top.hem, top.looseness), top.paint, self.anchor)
         if top.blocks == "yoke":
             fill(self.canvas, self._outline(0.85, 0.725, top.looseness), top.second)
@@ -130,7 +140,9 @@ class Figure:
         elif top.kind in ("shirt", "jacket", "coat", "hoodie"):
             line(self.canvas, [upper, lower], dark, 2)
         else:
-            ellipse(self.canvas, upper - 0.004j * size, 0.034 * size * front, 0.018 * size, darker(self.person.skin, 0.9))
+            ellipse(
+                self.canvas, upper - 0.004j * size, 0.034 * size * front, 0.018 * size, darker(self.person.skin, 0.9)
+            )
 
     def _print(self, kind: str | None) -> None:
         if kind is None:
@@ -141,10 +153,16 @@ class Figure:
         if kind == "disc":
             ellipse(self.canvas, middle, 0.85 * wide, 1.1 * high, colour)
         elif kind == "box":
-            fill(self.canvas, [middle + x * wide + y * high * 1j for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))], colour)
+            fill(
+                self.canvas,
+                [middle + x * wide + y * high * 1j for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))],
+                colour,
+            )
         else:
             for row, length in ((-0.75, 0.5), (0.0, 0.9), (0.75, 0.7)):
-                line(self.canvas, [middle - wide + row * high * 1j, middle + length * wide + row * high * 1j], colour, 3)
+                line(
+                    self.canvas, [middle - wide + row * high * 1j, middle + length * wide + row * high * 1j], colour, 3
+                )
 
     def _arm(self, side: int) -> None:
         person, top, view = self.person, self.person.outfit.top, self.view
@@ -153,13 +171,14 @@ class Figure:
         size = view.size * (0.5 + 0.5 * person.build)
         shade = 0.84 if view.nearness(left, forward) < -0.02 else 0.95
         skin = darker(person.skin, shade)
-        fill(self.canvas, limb(shoulder, elbow, 0.028 * size, 0.022 * size), skin)
-        fill(self.canvas, limb(elbow, wrist, 0.022 * size, 0.016 * size), skin)
+        if top.sleeve_length <= 1:
+            fill(self.canvas, limb(shoulder, elbow, 0.028 * size, 0.022 * size), skin)
+            fill(self.canvas, limb(elbow, wrist, 0.022 * size, 0.016 * size), skin)
         ellipse(self.canvas, wrist + 0.14 * (wrist - elbow), 0.018 * size, 0.023 * size, skin)
         if top.sleeve_length == 0:
             return
         paint: Paint = top.sleeve if isinstance(top.sleeve, np.ndarray) else darker(top.sleeve, shade)
-        wide, dark = 0.032 * size * top.looseness, darker(top.colour, 0.68)
+        wide, dark = 0.0305 * size * top.looseness, darker(top.colour, 0.68)
         if top.sleeve_length > 1:
             lower = limb(elbow, elbow + (wrist - elbow) * (top.sleeve_length - 1), 0.85 * wide, 0.68 * wide)
             line(self.canvas, lower, dark, 2)
@@ -170,7 +189,11 @@ class Figure:
         line(self.canvas, upper[3:], dark, 2)
         fill(self.canvas, upper, paint, self.anchor)
         if top.blocks == "yoke":
-            fill(self.canvas, limb(shoulder, shoulder + 0.4 * (end - shoulder), wide, 0.9 * wide), darker(top.second, shade))
+            fill(
+                self.canvas,
+                limb(shoulder, shoulder + 0.4 * (end - shoulder), wide, 0.9 * wide),
+                darker(top.second, shade),
+            )
 
 
 def draw_person(canvas: np.ndarray, person: Person, view: View) -> None:

@@ -8,15 +8,24 @@ from .draw import darker, ellipse, fill, limb, line
 from .people import Person
 from .pose import HEAD, View
 
+FACING = 0.3
+"""Where ``View.front`` is above this, long hair hangs behind the shoulders."""
+
+
+def draw_hair_behind(canvas: np.ndarray, person: Person, view: View) -> None:
+    """What hangs down behind somebody who faces the camera; to be drawn before the trunk."""
+    if view.front >= FACING:
+        _hanging_hair(canvas, person, view, view(0, HEAD, 0.014), view.size * person.head)
+
 
 def draw_head(canvas: np.ndarray, person: Person, view: View) -> None:
-    """Paints the hair behind, the face as far as it shows, the hair above, and the hat."""
+    """Paints the head, the face as far as it shows, the hair and the hat."""
     size = view.size * person.head
     middle = view(0, HEAD, 0.014)
     wide, high = size * (0.052 + 0.007 * abs(view.side)), 0.068 * size
     bald = person.hair_style == "bald"
     hair = darker(person.skin, 0.93) if bald else person.hair
-    if view.front >= 0:
+    if 0 <= view.front < FACING:
         _hanging_hair(canvas, person, view, middle, size)
     ellipse(canvas, middle, wide, high, hair)
     _face(canvas, person, view, middle, size)
@@ -55,7 +64,7 @@ def _hanging_hair(canvas: np.ndarray, person: Person, view: View, middle: comple
     if style == "bob":
         fill(canvas, limb(middle + 0.4 * back, middle + 0.5 * back + 0.045j * size, 0.058 * size, 0.05 * size), hair)
     elif style == "long":
-        fill(canvas, limb(middle + 0.5 * back, middle + 0.9 * back + 0.125j * size, 0.057 * size, 0.042 * size), hair)
+        fill(canvas, limb(middle + 0.5 * back, middle + 0.9 * back + 0.12j * size, 0.056 * size, 0.046 * size), hair)
     elif style == "ponytail":
         knot = middle + 1.25 * back - 0.01j * size
         fill(canvas, limb(knot, knot + 0.3 * back + 0.12j * size, 0.02 * size, 0.013 * size), hair)

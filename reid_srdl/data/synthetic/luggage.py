@@ -31,7 +31,11 @@ class Luggage:
                 self._pack()
             else:
                 for side in (-1, 1):
-                    strap = [view(side * 0.056, 0.836, 0.02), view(side * 0.062, 0.73, 0.075), view(side * 0.08, 0.65, 0.03)]
+                    strap = [
+                        view(side * 0.056, 0.836, 0.02),
+                        view(side * 0.062, 0.73, 0.075),
+                        view(side * 0.08, 0.65, 0.03),
+                    ]
                     line(self.canvas, strap, self.dark, 4)
         elif person.bag == "cross":
             front = 0.07 if view.front > 0 else -0.07
@@ -50,7 +54,11 @@ class Luggage:
         top, half = wrist + 0.07j * size, 0.045 * size * (0.6 + 0.4 * abs(self.view.side))
         for side in (-1, 1):
             line(self.canvas, [wrist + 3 * side + 2j, top + 0.7 * side * half], self.dark, 2)
-        fill(self.canvas, top + points((-half, 0), (half, 0), (1.1 * half, 0.1 * size), (-1.1 * half, 0.1 * size)), self.colour)
+        fill(
+            self.canvas,
+            top + points((-half, 0), (half, 0), (1.1 * half, 0.1 * size), (-1.1 * half, 0.1 * size)),
+            self.colour,
+        )
 
     def _pack(self) -> None:
         view, size = self.view, self.person.bag_size
@@ -60,7 +68,11 @@ class Luggage:
         fill(self.canvas, limb(upper + 0.3j * wide, lower, 0.9 * wide, wide), self.colour)
         if view.front < -0.3:
             pocket = 0.4 * upper + 0.6 * lower
-            fill(self.canvas, limb(pocket, pocket + 0.06j * view.size, 0.66 * wide, 0.66 * wide), darker(self.colour, 0.82))
+            fill(
+                self.canvas,
+                limb(pocket, pocket + 0.06j * view.size, 0.66 * wide, 0.66 * wide),
+                darker(self.colour, 0.82),
+            )
             line(self.canvas, [pocket - 0.6 * wide - 4j, pocket + 0.6 * wide - 4j], self.dark, 2)
             line(self.canvas, [upper, upper - 0.025j * view.size], self.dark, 4)
 

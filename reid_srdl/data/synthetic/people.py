@@ -9,14 +9,36 @@ import numpy as np
 from .clothes import COLOURS, Outfit, Wardrobe, pick_colour
 from .draw import Colour
 
-SKINS: tuple[Colour, ...] = ((238, 202, 178), (226, 184, 152), (208, 162, 126), (176, 128, 92), (128, 88, 62), (86, 60, 46))
+SKINS: tuple[Colour, ...] = (
+    (238, 202, 178),
+    (226, 184, 152),
+    (208, 162, 126),
+    (176, 128, 92),
+    (128, 88, 62),
+    (86, 60, 46),
+)
 HAIRS: tuple[Colour, ...] = (
-    (24, 20, 20), (30, 26, 26), (44, 32, 26), (70, 48, 34), (112, 78, 48), (184, 150, 96), (150, 148, 146), (136, 62, 34)
+    (24, 20, 20),
+    (30, 26, 26),
+    (44, 32, 26),
+    (70, 48, 34),
+    (112, 78, 48),
+    (184, 146, 84),
+    (122, 122, 126),
+    (122, 54, 30),
 )
 HAIR_STYLES = ("short", "short", "short", "bob", "long", "long", "ponytail", "bun", "bald")
 HATS = (None, None, None, None, None, None, "cap", "beanie", "brim")
 BAGS = (None, None, None, "backpack", "backpack", "shoulder", "cross", "hand")
-SHOES: tuple[Colour, ...] = ((28, 28, 30), (28, 28, 30), (228, 228, 226), (228, 228, 226), (106, 74, 50), (180, 44, 48), (60, 84, 140))
+SHOES: tuple[Colour, ...] = (
+    (28, 28, 30),
+    (28, 28, 30),
+    (228, 228, 226),
+    (228, 228, 226),
+    (106, 74, 50),
+    (180, 44, 48),
+    (60, 84, 140),
+)
 
 
 @dataclass(frozen=True, eq=False)

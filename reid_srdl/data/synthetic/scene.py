@@ -34,7 +34,7 @@ class Scene:
 
 
 def scene(number: int, random: np.random.Generator) -> Scene:
-    """The scene of a camera; there are six sorts of place, which recur with other details from the seventh camera on."""
+    """The scene of a camera: one of six sorts of place, which recur with other details from the seventh camera on."""
     picture = np.zeros((*_SIZE, 4), dtype=np.uint8)
     places = (_plaza, _park, _shops, _hall, _road, _bricks)
     places[number % len(places)](picture, random)
@@ -57,7 +57,9 @@ def _weather(picture: np.ndarray, random: np.random.Generator) -> None:
     picture[...] = np.clip(picture * shade[..., None], 0, 255)
 
 
-def _floor(picture: np.ndarray, horizon: int, colour: Colour, *, joints: Colour | None = None, step: float = 40.0) -> None:
+def _floor(
+    picture: np.ndarray, horizon: int, colour: Colour, *, joints: Colour | None = None, step: float = 40.0
+) -> None:
     """Ground from the horizon down, with slabs in perspective where ``joints`` has a colour."""
     height, width = _SIZE
     rows = np.linspace(1.06, 0.94, height - horizon)[:, None, None]
@@ -72,7 +74,9 @@ def _floor(picture: np.ndarray, horizon: int, colour: Colour, *, joints: Colour 
         line(picture, points((left, horizon), (width / 2 + (left - width / 2) * 1.9, height)), joints, 1)
 
 
-def _scatter(random: np.random.Generator, thing: Callable[..., None], count: int, picture: np.ndarray, low: int, high: int) -> None:
+def _scatter(
+    random: np.random.Generator, thing: Callable[..., None], count: int, picture: np.ndarray, low: int, high: int
+) -> None:
     """Draws a thing at several places, standing on rows between ``low`` and ``high``, the farther ones first."""
     for row in np.sort(random.uniform(low, high, count)):
         thing(picture, float(random.uniform(0, _SIZE[1])), float(row), random)
@@ -100,7 +104,11 @@ def _park(picture: np.ndarray, random: np.random.Generator) -> None:
     _floor(picture, 128, (112, 142, 78))
     for _ in range(1600):
         x, y = random.uniform(0, _SIZE[1]), random.uniform(130, _SIZE[0])
-        line(picture, points((x, y), (x + random.uniform(-3, 3), y - random.uniform(3, 9))), darker((104, 136, 70), random.uniform(0.75, 1.25)))
+        line(
+            picture,
+            points((x, y), (x + random.uniform(-3, 3), y - random.uniform(3, 9))),
+            darker((104, 136, 70), random.uniform(0.75, 1.25)),
+        )
     path = points((0, 236), (_SIZE[1], 206), (_SIZE[1], 366), (0, 400))
     fill(picture, path, (178, 166, 142))
     _scatter(random, trunk, 5, picture, 150, 200)
@@ -113,13 +121,22 @@ def _shops(picture: np.ndarray, random: np.random.Generator) -> None:
     left = 0.0
     while left < _SIZE[1]:
         width = random.uniform(110, 190)
-        front = darker(((178, 60, 54), (44, 92, 130), (212, 176, 88), (70, 116, 84), (126, 78, 120))[random.integers(5)], 0.9)
+        front = darker(
+            ((178, 60, 54), (44, 92, 130), (212, 176, 88), (70, 116, 84), (126, 78, 120))[random.integers(5)], 0.9
+        )
         rectangle(picture, left, -5, left + width - 8, 34, front)
         lettering(picture, left + 14, 6, width - 40, random)
         rectangle(picture, left + 4, 40, left + width - 14, 152, (112, 130, 136))
         for _ in range(9):
             x, y = left + random.uniform(8, width - 30), random.uniform(60, 140)
-            rectangle(picture, x, y - random.uniform(8, 30), x + random.uniform(5, 16), y, tuple(random.integers(50, 220, 3).tolist()))
+            rectangle(
+                picture,
+                x,
+                y - random.uniform(8, 30),
+                x + random.uniform(5, 16),
+                y,
+                tuple(random.integers(50, 220, 3).tolist()),
+            )
         rectangle(picture, left + 4, 44, left + width / 2, 60, (150, 164, 168))
         left += width
     _floor(picture, 166, (118, 118, 122), joints=(104, 104, 110), step=70)

@@ -68,16 +68,19 @@ class Place:
             light=light(random),
         )
 
-    def shot(self, who: Person, label: int, visit: Visit, number: int, *, careful: bool = False) -> list[np.ndarray]:
-        """Shot ``number`` of a visit as a detector boxes it; with ``careful`` also as a human annotator does.
+    def shot(self, who: Person, label: int, visit: Visit, number: int, *boxes: str) -> list[np.ndarray]:
+        """Shot ``number`` of a visit, cut out once for each of ``boxes``.
+
+        Args:
+            boxes: ``detected`` as a detector boxes it, somewhat off; ``careful`` as a human annotator does.
 
         Returns:
-            one or two RGB uint8 images ``(128, 64, 3)`` of the same moment.
+            for each box an RGB uint8 image ``(128, 64, 3)``; all of the same moment.
         """
         random = self.spec.random("shot", label, visit.lens, number)
-        canvas, box = self._stage(who, visit, number, random)
-        boxes = [_jittered(box, random, 0.05, 0.12), box] if careful else [_jittered(box, random, 0.05, 0.12)]
-        return [self._develop(canvas, each, visit, random) for each in boxes]
+        canvas, careful = self._stage(who, visit, number, random)
+        edges = {"careful": careful, "detected": _jittered(careful, random, 0.05, 0.12)}
+        return [self._develop(canvas, edges[box], visit, random) for box in boxes]
 
     def distractor(self, number: int, lens: int) -> np.ndarray:
         """A false alarm of the detector: an empty stretch, half somebody, or a passer-by whom nobody looks for."""
@@ -98,7 +101,9 @@ class Place:
             box = box[0] + aside, box[1], box[2] + aside, box[3]
         return self._develop(canvas, box, visit, random)
 
-    def _stage(self, who: Person | None, visit: Visit, number: int, random: np.random.Generator) -> tuple[np.ndarray, Box]:
+    def _stage(
+        self, who: Person | None, visit: Visit, number: int, random: np.random.Generator
+    ) -> tuple[np.ndarray, Box]:
         """The canvas with the scene and whoever is in it, and the careful box of the person (or where one would be)."""
         lens = self.cameras[visit.lens]
         view = View(
@@ -132,10 +137,10 @@ class Place:
         across, down = random.integers(0, [CANVAS[1] - width + 1, CANVAS[0] - height + 1])
         # Edges turn away from the light, and cloth has folds; the scene around is left as it is.
         shape = np.ascontiguousarray(part[..., 3])
-        depth = cv2.blur(shape, (13, 13)).astype(np.float32)
-        shade = (0.64 + 0.4 / 255 * depth) * self.folds[down : down + height, across : across + width]
-        shade = 1 + (shade - 1) * (shape.astype(np.float32) / 255)
-        canvas[rows, columns] = cv2.multiply(part, cv2.merge([shade] * 4), dtype=cv2.CV_8U)
+        folds = self.folds[down : down + height, across : across + width]
+        shade = (0.64 + 0.4 / 255 * cv2.blur(shape, (13, 13)).astype(np.float32)) * folds
+        shade = np.where(shape > 127, 128 * shade, 128).astype(np.uint8)
+        canvas[rows, columns] = cv2.multiply(part, cv2.merge([shade] * 4), scale=1 / 128)
 
     def _cast_shadow(self, canvas: np.ndarray, foot: complex) -> None:
         height, width = self.shadow.shape[:2]

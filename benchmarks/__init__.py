@@ -1,0 +1,68 @@
+"""Pairs of computations timed alternately in one process; what counts are their ratios, not seconds of one machine.
+
+A benchmark is a function ``(repeats) -> Report`` and a line in ``BENCHMARKS``.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+BENCHMARKS: dict[str, str] = {
+    "ranking": "benchmarks.ranking:run",
+}
+"""Name to ``"module:function"``."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number that a benchmark is about.
+
+    Args:
+        what: in words.
+        value: the median over the repeats.
+        limit: what it should stay below; none where it is only reported.
+        unit: empty for a ratio.
+    """
+
+    what: str
+    value: float
+    limit: float | None = None
+    unit: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.limit is None or self.value <= self.limit
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a benchmark found; ``seconds`` has all repeats of each task."""
+
+    settings: dict[str, Any]
+    seconds: dict[str, list[float]]
+    figures: list[Figure] = field(default_factory=list)
+
+
+def alternate(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each task, taken in turns, so that what else the machine does falls on all alike.
+
+    One round goes before that is not timed.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for turn in range(repeats + 1):
+        for name, task in tasks.items():
+            began = time.perf_counter()
+            task()
+            if turn:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def median_of(seconds: dict[str, list[float]], ratio: Callable[..., float]) -> float:
+    """The median over the rounds of ``ratio(**seconds of the round)``."""
+    rounds = zip(*seconds.values(), strict=True)
+    return statistics.median(ratio(**dict(zip(seconds, values, strict=True))) for values in rounds)

@@ -1,0 +1,64 @@
+"""``python -m benchmarks [NAME ...] [--repeats N] [--output FILE.json]``: exit code 1 where a limit does not hold."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import os
+import sys
+
+import numpy as np
+import torch
+
+from reid_srdl import __version__, devices, files
+from reid_srdl.errors import UserError
+
+from . import BENCHMARKS, Report
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed and memory, as ratios within one run.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default all): {', '.join(BENCHMARKS)}")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds that are timed (default 5)")
+    parser.add_argument("--output", metavar="FILE.json", help="where to write the figures and all seconds")
+    options = parser.parse_args(argv)
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown or options.repeats < 1:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}" if unknown else "--repeats must be above 0")
+    reports = {}
+    for name in options.names or BENCHMARKS:
+        module, _, function = BENCHMARKS[name].partition(":")
+        reports[name] = getattr(importlib.import_module(module), function)(options.repeats)
+        _show(name, reports[name])
+    if options.output:
+        files.write_json(options.output, {"machine": _machine(), **{name: _as_json(report) for name, report in reports.items()}})
+        print(f"\nAll seconds are in {options.output}")
+    return 0 if all(figure.holds for report in reports.values() for figure in report.figures) else 1
+
+
+def _show(name: str, report: Report) -> None:
+    print(f"\n{name}  ({', '.join(f'{key} {value}' for key, value in report.settings.items())})")
+    for task, seconds in report.seconds.items():
+        print(f"  {task:<58}{np.median(seconds):>9.3f} s   ({min(seconds):.3f} to {max(seconds):.3f})")
+    for figure in report.figures:
+        verdict = "" if figure.limit is None else f"   limit {figure.limit:g}  {'holds' if figure.holds else 'EXCEEDED'}"
+        print(f"  {figure.what:<58}{figure.value:>9.3f} {figure.unit:<2}{verdict}")
+
+
+def _as_json(report: Report) -> dict:
+    figures = [dataclasses.asdict(figure) | {"holds": figure.holds} for figure in report.figures]
+    return {"settings": report.settings, "figures": figures, "seconds": report.seconds}
+
+
+def _machine() -> dict:
+    facts = devices.hardware(devices.choose("auto"))
+    return {**facts, "load": os.getloadavg()[0], "threads": torch.get_num_threads(), "torch": torch.__version__, "numpy": np.__version__, "reid_srdl": __version__}
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(2)

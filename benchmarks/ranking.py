@@ -1,0 +1,103 @@
+"""What ``rank`` costs beyond its distances: the size of Market-1501's test with embeddings of 2,048 numbers.
+
+Distances are one matrix product whoever computes them. The rest is compared with sorting the same distances, which is
+what ranking takes otherwise. Both run on the CPU, and so does the product of one piece that they are compared with, into
+memory that is there already. Memory is the process's own (``RssAnon``), without the inputs, while ``rank`` runs; the large gallery of
+500,000 items of 128 numbers is mapped from a file.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reid_srdl.embeddings import Embeddings
+from reid_srdl.evaluation import rank
+from reid_srdl.evaluation.tiles import full_precision
+
+from . import Figure, Report, alternate, median_of
+
+QUERIES, ITEMS, DIMENSION, PEOPLE, CAMERAS = 3368, 15913, 2048, 751, 6
+LARGE_ITEMS, LARGE_DIMENSION = 500_000, 128
+
+
+def run(repeats: int) -> Report:
+    """Times the product, the sorting and ``rank``; measures the memory of ``rank`` for this gallery and for a large one."""
+    rng = np.random.default_rng(0)
+    query, gallery = _embeddings(rng, QUERIES, _vectors(rng, QUERIES, DIMENSION)), _embeddings(rng, ITEMS, _vectors(rng, ITEMS, DIMENSION))
+    memory = peak_memory(lambda: rank(query, gallery, device="cpu"))
+    large_memory = _large(rng)
+
+    distances = torch.empty(QUERIES, ITEMS)
+    left, right = torch.from_numpy(query.vectors), torch.from_numpy(gallery.vectors).T
+
+    def product() -> None:
+        with full_precision():
+            torch.mm(left, right, out=distances)
+
+    seconds = alternate(
+        {
+            "product": product,
+            "argsort": lambda: np.argsort(distances.numpy(), axis=1),
+            "rank": lambda: rank(query, gallery, device="cpu"),
+        },
+        repeats,
+    )
+    figures = [
+        Figure("rank beyond the product / argsort", median_of(seconds, lambda product, argsort, rank: (rank - product) / argsort), 0.5),
+        Figure("rank / product", median_of(seconds, lambda product, argsort, rank: rank / product), 1.4),
+        Figure("memory beyond the inputs", memory / 2**20, 300, "MB"),
+        Figure(f"memory with {LARGE_ITEMS:,} items of {LARGE_DIMENSION} numbers", large_memory / 2**20, 300, "MB"),
+    ]
+    settings = {"queries": QUERIES, "items": ITEMS, "dimension": DIMENSION, "people": PEOPLE, "threads": torch.get_num_threads()}
+    return Report(settings, seconds, figures)
+
+
+def _vectors(rng: np.random.Generator, rows: int, dimension: int) -> np.ndarray:
+    return rng.standard_normal((rows, dimension), dtype=np.float32)
+
+
+def _embeddings(rng: np.random.Generator, rows: int, vectors: np.ndarray) -> Embeddings:
+    return Embeddings(vectors, labels=rng.integers(1, PEOPLE + 1, rows), cameras=rng.integers(1, CAMERAS + 1, rows))
+
+
+def _large(rng: np.random.Generator) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        file = np.lib.format.open_memmap(Path(folder) / "gallery.npy", mode="w+", dtype=np.float32, shape=(LARGE_ITEMS, LARGE_DIMENSION))
+        for start in range(0, LARGE_ITEMS, 10_000):
+            file[start : start + 10_000] = _vectors(rng, len(file[start : start + 10_000]), LARGE_DIMENSION)
+        file.flush()
+        gallery = _embeddings(rng, LARGE_ITEMS, np.load(Path(folder) / "gallery.npy", mmap_mode="r"))
+        query = _embeddings(rng, QUERIES, _vectors(rng, QUERIES, LARGE_DIMENSION))
+        return peak_memory(lambda: rank(query, gallery, device="cpu"))
+
+
+def peak_memory(task: Callable[[], object]) -> int:
+    """Bytes of its own that the process has at most while the task runs, above what it had before (Linux)."""
+    before, peak, done = _own_memory(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.002):
+            peak = max(peak, _own_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        task()
+    finally:
+        done.set()
+        watcher.join()
+    return max(0, peak - before)
+
+
+def _own_memory() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("/proc/self/status does not know RssAnon")

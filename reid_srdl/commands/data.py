@@ -1,0 +1,150 @@
+"""Check a data set before training, or verify it against its own ground truth."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from .. import config, files
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..data.doctor import Diagnosis
+
+USAGE = """usage: data check DATASET [--data_root DIR] [--output DIR] [--ignore_camera]
+       data verify DATASET [--data_root DIR]
+
+check   looks at labels, cameras and every image, and says in plain words what is wrong; exit code 1 when training or
+        scoring would be wrong. Writes findings.json and a contact sheet.
+verify  compares the computed matches with the data set's gt_query files; exit code 1 when they differ.
+
+data check DATASET --help lists the options."""
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """Look at a data set before an hour is lost in training.
+
+    Args:
+        data_root: folder of the data sets (of ``csv``: the file); null means ``$REID_DATA``, or else ``datasets``.
+        output: folder for findings.json and the contact sheet; null means ``runs/check-DATASET``.
+        ignore_camera: images of a query's own camera count like all others.
+        workers: threads that decode.
+    """
+
+    data_root: Optional[str] = None
+    output: Optional[str] = None
+    ignore_camera: bool = False
+    workers: int = 4
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Compare the computed matches with the data set's own ground truth.
+
+    Args:
+        data_root: folder of the data sets; null means ``$REID_DATA``, or else ``datasets``.
+    """
+
+    data_root: Optional[str] = None
+
+
+def run(argv: list[str]) -> int:
+    """``check DATASET`` or ``verify DATASET``, and their options."""
+    verbs = {"check": (check, CheckOptions), "verify": (verify, VerifyOptions)}
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if argv else 2
+    if argv[0] not in verbs:
+        raise UserError(f"data does not know {argv[0]!r}", "It knows: data check DATASET, data verify DATASET.")
+    function, options = verbs[argv[0]]
+    words = argv[1:]
+    if words and words[0] in ("-h", "--help"):
+        config.parse(options, words[:1], prog=f"data {argv[0]} DATASET")
+    if not words or words[0].startswith("-"):
+        raise UserError(
+            f"data {argv[0]} needs the name of a data set first", f"For instance: data {argv[0]} market1501"
+        )
+    return function(words[0], config.parse(options, words[1:], prog=f"data {argv[0]} {words[0]}"))
+
+
+def check(dataset: str, options: CheckOptions) -> int:
+    """Prints the doctor's findings; 1 when training or scoring would be wrong."""
+    from ..data import doctor, reader
+    from ..data.sheet import sheet
+    from ..progress import tracked
+
+    data = reader(dataset)(config.data_root(options.data_root))
+    output = Path(options.output or f"runs/check-{dataset}")
+    diagnosis, seen = doctor.examine(
+        data, same_camera=options.ignore_camera, workers=options.workers, track=tracked(f"looking at {data.name}")
+    )
+    root = data.train.root
+    _print(data.name, root, diagnosis)
+    files.write_json(
+        output / "findings.json", {"dataset": data.name, "folder": str(root), **dataclasses.asdict(diagnosis)}
+    )
+    files.write_bytes(output / "contact_sheet.png", sheet(doctor.splits_of(data), seen))
+    print(f"\nSee {output / 'contact_sheet.png'}; {output / 'findings.json'} lists all images that are spoken of.")
+    return 1 if diagnosis.stops else 0
+
+
+def verify(dataset: str, options: VerifyOptions) -> int:
+    """Prints how the computed matches agree with the published ones; 1 when they do not."""
+    from ..data import read
+    from ..data.records import ReIDData
+    from ..data.verify import verify as compare
+    from ..progress import tracked
+
+    data = read(dataset, config.data_root(options.data_root))
+    if not isinstance(data, ReIDData):
+        raise UserError(
+            f"{dataset} is a classification set: it has no queries", "Only re-identification sets can be verified."
+        )
+    found = compare(data, tracked(f"verifying {data.name}"))
+    print(
+        f"{data.name}: {found.queries:,} queries, {found.good:,} good matches and {found.ignored:,} same-camera "
+        "images in gt_query; "
+        f"{found.computed:,} good matches computed"
+    )
+    for what, lines in (("queries without ground truth", found.missing), ("queries that differ", found.differing)):
+        if lines:
+            print(f"{len(lines):,} {what}, such as:", *lines[:5], sep="\n  ")
+    print("They agree for every query." if found.agrees else "They do not agree: unpack the data set again, all of it.")
+    return 0 if found.agrees else 1
+
+
+def _print(name: str, root: Path, diagnosis: Diagnosis) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=f"{name} in {root}", title_justify="left")
+    table.add_column("split")
+    for column in ("images", "people", "cameras", "distractors", "junk"):
+        table.add_column(column, justify="right")
+    for row in diagnosis.counts:
+        table.add_row(
+            row.name, *(f"{count:,}" for count in (row.images, row.identities, row.cameras, row.distractors, row.junk))
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    words = {"stop": ("STOP", "bold red"), "warn": ("look", "bold yellow"), "note": ("note", "dim")}
+    for finding in diagnosis.findings:
+        word, style = words[finding.severity]
+        sentence = f"{finding.what[:1].upper()}{finding.what[1:].rstrip('.')}. {finding.do}".rstrip()
+        line = Text.assemble((f"{word}  ", style), sentence)
+        console.print(line, soft_wrap=not console.is_terminal)
+        if finding.images and not any(image in finding.what for image in finding.images[:1]):
+            console.print(
+                Text(f"      {', '.join(finding.images[:3])}{', …' if len(finding.images) > 3 else ''}", style="dim"),
+                soft_wrap=True,
+            )
+    stops = sum(finding.severity == "stop" for finding in diagnosis.findings)
+    console.print(
+        f"\n{stops} finding{'s' if stops > 1 else ''} would make training or scoring wrong."
+        if stops
+        else "\nNothing stands in the way of training and scoring."
+    )

@@ -1,0 +1,297 @@
+"""Exact ranks of all matches, without the distance matrix and without sorting the gallery.
+
+The rank of a match is one more than the number of items nearer to the query. So the distances of the matches are found
+first, and then each tile of distances adds, for each match, how many of its items are nearer. Nothing is kept of a tile,
+and parts of a gallery may be counted anywhere: their counts add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .. import devices
+from ..data.records import DISTRACTOR, JUNK
+from ..embeddings import Embeddings
+from ..errors import UserError
+from .result import RankResult
+from .tiles import COLUMNS, ROWS, Metric, Tiles, ascending, full_precision
+
+_QUERY_BYTES = 64 << 20
+"""Queries up to this many bytes are held on the device while the gallery passes by."""
+_FEWEST_ROWS = 16  # products with one row take another way through the libraries
+
+
+def rank(
+    query: Embeddings,
+    gallery: Embeddings,
+    *,
+    metric: Metric = "euclidean",
+    same_camera: bool = False,
+    device: str | torch.device = "auto",
+    tile: tuple[int, int] | None = None,
+) -> RankResult:
+    """Ranks every match of every query.
+
+    For a query, gallery items with label -1 and those with the query's label and camera do not exist; distractors
+    (label 0) do. Items are ordered by distance, equal distances by gallery position.
+
+    Args:
+        query: Q vectors with labels and cameras.
+        gallery: G vectors with labels and cameras; may be memory-mapped.
+        metric: ``euclidean`` (squared, as in faiss: the same order) or ``cosine``.
+        same_camera: images of the query's own camera count like all others; cameras are then not needed.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        tile: (queries at most, gallery items) a tile of distances; by default what suits the device.
+
+    Returns:
+        ranks of all matches and the scores; a query without a match is NaN there and counted in ``unmatched``.
+
+    Raises:
+        UserError: no vectors, other dimensions in query and gallery, labels or cameras that are not known.
+    """
+    choices = {"metric": metric, "same_camera": same_camera, "device": device, "tile": tile}
+    matches = find_matches(query, gallery, **choices)
+    return RankResult.of(matches.starts, count_closer(query, gallery, matches, **choices) + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The matches of Q queries in a gallery or in a part of one.
+
+    Args:
+        starts: int64 ``(Q + 1,)``; those of query i are rows ``starts[i]:starts[i + 1]`` of the other columns.
+        positions: in the whole gallery, int64 ``(M,)``, ascending for each query.
+        distances: as ``Tiles`` has them, float32 ``(M,)``.
+    """
+
+    starts: np.ndarray
+    positions: np.ndarray
+    distances: np.ndarray
+
+    @staticmethod
+    def merged(parts: Sequence[Matches]) -> Matches:
+        """The matches in a gallery from those in its parts."""
+        counts = np.stack([np.diff(part.starts) for part in parts])
+        query = np.concatenate([np.repeat(np.arange(counts.shape[1]), row) for row in counts])
+        positions = np.concatenate([part.positions for part in parts])
+        order = np.lexsort((positions, query))
+        distances = np.concatenate([part.distances for part in parts])
+        return Matches(np.concatenate([[0], np.cumsum(counts.sum(axis=0))]), positions[order], distances[order])
+
+
+def find_matches(
+    query: Embeddings,
+    shard: Embeddings,
+    *,
+    offset: int = 0,
+    metric: Metric = "euclidean",
+    same_camera: bool = False,
+    device: str | torch.device = "auto",
+    tile: tuple[int, int] | None = None,
+) -> Matches:
+    """The matches in a part of the gallery, and how far they are.
+
+    Args:
+        query: Q queries.
+        shard: consecutive gallery items, the first of which stands at ``offset``.
+        offset: position in the whole gallery.
+        metric, same_camera, device, tile: as in ``rank``; the same for all parts.
+    """
+    plan = _Plan(query, shard, same_camera, _tiles(query, shard, metric, device, tile), tile)
+    found = np.zeros(len(query), dtype=np.int64)
+    pieces = []
+    with full_precision():
+        for rows in plan.blocks():
+            row, position = plan.pairs(rows, own_camera=False)
+            np.add.at(found, rows[row], 1)
+            pieces.append((rows[row], position, plan.distances_of(rows, row, position)))
+    order, positions, distances = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    by_query = np.lexsort((positions, order))
+    return Matches(np.concatenate([[0], np.cumsum(found)]), positions[by_query] + offset, distances[by_query])
+
+
+def count_closer(
+    query: Embeddings,
+    shard: Embeddings,
+    matches: Matches,
+    *,
+    offset: int = 0,
+    metric: Metric = "euclidean",
+    same_camera: bool = False,
+    device: str | torch.device = "auto",
+    tile: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """For each match of the whole gallery, the items of a part of it that come before it: int64 ``(M,)``.
+
+    The counts of all parts add up to the rank less one. Arguments as in ``find_matches``, whose merged result ``matches`` is.
+    """
+    plan = _Plan(query, shard, same_camera, _tiles(query, shard, metric, device, tile), tile)
+    counts = np.zeros(len(matches.positions), dtype=np.int64)
+    with full_precision():
+        for some in plan.held_blocks():
+            blocks = [_Block(plan, rows, matches, offset) for rows in some]
+            for start in range(0, len(shard), plan.tiles.columns):
+                stop = min(start + plan.tiles.columns, len(shard))
+                plan.tiles.fill(shard.vectors[start:stop], plan.exists[start:stop])
+                for block in blocks:
+                    block.count(start, stop)
+            for block in blocks:
+                counts[block.targets] = block.counted()
+    return counts
+
+
+def _tiles(query: Embeddings, shard: Embeddings, metric: Metric, device: str | torch.device, tile: tuple[int, int] | None) -> Tiles:
+    if query.dimension != shard.dimension:
+        raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {shard.dimension}", "Both must come from the same network.")
+    chosen = devices.choose(device) if isinstance(device, str) else device
+    return Tiles(query.dimension, metric, tile[1] if tile else COLUMNS[chosen.type], chosen)
+
+
+class _Plan:
+    """Which queries are taken together, and which pairs of query and gallery item share a person.
+
+    Queries are taken by label, so that those of a block share few people and their matches fill few tiles.
+    """
+
+    def __init__(self, query: Embeddings, shard: Embeddings, same_camera: bool, tiles: Tiles, tile: tuple[int, int] | None) -> None:
+        for part, name in ((query, "query"), (shard, "gallery")):
+            if not len(part):
+                raise UserError(f"the {name} holds no vectors", "There is nothing to rank.")
+            if part.labels is None:
+                raise UserError(f"the {name} vectors have no labels", "Ranking needs to know who is who: save them with the column labels.")
+            if part.cameras is None and not same_camera:
+                raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or use --ignore_camera.")
+        self.query, self.shard, self.same_camera, self.tiles = query, shard, same_camera, tiles
+        at_most = tile[0] if tile else ROWS[tiles.device.type]
+        blocks = -(-len(query) // at_most)
+        self.rows = -(-len(query) // blocks)
+        self.by_label = np.argsort(query.labels, kind="stable")
+        self.exists = shard.labels != JUNK
+        self._items = np.argsort(shard.labels, kind="stable")
+        self._labels = shard.labels[self._items]
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Rows of queries."""
+        for start in range(0, len(self.query), self.rows):
+            yield self.by_label[start : start + self.rows]
+
+    def held_blocks(self) -> Iterator[list[np.ndarray]]:
+        """Blocks that fit the device together."""
+        together = max(1, _QUERY_BYTES // (4 * self.query.dimension * self.rows))
+        blocks = list(self.blocks())
+        for start in range(0, len(blocks), together):
+            yield blocks[start : start + together]
+
+    def vectors(self, rows: np.ndarray) -> torch.Tensor:
+        """The queries of a block; a short block repeats its last, for products whose way of summing is that of a matrix."""
+        padded = np.concatenate([rows, np.full(max(0, _FEWEST_ROWS - len(rows)), rows[-1])])
+        return self.tiles.queries(self.query.vectors, padded)
+
+    def pairs(self, rows: np.ndarray, *, own_camera: bool) -> tuple[np.ndarray, np.ndarray]:
+        """(row of the block, position in the part of the gallery) of the images of the same person, ascending by row.
+
+        Either those that are matches, or those that do not exist because the query's own camera took them.
+        """
+        labels = self.query.labels[rows]
+        first, last = (np.searchsorted(self._labels, labels, side=side) for side in ("left", "right"))
+        counts = np.where(labels > DISTRACTOR, last - first, 0)
+        row = np.repeat(np.arange(len(rows)), counts)
+        nth = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        position = self._items[np.repeat(first, counts) + nth]
+        if self.same_camera:
+            kept = np.full(len(row), not own_camera)
+        else:
+            kept = (self.query.cameras[rows][row] == self.shard.cameras[position]) == own_camera
+        return row[kept], position[kept]
+
+    def distances_of(self, rows: np.ndarray, row: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Distances of pairs of a block, float32, from tiles made of the items that occur."""
+        items, item = np.unique(position, return_inverse=True)
+        # By person, so that few tiles hold items of the same block; the order within does not matter.
+        items_by_label = np.argsort(self.shard.labels[items], kind="stable")
+        place = np.empty_like(items_by_label)
+        place[items_by_label] = np.arange(len(items))
+        place = place[item]
+        result = np.empty(len(row), dtype=np.float32)
+        queries = self.vectors(rows) if len(items) else None
+        for start in range(0, len(items), self.tiles.columns):
+            chosen = items[items_by_label[start : start + self.tiles.columns]]
+            self.tiles.fill(self.shard.vectors[chosen])
+            here = np.flatnonzero((place >= start) & (place < start + len(chosen)))
+            distances = self.tiles.distances(queries)
+            index = [torch.from_numpy(part).to(distances.device) for part in (row[here], place[here] - start)]
+            result[here] = distances[index[0], index[1]].cpu().numpy()
+        return result
+
+
+class _Block:
+    """Queries of one block while the gallery passes by.
+
+    ``k`` is the largest number of matches of one of its queries; those with fewer are filled up with matches at minus
+    infinity, which nothing is nearer than.
+    """
+
+    def __init__(self, plan: _Plan, rows: np.ndarray, matches: Matches, offset: int) -> None:
+        self.tiles, self.offset = plan.tiles, offset
+        self.queries = plan.vectors(rows)
+        device = self.queries.device
+        counts = (matches.starts[1:] - matches.starts[:-1])[rows]
+        row = np.repeat(np.arange(len(rows)), counts)
+        column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.targets = np.repeat(matches.starts[rows], counts) + column
+        """Rows of ``matches`` that belong here."""
+        positions = matches.positions[self.targets]
+        shape = len(self.queries), int(counts.max(initial=0))
+        self._row, self._column = torch.from_numpy(row).to(device), torch.from_numpy(column).to(device)
+        self._distances = torch.full(shape, -torch.inf, device=device)
+        self._distances[self._row, self._column] = torch.from_numpy(matches.distances[self.targets]).to(device)
+        self._just_above = torch.nextafter(self._distances, torch.tensor(torch.inf, device=device))
+        self._positions = torch.full(shape, -1, dtype=torch.int64, device=device)
+        self._positions[self._row, self._column] = torch.from_numpy(positions).to(device)
+        self._counts = torch.zeros(shape, dtype=torch.int64, device=device)
+        self._by_position = np.argsort(positions, kind="stable")
+        self._sorted_positions = positions[self._by_position]
+        ignored_row, ignored = plan.pairs(rows, own_camera=True)
+        order = np.argsort(ignored, kind="stable")
+        self._ignored_row, self._ignored = ignored_row[order], ignored[order]
+
+    def count(self, start: int, stop: int) -> None:
+        """Adds what the tile of items ``start`` to ``stop`` of the part holds before each match."""
+        if not self._counts.shape[1]:
+            return
+        distances = self.tiles.distances(self.queries)
+        low, high = np.searchsorted(self._ignored, (start, stop))
+        if high > low:
+            flat = self._ignored_row[low:high] * self.tiles.columns + (self._ignored[low:high] - start)
+            distances.view(-1)[torch.from_numpy(flat).to(distances.device)] = torch.inf
+        # All of the tile stands before a match of a later tile, so that there items as far as the match count too.
+        later = self._positions >= self.offset + stop
+        in_order = ascending(distances)
+        closer = torch.searchsorted(in_order, torch.where(later, self._just_above, self._distances))
+        low, high = np.searchsorted(self._sorted_positions, (self.offset + start, self.offset + stop))
+        if high > low:
+            self._settle_own_tile(distances, in_order, closer, torch.from_numpy(self._by_position[low:high]).to(distances.device), start)
+        self._counts += closer
+
+    def _settle_own_tile(self, distances: torch.Tensor, in_order: torch.Tensor, closer: torch.Tensor, here: torch.Tensor, start: int) -> None:
+        """Corrects the counts of the matches that stand in this very tile, at which equal ones may stand before and after."""
+        row, column = self._row[here], self._column[here]
+        own, position = self._distances[row, column], self._positions[row, column] - self.offset - start
+        nearer = closer[row, column]
+        # Where a library's products do depend on the place, a match might come out nearer than itself.
+        nearer -= (distances[row, position] < own).long()
+        beside = in_order[row, (nearer + 1).clamp_max(self.tiles.columns - 1)] == own
+        tied = beside.nonzero()[:, 0]
+        places = torch.arange(self.tiles.columns, device=distances.device)
+        for some in tied.split(max(1, (1 << 22) // self.tiles.columns)):
+            equal = distances[row[some]] == own[some, None]
+            nearer[some] += (equal & (places < position[some, None])).sum(dim=1)
+        closer[row, column] = nearer
+
+    def counted(self) -> np.ndarray:
+        """Items before each of ``targets``."""
+        return self._counts[self._row, self._column].cpu().numpy()

@@ -1,0 +1,103 @@
+"""Distances between queries and gallery items in tiles of one fixed shape.
+
+Equal gallery vectors must be equally far from a query wherever in the gallery they stand. Kernels of matrix products choose
+their way of summing by the shapes that they are given, so every product here has the same number of columns: the last
+tile is filled up with items that do not exist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+
+from ..errors import UserError
+
+Metric = Literal["euclidean", "cosine"]
+
+ROWS = {"cpu": 192, "cuda": 2048}
+"""At most so many queries a tile. On a CPU a tile and its sorted copy stay in the second-level cache."""
+COLUMNS = {"cpu": 1024, "cuda": 8192}
+"""Gallery items a tile."""
+_LARGEST = 1e37
+"""Squared lengths up to this leave room in float32 for the distance."""
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Products in whole float32 inside: no TF32 or bfloat16, whatever the process has allowed for training."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+class Tiles:
+    """Distances up to a constant of each query, which orders the gallery like the distance itself.
+
+    Euclidean: ``|g|^2 - 2 q.g``, the squared distance without ``|q|^2``. Cosine: ``-q.g / |g|``; an item of length 0
+    is at a right angle to every query. Leaving the query's own term out saves a rounding.
+
+    Args:
+        dimension: D.
+        metric: ``euclidean`` or ``cosine``.
+        columns: gallery items a tile.
+        device: where the products are computed.
+    """
+
+    def __init__(self, dimension: int, metric: Metric, columns: int, device: torch.device) -> None:
+        if metric not in ("euclidean", "cosine"):
+            raise UserError(f"there is no metric {metric!r}", "Choose euclidean or cosine.")
+        self.metric, self.columns, self.device = metric, columns, device
+        self._host = torch.zeros(columns, dimension)
+        self._items = self._host
+        self._offsets = torch.empty(columns, device=device)
+        self._distances = torch.empty(0)
+
+    def queries(self, vectors: np.ndarray, rows: np.ndarray) -> torch.Tensor:
+        """The given rows as ``distances`` takes them, on the device."""
+        chosen = torch.from_numpy(vectors[rows])
+        _check_lengths((chosen * chosen).sum(dim=1), "query")
+        return chosen.mul_(-2 if self.metric == "euclidean" else -1).to(self.device)
+
+    def fill(self, vectors: np.ndarray, exists: np.ndarray | None = None) -> None:
+        """Takes up to ``columns`` gallery vectors as the tile; those with ``exists`` False are infinitely far."""
+        count = len(vectors)
+        self._host.numpy()[:count] = vectors
+        self._host[count:] = 0
+        items = self._host.to(self.device)
+        lengths = (items * items).sum(dim=1)
+        _check_lengths(lengths, "gallery")
+        if self.metric == "euclidean":
+            self._items, self._offsets = items, lengths
+        else:
+            self._items = items / lengths.sqrt().clamp_min(torch.finfo(torch.float32).tiny)[:, None]
+            self._offsets = torch.zeros_like(lengths)
+        self._offsets[count:] = torch.inf
+        if exists is not None and not exists.all():
+            self._offsets[torch.from_numpy(np.flatnonzero(~exists)).to(self.device)] = torch.inf
+
+    def distances(self, queries: torch.Tensor) -> torch.Tensor:
+        """``(B, columns)``; overwritten by the next call."""
+        if self._distances.shape != (len(queries), self.columns):
+            self._distances = torch.empty(len(queries), self.columns, device=self.device)
+        return torch.mm(queries, self._items.T, out=self._distances).add_(self._offsets)
+
+
+def _check_lengths(squared: torch.Tensor, of: str) -> None:
+    if len(squared) and not float(squared.max()) < _LARGEST:
+        raise UserError(f"a {of} vector is too long for distances in float32", "Divide all vectors by the same number.")
+
+
+def ascending(distances: torch.Tensor) -> torch.Tensor:
+    """Each row sorted, in memory of its own."""
+    if distances.device.type == "cpu":
+        # numpy sorts numbers alone, and with vector instructions; torch carries indices along.
+        return torch.from_numpy(np.sort(distances.numpy(), axis=1))
+    return torch.sort(distances, dim=1).values

@@ -1,0 +1,170 @@
+"""Contact sheets and framed ranked lists, from uint8 RGB arrays to PNG bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from .errors import UserError
+
+Frame = Literal["match", "mistake", "distractor", "plain"]
+
+FRAMES: dict[str, tuple[int, int, int]] = {
+    "match": (34, 150, 62),
+    "mistake": (208, 44, 40),
+    "distractor": (136, 140, 146),
+    "plain": (255, 255, 255),
+}
+"""Colours of the frames of a ranked list: green is right, red is wrong, grey is right for nobody."""
+
+PAPER = (255, 255, 255)
+INK = (38, 42, 48)
+MAT = (238, 240, 242)
+MARGIN = 8
+BORDER = 4
+CAPTION = 16
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def encode(picture: np.ndarray, format: str = "png", quality: int = 90) -> bytes:
+    """Bytes of an image file.
+
+    Args:
+        picture: uint8 ``(H, W, 3)``, RGB.
+        format: ``png`` or ``jpg``.
+        quality: 1 to 100, of a JPEG.
+
+    Raises:
+        UserError: another format.
+    """
+    if format not in ("png", "jpg"):
+        raise UserError(f"pictures cannot be written as {format!r}", "Choose png or jpg.")
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if format == "jpg" else []
+    _, data = cv2.imencode(f".{format}", np.ascontiguousarray(_checked(picture)[..., ::-1]), options)
+    return data.tobytes()
+
+
+def fit(picture: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
+    """The picture in the middle of a tile ``(height, width)``, as large as it fits and in its own shape.
+
+    Returns:
+        uint8 ``(*tile, 3)``; what the picture leaves free is a light grey.
+    """
+    height, width = tile
+    scale = min(height / picture.shape[0], width / picture.shape[1])
+    high, wide = (max(1, round(length * scale)) for length in _checked(picture).shape[:2])
+    sheet = np.full((height, width, 3), MAT, dtype=np.uint8)
+    top, left = (height - high) // 2, (width - wide) // 2
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    sheet[top : top + high, left : left + wide] = cv2.resize(picture, (wide, high), interpolation=way)
+    return sheet
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray],
+    columns: int = 8,
+    captions: Sequence[str] | None = None,
+    tile: tuple[int, int] = (192, 96),
+) -> bytes:
+    """A sheet of images in rows.
+
+    Args:
+        images: uint8 ``(H, W, 3)`` each, RGB, of any sizes; none is stretched.
+        columns: images a row.
+        captions: a short text below each image; what is too long for its tile ends in dots.
+        tile: height and width in pixels that each image gets.
+
+    Returns:
+        a PNG.
+    """
+    _same_length("captions", captions, images)
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, -(-len(images) // columns))
+    step = tile[0] + MARGIN + (CAPTION if captions is not None else 0), tile[1] + MARGIN
+    sheet = _paper(rows * step[0] + MARGIN, columns * step[1] + MARGIN)
+    for number, image in enumerate(images):
+        top, left = MARGIN + number // columns * step[0], MARGIN + number % columns * step[1]
+        sheet[top : top + tile[0], left : left + tile[1]] = fit(image, tile)
+        if captions is not None:
+            _write(sheet, captions[number], left, top + tile[0], tile[1])
+    return encode(sheet)
+
+
+def ranked_list(
+    query: np.ndarray,
+    gallery: Sequence[np.ndarray],
+    frames: Sequence[Frame],
+    captions: Sequence[str] | None = None,
+    tile: tuple[int, int] = (192, 96),
+) -> bytes:
+    """A query on the left and what was found for it, best first, each in a frame of its kind's colour.
+
+    Args:
+        query: uint8 ``(H, W, 3)``, RGB.
+        gallery: the found images, alike.
+        frames: for each of them a key of ``FRAMES``.
+        captions: a short text for each of them.
+        tile: height and width in pixels that each image gets, its frame beside that.
+
+    Returns:
+        a PNG.
+    """
+    _same_length("frames", frames, gallery)
+    _same_length("captions", captions, gallery)
+    step = tile[1] + 2 * BORDER + MARGIN
+    gap = 2 * MARGIN
+    sheet = _paper(MARGIN + tile[0] + 2 * BORDER + CAPTION + MARGIN, MARGIN + (len(gallery) + 1) * step + gap)
+    _framed(sheet, query, tile, MARGIN, PAPER)
+    _write(sheet, "query", MARGIN + BORDER, MARGIN + 2 * BORDER + tile[0], tile[1])
+    rule = MARGIN + step + gap // 2 - MARGIN // 2
+    sheet[MARGIN + BORDER : MARGIN + BORDER + tile[0], rule - 1 : rule + 1] = FRAMES["distractor"]
+    for number, (image, frame) in enumerate(zip(gallery, frames, strict=True)):
+        if frame not in FRAMES:
+            raise ValueError(f"no frame is called {frame!r}: {', '.join(FRAMES)}")
+        left = MARGIN + gap + (number + 1) * step
+        _framed(sheet, image, tile, left, FRAMES[frame])
+        caption = str(number + 1) if captions is None else captions[number]
+        _write(sheet, caption, left + BORDER, MARGIN + 2 * BORDER + tile[0], tile[1])
+    return encode(sheet)
+
+
+def _framed(
+    sheet: np.ndarray, image: np.ndarray, tile: tuple[int, int], left: int, colour: tuple[int, int, int]
+) -> None:
+    height, width = tile
+    sheet[MARGIN : MARGIN + height + 2 * BORDER, left : left + width + 2 * BORDER] = colour
+    top, left = MARGIN + BORDER, left + BORDER
+    sheet[top : top + height, left : left + width] = fit(image, tile)
+
+
+def _write(sheet: np.ndarray, text: str, left: int, top: int, width: int) -> None:
+    """Puts ``text`` in the middle of the strip of height ``CAPTION`` below a tile."""
+    # OpenCV's font knows no letters beyond ASCII.
+    text = str(text).encode("ascii", "replace").decode()
+    scale = 0.36
+    while text and (size := cv2.getTextSize(text, _FONT, scale, 1)[0])[0] > width:
+        if scale > 0.3:
+            scale -= 0.02
+        else:
+            text = text.removesuffix("..")[:-1].rstrip() + ".." if len(text) > 3 else ""
+    if text:
+        place = left + (width - size[0]) // 2, top + CAPTION - 5
+        cv2.putText(sheet, text, place, _FONT, scale, INK, 1, cv2.LINE_AA)
+
+
+def _paper(height: int, width: int) -> np.ndarray:
+    return np.full((height, width, 3), PAPER, dtype=np.uint8)
+
+
+def _same_length(name: str, values: Sequence[object] | None, images: Sequence[np.ndarray]) -> None:
+    if values is not None and len(values) != len(images):
+        raise ValueError(f"{len(images)} images, but {len(values)} {name}")
+
+
+def _checked(picture: np.ndarray) -> np.ndarray:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise ValueError(f"a picture is uint8 (H, W, 3), not {picture.dtype} {picture.shape}")
+    return picture

@@ -1,0 +1,94 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from reid_srdl.config import AugmentConfig
+from reid_srdl.data.augment import MEAN, STD, Augment, Draws, clean, normalised, resized
+
+SIZE = (12, 8)
+
+
+def images(count=3, size=SIZE):
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 3, *size), dtype=np.uint8))
+
+
+def drawn(flip, top, left, erase=(0, 0, 0, 0)):
+    return Draws(torch.tensor([flip]), torch.tensor([top]), torch.tensor([left]), torch.tensor([erase]))
+
+
+def padded_and_cropped(image, pad, top, left, flip, mode):
+    """By NumPy: pad, crop at (pad + top, pad + left), mirror."""
+    array = np.pad(image.numpy(), [(0, 0), (pad, pad), (pad, pad)], mode="reflect" if mode == "reflect" else "constant")
+    array = array[:, pad + top : pad + top + SIZE[0], pad + left : pad + left + SIZE[1]]
+    return array[:, :, ::-1].copy() if flip else array
+
+
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (-4, 3), (4, -4), (1, 4)])
+def test_crop_and_flip_against_numpy(flip, top, left):
+    image = images(1)
+    out = Augment(AugmentConfig(), SIZE)(image, drawn(flip, top, left))
+    expected = normalised(torch.from_numpy(padded_and_cropped(image[0], 4, top, left, flip, "reflect"))[None])
+    assert torch.equal(out, expected)
+
+
+def test_zero_padding_is_black():
+    image = images(1)
+    out = Augment(AugmentConfig(pad_mode="zeros"), SIZE)(image, drawn(True, -4, 2))
+    assert torch.equal(out, normalised(torch.from_numpy(padded_and_cropped(image[0], 4, -4, 2, True, "zeros"))[None]))
+
+
+def test_nothing_drawn_is_the_clean_image():
+    image = images()
+    config = AugmentConfig(flip=0, pad=0)
+    augment = Augment(config, SIZE)
+    assert torch.equal(augment(image, augment.draw(3, torch.Generator())), clean(image, SIZE))
+
+
+def test_erasing_blanks_its_box_and_nothing_else():
+    image = images(1)
+    out = Augment(AugmentConfig(erase=1.0), SIZE)(image, drawn(False, 0, 0, (2, 3, 4, 2)))
+    expected = clean(image, SIZE).clone()
+    expected[:, :, 2:6, 3:5] = 0
+    assert torch.equal(out, expected)
+
+
+def test_draws_are_fresh_for_every_image_and_in_range():
+    draws = Augment(AugmentConfig(erase=0.5), (128, 64)).draw(4000, torch.Generator().manual_seed(0))
+    assert abs(draws.flip.double().mean() - 0.5) < 0.05
+    assert draws.top.min() == -4 and draws.top.max() == 4 and draws.left.unique().tolist() == list(range(-4, 5))
+    top, left, height, width = draws.erase.unbind(1)
+    assert abs((height > 0).double().mean() - 0.5) < 0.05
+    assert (top >= 0).all() and (top + height <= 128).all() and (left + width <= 64).all()
+    area = (height * width)[height > 0] / (128 * 64)
+    assert 0.015 < area.min() and area.max() < 0.42
+
+
+def test_the_share_of_a_rank_is_a_part_of_the_whole():
+    augment, image = Augment(AugmentConfig(), SIZE), images(5)
+    draws = augment.draw(5, torch.Generator().manual_seed(1))
+    whole = augment(image, draws)
+    assert torch.equal(whole[2:4], augment(image[2:4], draws.take(2, 4)))
+
+
+def test_resized_only_where_needed():
+    image = images()
+    assert resized(image, SIZE) is image
+    assert resized(image, (24, 16)).shape == (3, 3, 24, 16)
+    flat = torch.full((1, 3, 8, 8), 100, dtype=torch.uint8)
+    assert torch.allclose(resized(flat, (3, 5)), torch.full((1, 3, 3, 5), 100.0))
+
+
+def test_normalised():
+    out = normalised(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8))
+    assert torch.allclose(out[0, :, 0, 0], torch.tensor([(1 - m) / s for m, s in zip(MEAN, STD, strict=True)]), atol=1e-5)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_draw_of_erasing_does_not_move_the_other_draws():
+    """So that arms with and without it share their crops."""
+    with_it = Augment(AugmentConfig(erase=1.0), SIZE).draw(9, torch.Generator().manual_seed(3))
+    without = Augment(dataclasses.replace(AugmentConfig(), erase=0.0), SIZE).draw(9, torch.Generator().manual_seed(3))
+    assert torch.equal(with_it.flip, without.flip) and torch.equal(with_it.top, without.top)

@@ -1,0 +1,63 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from reid_srdl.data import images
+from reid_srdl.errors import UserError
+
+
+def write(path, size=(20, 10), seed=0):
+    image = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
+    cv2.imwrite(str(path), image)
+    return path
+
+
+@pytest.mark.parametrize("sizes", [[(20, 10)] * 5, [(20, 10), (24, 12), (20, 10), (40, 20), (8, 4)]])
+def test_memory_and_stream_give_the_same_bytes(tmp_path, sizes):
+    files = [write(tmp_path / f"{i}.jpg", size, i) for i, size in enumerate(sizes)]
+    memory = images.open_source(files, (24, 12), memory_gb=1)
+    stream = images.open_source(files, (24, 12), memory_gb=0)
+    assert isinstance(memory, images.MemoryImages) and isinstance(stream, images.StreamedImages)
+    indices = [3, 0, 4, 4, 1]
+    assert torch.equal(memory.batch(indices), stream.batch(indices))
+    assert memory.batch(indices).dtype == torch.uint8
+    assert memory.size == stream.size == ((20, 10) if len(set(sizes)) == 1 else (24, 12))
+
+
+def test_colours_are_red_green_blue(tmp_path):
+    image = np.zeros((4, 4, 3), dtype=np.uint8)
+    image[..., 0] = 200
+    Image.fromarray(image).save(tmp_path / "red.png")
+    batch = images.open_source([tmp_path / "red.png"], (4, 4)).batch([0])
+    assert batch[0, :, 0, 0].tolist() == [200, 0, 0]
+
+
+def test_grey_and_transparent_images_become_rgb(tmp_path):
+    Image.fromarray(np.full((4, 4), 7, np.uint8)).save(tmp_path / "grey.png")
+    Image.fromarray(np.full((4, 4, 4), 9, np.uint8)).save(tmp_path / "alpha.png")
+    assert images.decode(tmp_path / "grey.png").shape == images.decode(tmp_path / "alpha.png").shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", "truncated"])
+def test_a_bad_image_is_named(tmp_path, content):
+    file = write(tmp_path / "bad.jpg", (64, 64))
+    file.write_bytes(file.read_bytes()[:700] if content == "truncated" else content)
+    good = write(tmp_path / "good.jpg", (64, 64))
+    with pytest.raises(UserError, match=r"bad\.jpg"):
+        images.open_source([good, file], (64, 64))
+    with pytest.raises(UserError, match=r"bad\.jpg"):
+        images.StreamedImages([good, file], (64, 64)).batch([0, 1])
+    assert list(images.unreadable([good, file])) == [file]
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    with pytest.raises(UserError, match="pixels"):
+        images.decode(write(tmp_path / "big.png"))
+
+
+def test_no_images():
+    with pytest.raises(UserError, match="no images"):
+        images.open_source([], (4, 4))

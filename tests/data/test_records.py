@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from reid_srdl.data.records import ReIDData, Split, limit_identities, numbered_from_zero
+from reid_srdl.errors import UserError
+
+
+def split(labels, cameras=None, root="."):
+    labels = np.array(labels)
+    cameras = np.ones(len(labels)) if cameras is None else cameras
+    return Split("train", root, tuple(f"{i:03}.jpg" for i in range(len(labels))), labels, cameras)
+
+
+def test_columns_must_fit():
+    with pytest.raises(ValueError, match="train"):
+        Split("train", ".", ("a",), np.array([1, 2]), np.array([1, 2]))
+
+
+def test_identities_are_neither_junk_nor_distractors():
+    assert split([3, 0, -1, 2, 3]).identities.tolist() == [2, 3]
+    assert split([3, 0, -1, 2]).without_junk().labels.tolist() == [3, 0, 2]
+
+
+def test_targets_count_from_zero_and_lead_back():
+    targets, labels = numbered_from_zero(split([7, 3, 7, 100]))
+    assert targets.tolist() == [1, 0, 1, 2]
+    assert labels[targets].tolist() == [7, 3, 7, 100]
+
+
+def test_the_hash_sees_names_labels_sizes_and_order(tmp_path):
+    for name, content in (("000.jpg", b"a"), ("001.jpg", b"bb")):
+        (tmp_path / name).write_bytes(content)
+    before = split([1, 2], root=tmp_path).hash()
+    assert split([1, 2], root=tmp_path).hash() == before
+    assert split([2, 1], root=tmp_path).hash() != before
+    assert split([1, 2], root=tmp_path).take(np.array([1, 0])).hash() != before
+    (tmp_path / "001.jpg").write_bytes(b"bbb")
+    assert split([1, 2], root=tmp_path).hash() != before
+    (tmp_path / "001.jpg").unlink()
+    with pytest.raises(UserError, match=r"001\.jpg"):
+        split([1, 2], root=tmp_path).hash()
+
+
+def test_limits_keep_the_first_and_hold_out_the_last():
+    labels = np.repeat([2, 3, 5, 7, 11], 4)
+    cameras = np.tile([1, 1, 2, 2], 5)
+    train = split(labels, cameras)
+    data = limit_identities(ReIDData("toy", train, train, train), train=2, holdout=2)
+    assert data.train.identities.tolist() == [2, 3]
+    assert data.val_query.labels.tolist() == [7, 7, 11, 11]
+    assert data.val_query.cameras.tolist() == [1, 2, 1, 2]
+    assert sorted(data.val_query.paths + data.val_gallery.paths) == sorted(train.paths[12:])
+    assert limit_identities(ReIDData("toy", train, train, train), train=None, holdout=1).train.identities.tolist() == [2, 3, 5, 7]
+    with pytest.raises(UserError, match="5 training identities"):
+        limit_identities(ReIDData("toy", train, train, train), train=4, holdout=2)

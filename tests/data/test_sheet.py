@@ -1,0 +1,36 @@
+"""The contact sheet of a data set."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from reid_srdl.data import sheet
+from reid_srdl.data.doctor import splits_of
+from reid_srdl.data.pixels import Scan, scan
+from reid_srdl.data.records import ReIDData, Split
+
+
+def test_a_sheet_is_drawn_even_where_images_are_unreadable(people: ReIDData):
+    splits = splits_of(people)
+    seen = scan([file for split in splits for file in split.files])
+    whole = Image.open(io.BytesIO(sheet.sheet(splits, seen)))
+    assert whole.format == "PNG"
+    none = Scan(seen.sizes, np.full_like(seen.groups, -1), {})
+    assert Image.open(io.BytesIO(sheet.sheet(splits, none))).height < whole.height
+
+
+def test_rows_show_people_with_images_of_several_cameras():
+    labels = np.repeat([1, 2, 3, 4, 5, 6, 7, 0], 8)
+    split = Split("gallery", Path("."), tuple(map(str, range(64))), labels, np.tile([1, 2, 3, 4], 16))
+    readable = np.ones(64, dtype=bool)
+    readable[split.labels == 7] = False
+    rows = sheet._shown(split, readable, 3, 4)
+    assert [len(row) for row in rows] == [12, 12, 12]
+    assert [split.labels[row] for row in rows[0]] == [1] * 4 + [2] * 4 + [3] * 4
+    assert [split.cameras[row] for row in rows[0][:4]] == [1, 2, 3, 4]
+    assert rows[1][8:] == [None] * 4, "the seventh person cannot be read"
+    assert all(row is None or split.labels[row] == 0 for row in rows[2])

@@ -1,0 +1,111 @@
+import dataclasses
+
+import pytest
+
+from reid_srdl import config as configuration
+from reid_srdl.config import Config
+from reid_srdl.errors import UserError
+
+
+def parse(*argv, **more):
+    return configuration.parse(Config, list(argv), **more)
+
+
+def test_the_paper_is_the_default():
+    config = parse("--dataset", "market1501", recipes=True)
+    assert (config.plan.name, config.plan.epochs, config.data.batch) == ("srdl", 120, 32)
+    assert (config.optimiser.rate, config.optimiser.momentum, config.optimiser.nesterov, config.optimiser.weight_decay) == (0.1, 0.9, True, 2e-4)
+    assert config.schedule.drops == (0.5, 0.75) and config.schedule.factor == 0.1
+    assert config.loss.temperature == 3 and config.loss.imitation is None
+    assert (config.model.backbone, config.size) == ("resnet50", (256, 128))
+
+
+def test_later_ones_win(tmp_path):
+    """Defaults < configs/DATASET.yaml < --config < flags."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("dataset: synthetic\nplan:\n  epochs: 7\nseed: 5\n")
+    assert parse(recipes=True).plan.epochs == 20  # configs/synthetic.yaml over the default 120
+    config = parse("--config", str(file), recipes=True)
+    assert (config.plan.epochs, config.seed, config.model.weights) == (7, 5, "none")
+    config = parse("--config", str(file), "--plan.epochs", "9", recipes=True)
+    assert (config.plan.epochs, config.seed) == (9, 5)
+
+
+def test_a_recipe_is_found_by_name_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert parse("--config", "configs/market1501_osnet_x0_25_cpu.yaml", recipes=True).data.batch == 64
+    with pytest.raises(UserError, match="market1501_osnet_x0_25_cpu"):
+        parse("--config", "market1501_osnet_cpu", recipes=True)
+
+
+def test_dashes_and_underscores_are_the_same():
+    assert parse("--data-root", "x").data_root == parse("--data_root=x").data_root == "x"
+
+
+def test_a_bare_switch_is_true():
+    config = parse("--data.skip-corrupt", "--compile", "--seed", "3")
+    assert config.data.skip_corrupt and config.compile and config.seed == 3
+    assert not parse("--log.tensorboard", "false").log.tensorboard
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["--plan.epoch", "3"], "plan.epochs"),
+        (["--epochs", "3"], "plan.epochs"),
+        (["--modle.backbone", "x"], "model.backbone"),
+        (["--loss.temprature", "3"], "loss.temperature"),
+    ],
+)
+def test_a_misspelt_key_names_the_near_ones(argv, named):
+    with pytest.raises(UserError, match="there is no option") as caught:
+        parse(*argv)
+    assert named in str(caught.value)
+
+
+def test_a_misspelt_key_in_a_file(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("plan:\n  epochz: 7\n")
+    with pytest.raises(UserError, match=r"plan\.epochs"):
+        parse("--config", str(file))
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--plan.epochs", "many"], ["--data.sampler", "best"], ["--augment.flip", "1.5"], ["--data.batch", "0"], ["--schedule.drops", "[0.5, 2]"],
+     ["--data.sampler", "identity", "--data.batch", "30"]],
+)  # fmt: skip
+def test_values_that_no_run_can_have(argv):
+    with pytest.raises(UserError) as caught:
+        parse(*argv)
+    assert "\n" not in str(caught.value)
+
+
+def test_saved_and_loaded(tmp_path):
+    config = parse("--plan.epochs", "8", "--plan.second.rate", "0.01", "--schedule.drops", "[0.3, 0.6]", "--output", "x")
+    configuration.save(config, tmp_path / "config.yaml")
+    assert configuration.load(tmp_path / "config.yaml") == config
+    assert configuration.changed(config, dataclasses.replace(config, seed=3)) == ["seed"]
+
+
+def test_print_config_is_a_recipe(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse("--plan.epochs", "8", "--print_config")
+    assert stopped.value.code == 0
+    (tmp_path / "out.yaml").write_text(capsys.readouterr().out)
+    assert parse("--config", str(tmp_path / "out.yaml")) == parse("--plan.epochs", "8")
+
+
+def test_every_recipe_is_valid():
+    names = configuration.recipe_names()
+    assert "market1501" in names
+    for name in names:
+        parse("--config", name, recipes=True)
+
+
+def test_every_field_has_its_words():
+    """``--help`` takes its lines from the docstrings."""
+    for kind in vars(configuration).values():
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+            for field in dataclasses.fields(kind):
+                assert f"{field.name}: " in kind.__doc__ or f"{field.name}, " in kind.__doc__, (kind, field.name)

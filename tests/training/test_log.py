@@ -1,0 +1,27 @@
+from reid_srdl.runs import read_log
+from reid_srdl.training import log
+
+
+def row(epoch):
+    return {"epoch": epoch, "rate": 0.1, "loss": 1.25, "imitation": None, "seconds": 2.0}
+
+
+def test_rows_come_back_as_numbers(tmp_path):
+    for epoch in range(3):
+        log.append(tmp_path / "log.csv", row(epoch))
+    rows = read_log(tmp_path)
+    assert [r["epoch"] for r in rows] == [0, 1, 2]
+    assert rows[1]["loss"] == 1.25 and rows[1]["imitation"] is None and rows[1]["val_mAP"] is None
+
+
+def test_cut_back_and_half_written_lines(tmp_path):
+    file = tmp_path / "log.csv"
+    for epoch in range(3):
+        log.append(file, row(epoch))
+    file.write_text(file.read_text() + "3,0.1,1.")  # killed while it wrote
+    assert len(read_log(tmp_path)) == 3
+    log.cut(file, 2)
+    log.append(file, row(2))
+    assert [r["epoch"] for r in read_log(tmp_path)] == [0, 1, 2]
+    assert file.read_text().splitlines()[1].startswith("0,0.1,1.25,")
+    assert read_log(tmp_path / "none") == []

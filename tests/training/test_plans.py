@@ -1,0 +1,92 @@
+import dataclasses
+
+import pytest
+
+from reid_srdl.config import Config, PlanConfig, StageConfig, TeacherConfig
+from reid_srdl.errors import UserError
+from reid_srdl.training.plans import PLANS, build
+
+
+def plan(name, epochs=200, **more):
+    return build(Config(plan=PlanConfig(name=name, epochs=epochs, **more)))
+
+
+def drops(stages):
+    """Epochs of the whole plan at which the rate falls."""
+    rates = [rate for stage in stages for rate in stage.rates]
+    return [epoch for epoch in range(1, len(rates)) if rates[epoch] < rates[epoch - 1]]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "at"), [(120, [30, 45, 90, 105]), (150, [38, 57, 113, 132]), (200, [50, 75, 150, 175]), (300, [75, 113, 225, 263])]
+)
+def test_srdl_goes_through_a_whole_schedule_in_each_stage(epochs, at):
+    """Eq. 3 and 4; for M = 200 the drops are at 50, 75, 150 and 175."""
+    stages = plan("srdl", epochs)
+    assert drops(stages) == at
+    assert stages[1].rates[0] == stages[0].rates[0] == 0.1
+    assert [stage.start for stage in stages] == ["fresh", "fresh"]
+    assert stages[0].reference is None and stages[1].reference.stage == "first"
+
+
+def test_an_odd_total_gives_the_first_stage_the_smaller_half():
+    assert [stage.epochs for stage in plan("srdl", 7)] == [3, 4]
+
+
+@pytest.mark.parametrize("name", sorted(PLANS))
+@pytest.mark.parametrize("epochs", [6, 41])
+def test_every_plan_spends_its_epochs(name, epochs):
+    stages = plan(name, epochs, teacher=TeacherConfig(epochs=3))
+    student = [stage for stage in stages if stage.name != "teacher"]
+    assert sum(stage.epochs for stage in student) == (epochs // 2 if name == "half" else epochs)
+    assert all(len(stage.rates) == stage.epochs for stage in stages)
+    names = [stage.name for stage in stages]
+    assert len(set(names)) == len(names)
+    for number, stage in enumerate(stages):
+        if stage.reference is not None and stage.reference.stage is not None:
+            assert stage.reference.stage in names[:number]
+    assert stages[0].start == "fresh"
+
+
+def test_vanilla_has_one_schedule_and_half_is_the_first_stage_of_srdl():
+    assert drops(plan("vanilla")) == [100, 150]
+    assert plan("half") == plan("srdl")[:1]
+    assert plan("no_reference")[0] == plan("srdl")[0] and plan("no_reference")[1].reference is None
+
+
+def test_the_ablations():
+    incomplete = plan("stage_incomplete")
+    assert drops(incomplete) == [100, 150] and incomplete[1].reference.stage == "first"
+    assert plan("no_restart")[1].start == "continue" and plan("no_restart")[1].reference is not None
+    assert plan("continued")[1].start == "continue" and plan("continued")[1].reference is None
+
+
+def test_born_again_imitates_the_generation_before():
+    stages = plan("born_again", 10, generations=3)
+    assert [stage.epochs for stage in stages] == [3, 3, 4]
+    assert [stage.reference and stage.reference.stage for stage in stages] == [None, "generation1", "generation2"]
+
+
+def test_a_teacher_is_a_stage_with_another_model():
+    stages = plan("kd", 10, teacher=TeacherConfig(backbone="wrn", weights="none", epochs=4))
+    assert [(stage.name, stage.epochs, stage.model.backbone) for stage in stages] == [("teacher", 4, "wrn"), ("student", 10, "resnet50")]
+    (student,) = plan("kd", 10, teacher=TeacherConfig(checkpoint="runs/x"))
+    assert student.reference.checkpoint == "runs/x"
+
+
+def test_a_stage_may_differ_from_the_run():
+    first, second = plan("srdl", 10, first=StageConfig(epochs=4, label_smoothing=0.1), second=StageConfig(rate=0.02, scale=0.25))
+    assert (first.epochs, second.epochs) == (4, 6)
+    assert (first.rates[0], second.rates[0]) == (0.1, 0.02)
+    assert (first.losses.label_smoothing, second.losses.label_smoothing) == (0.1, 0.0)
+    assert (first.losses.scale, second.losses.scale) == (1.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("srld", {}), ("srdl", {"epochs": 1}), ("srdl", {"epochs": 10, "first": StageConfig(epochs=4), "second": StageConfig(epochs=4)}),
+     ("srdl", {"epochs": 10, "first": StageConfig(epochs=10)}), ("born_again", {"epochs": 2, "generations": 3})],
+)  # fmt: skip
+def test_plans_that_cannot_be(name, more):
+    with pytest.raises(UserError):
+        build(Config(plan=dataclasses.replace(PlanConfig(name=name), **more)))

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import torch
+
+from reid_srdl.config import ReferenceConfig
+from reid_srdl.data.images import MemoryImages
+from reid_srdl.data.records import Split
+from reid_srdl.devices import Place
+from reid_srdl.errors import UserError
+from reid_srdl.models import build
+from reid_srdl.training import reference as references
+
+COUNT, CLASSES = 21, 7
+TARGETS = np.arange(COUNT) % CLASSES
+
+
+@pytest.fixture
+def split(tmp_path):
+    paths = tuple(f"{i:02}.jpg" for i in range(COUNT))
+    for path in paths:
+        (tmp_path / path).write_bytes(b"x")
+    return Split("train", tmp_path, paths, TARGETS + 1, np.ones(COUNT))
+
+
+@pytest.fixture
+def source():
+    return MemoryImages(torch.randint(0, 256, (COUNT, 3, 32, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    network = build("small", CLASSES)
+    with torch.no_grad():
+        network.classifier.weight.mul_(20)
+    return network
+
+
+def make(network, source, split, **how):
+    return references.make(
+        network, source, split, TARGETS, how=ReferenceConfig(**how), temperature=3.0, size=(32, 16), place=Place(torch.device("cpu")), seed=0, described="d"
+    )
+
+
+def test_rows_are_the_network_s_beliefs_in_order(network, source, split):
+    made = make(network, source, split)
+    network.eval()
+    for row in (0, 13, 20):
+        from reid_srdl.data.augment import clean
+
+        with torch.no_grad():
+            logits = network(clean(source.batch([row]), (32, 16))).logits[0]
+        belief = torch.softmax(logits / 3, 0)
+        assert torch.allclose(torch.softmax(made.rows(torch.tensor([row]))[0] / 3, 0), belief, atol=2e-3)
+    assert made.logits.dtype == torch.float16 and (made.logits.max(1).values == 0).all()
+    assert made.rows(torch.tensor([4, 2])).shape == (2, CLASSES)
+
+
+def test_the_pass_is_deterministic_and_changes_nothing(network, source, split):
+    """BatchNorm's statistics are used, not updated; dropout is off; no random number is drawn."""
+    network.train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    random = torch.get_rng_state()
+    one, two = make(network, source, split), make(network, source, split)
+    assert torch.equal(one.logits, two.logits)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert network.training and torch.equal(random, torch.get_rng_state())
+
+
+def test_mirrored_views_are_averaged_as_probabilities(network, source, split):
+    plain, both = make(network, source, split), make(network, source, split, flip=True)
+    mirrored = make(network, MemoryImages(source.images.flip(3)), split)
+    rows = torch.arange(COUNT)
+    expected = (torch.softmax(plain.rows(rows) / 3, 1) + torch.softmax(mirrored.rows(rows) / 3, 1)) / 2
+    assert torch.allclose(torch.softmax(both.rows(rows) / 3, 1), expected, atol=2e-3)
+    assert not torch.allclose(both.logits, plain.logits, atol=1e-2)
+
+
+def test_top_k_keeps_the_largest(network, source, split):
+    full, kept = make(network, source, split), make(network, source, split, top_k=3)
+    assert kept.logits.shape == kept.classes.shape == (COUNT, 3)
+    rows = torch.arange(COUNT)
+    top = full.rows(rows).topk(3, dim=1)
+    assert torch.equal(kept.rows(rows).gather(1, top.indices), top.values)
+    beliefs = torch.softmax(kept.rows(rows) / 3, 1)
+    assert torch.allclose(beliefs.sum(1), torch.ones(COUNT)) and ((beliefs > 1e-9).sum(1) == 3).all()
+
+
+def test_the_shuffled_control_is_as_soft_but_knows_nothing(network, source, split):
+    full, mixed = make(network, source, split), make(network, source, split, shuffle=True)
+    assert torch.equal(full.logits.sort(1).values, mixed.logits.sort(1).values)
+    own = torch.from_numpy(TARGETS)[:, None]
+    assert torch.equal(full.logits.gather(1, own), mixed.logits.gather(1, own))
+    assert (full.logits != mixed.logits).any(1).double().mean() > 0.8
+
+
+def test_saved_and_loaded(network, source, split, tmp_path):
+    for how in ({}, {"top_k": 2}):
+        made = make(network, source, split, **how)
+        references.save(made, tmp_path / "reference.safetensors")
+        loaded = references.load(tmp_path / "reference.safetensors")
+        assert torch.equal(made.rows(torch.arange(COUNT)), loaded.rows(torch.arange(COUNT)))
+        assert (loaded.split_hash, loaded.how, loaded.num_classes) == (split.hash(), "d", CLASSES)
+
+
+def test_another_list_or_label_set_is_refused(network, source, split):
+    made = make(network, source, split)
+    made.check(split.hash(), CLASSES)
+    with pytest.raises(UserError, match="another list"):
+        made.check(split.take(np.arange(COUNT)[::-1]).hash(), CLASSES)
+    with pytest.raises(UserError, match="7 classes"):
+        made.check(split.hash(), 8)
+
+
+def test_truncated_and_missing_files(network, source, split, tmp_path):
+    file = tmp_path / "reference.safetensors"
+    references.save(make(network, source, split), file)
+    for content in (file.read_bytes()[:-10], file.read_bytes()[:20], b""):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=r"reference\.safetensors"):
+            references.load(file)
+    file.unlink()
+    with pytest.raises(UserError, match=r"reference\.safetensors"):
+        references.load(file)
+
+
+def test_soft_targets_that_are_not_finite_are_refused(network, source, split):
+    with torch.no_grad():
+        network.classifier.bias[0] = float("nan")
+    with pytest.raises(UserError, match="not finite"):
+        make(network, source, split)

@@ -1,0 +1,256 @@
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from reid_srdl import runs
+from reid_srdl.config import ReferenceConfig, StageConfig, TeacherConfig
+from reid_srdl.data.records import ReIDData
+from reid_srdl.errors import UserError
+from reid_srdl.models import build
+from reid_srdl.training import checkpoint, plans
+from reid_srdl.training import reference as references
+from reid_srdl.training.run import _Run, train
+
+
+def weights(run):
+    return [load_file(folder / "model.safetensors") for folder in runs.finished_stages(run)]
+
+
+def equal(one, other):
+    return len(one) == len(other) and all(torch.equal(a[name], b[name]) for a, b in zip(one, other, strict=True) for name in a)
+
+
+def with_plan(config, **changes):
+    return dataclasses.replace(config, plan=dataclasses.replace(config.plan, **changes))
+
+
+def test_srdl_fills_a_run_folder(config, people, watch):
+    folder = train(config, people, watch=watch)
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {
+        "config.yaml", "run.json", "stages/1-first/model.safetensors", "stages/1-first/log.csv", "stages/1-first/reference.safetensors",
+        "stages/2-second/model.safetensors", "stages/2-second/log.csv",
+    } <= names  # fmt: skip
+    assert "resume.pt" not in names
+    facts = runs.read_facts(folder)
+    assert facts["finished"] and facts["images"] == 54 and facts["identities"] == 6
+    assert [len(runs.read_log(stage)) for stage in runs.finished_stages(folder)] == [2, 3]
+    assert [row["imitation"] is None for row in runs.read_log(folder / "stages/2-second")] == [False] * 3
+    assert runs.load(folder).labels.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_it_learns(config, people, watch):
+    train(with_plan(config, epochs=16), people, watch=watch)
+    assert watch.rows[0]["accuracy"] < 0.6 < watch.rows[-1]["accuracy"]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_others(config, people, watch, tmp_path):
+    one = weights(train(config, people, watch=watch))
+    two = weights(train(dataclasses.replace(config, output=str(tmp_path / "elsewhere/run")), people, watch=watch))
+    other = weights(train(dataclasses.replace(config, output=str(tmp_path / "elsewhere/other"), seed=1), people, watch=watch))
+    assert equal(one, two) and not equal(one, other)
+
+
+def test_memory_and_stream_train_alike(config, people, watch, tmp_path):
+    one = weights(train(config, people, watch=watch))
+    streamed = dataclasses.replace(config, output=str(tmp_path / "s/run"), data=dataclasses.replace(config.data, memory_gb=0.0))
+    assert equal(one, weights(train(streamed, people, watch=watch)))
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [0, 3, 5, 6, 8, 13])
+def test_broken_off_anywhere_and_resumed_the_end_is_bit_identical(config, people, watch, tmp_path, at):
+    """3 steps an epoch, 2 + 3 epochs: in either stage, at their ends, and before the first state is saved."""
+    whole = weights(train(config, people, watch=watch))
+
+    class Breaking(type(watch)):
+        def step_ends(self, images, loss):
+            super().step_ends(images, loss)
+            if self.steps > at:
+                raise Stop
+
+    broken = dataclasses.replace(config, output=str(tmp_path / "b/run"))
+    with pytest.raises(Stop):
+        train(broken, people, watch=Breaking())
+    folder = train(broken, people, watch=watch, resume=True)
+    assert equal(whole, weights(folder))
+    assert [len(runs.read_log(stage)) for stage in runs.finished_stages(folder)] == [2, 3]
+
+
+def test_a_state_saved_inside_an_epoch_goes_on_from_there(config, people, watch, tmp_path):
+    whole = weights(train(config, people, watch=watch))
+
+    class Breaking(type(watch)):
+        def step_ends(self, images, loss):
+            super().step_ends(images, loss)
+            if self.steps == 6:
+                raise Stop
+
+    broken = dataclasses.replace(config, output=str(tmp_path / "b/run"), log=dataclasses.replace(config.log, checkpoint_minutes=0.0))
+    with pytest.raises(Stop):
+        train(broken, people, watch=Breaking())
+    state = checkpoint.load(tmp_path / "b/run/resume.pt")
+    assert (state["epoch"], state["step"]) == (1, 2)
+    again = type(watch)()
+    folder = train(broken, people, watch=again, resume=True)
+    assert equal(whole, weights(folder)) and again.steps == 15 - 5
+    assert runs.read_log(folder / "stages/1-first")[1]["accuracy"] == pytest.approx(watch.rows[1]["accuracy"])
+
+
+def test_a_damaged_state_is_refused_by_name(config, people, watch, tmp_path):
+    class Breaking(type(watch)):
+        def step_ends(self, images, loss):
+            super().step_ends(images, loss)
+            if self.steps == 5:
+                raise Stop
+
+    with pytest.raises(Stop):
+        train(config, people, watch=Breaking())
+    file = runs.Path(config.output) / "resume.pt"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"resume\.pt is damaged"):
+        train(config, people, watch=watch, resume=True)
+
+
+def test_the_restart_is_fresh(config, people, watch, monkeypatch):
+    """Other weights from another seed, and not those of the first stage."""
+    made = []
+    original = _Run._first_weights
+
+    def noting(self, stage, number):
+        network = original(self, stage, number)
+        made.append({name: value.clone() for name, value in network.state_dict().items()})
+        return network
+
+    monkeypatch.setattr(_Run, "_first_weights", noting)
+    folder = train(config, people, watch=watch)
+    first, second = made
+    trained = weights(folder)[0]
+    assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("weight") and first[name].ndim > 1)
+    assert not torch.equal(second["classifier.weight"], trained["classifier.weight"])
+
+
+def test_a_pretrained_restart_keeps_the_backbone_and_draws_the_classifier(config, people, watch, tmp_path):
+    save_file({name: value.contiguous() for name, value in build("small", 6).backbone.state_dict().items()}, tmp_path / "w.safetensors")
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, weights=str(tmp_path / "w.safetensors")))
+    plan = plans.build(config)
+    run = _Run(config, tmp_path / "runs/run", plan, people, watch, None)
+    one, two = (run._first_weights(stage, number) for number, stage in enumerate(plan))
+    assert all(torch.equal(a, b) for a, b in zip(one.backbone.state_dict().values(), two.backbone.state_dict().values(), strict=True))
+    assert not torch.equal(one.classifier.weight, two.classifier.weight)
+
+
+def test_continue_takes_over_the_weights(config, people, watch):
+    folder = train(with_plan(config, name="continued", second=StageConfig(rate=1e-12)), people, watch=watch)
+    one, two = weights(folder)
+    assert torch.allclose(one["classifier.weight"], two["classifier.weight"], atol=1e-6)
+
+
+def test_plans_that_begin_alike_share_their_first_stage(config, people, watch, tmp_path):
+    train(config, people, watch=watch)
+    steps = watch.steps
+    other = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/control")), name="no_reference")
+    folder = train(other, people, watch=watch)
+    assert watch.steps - steps == 3 * 3  # the second stage only
+    assert runs.read_facts(folder)["stages"][0]["shared"] and not runs.read_facts(folder)["stages"][1]["shared"]
+    control = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/half")), name="half")
+    train(control, people, watch=watch)
+    assert watch.steps - steps == 3 * 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"data": {"batch": 8}}, {"augment": {"pad": 2}}, {"optimiser": {"rate": 0.01}}, {"optimiser": {"weight_decay": 0.0}},
+     {"loss": {"label_smoothing": 0.1}}, {"schedule": {"drops": (0.9,)}}],
+)  # fmt: skip
+def test_what_determines_a_stage_is_not_shared(config, people, watch, tmp_path, change):
+    half = with_plan(config, name="half", epochs=4)
+    train(half, people, watch=watch)
+    for key, value in change.items():
+        value = dataclasses.replace(getattr(half, key), **value) if isinstance(value, dict) else value
+        half = dataclasses.replace(half, **{key: value})
+    folder = train(dataclasses.replace(half, output=str(tmp_path / "runs/other")), people, watch=watch)
+    assert not runs.read_facts(folder)["stages"][0]["shared"]
+
+
+def test_the_temperature_does_not_hinder_sharing_the_first_stage(config, people, watch, tmp_path):
+    train(config, people, watch=watch)
+    other = dataclasses.replace(config, output=str(tmp_path / "runs/t"), loss=dataclasses.replace(config.loss, temperature=5.0))
+    folder = train(other, people, watch=watch)
+    assert [stage["shared"] for stage in runs.read_facts(folder)["stages"]] == [True, False]
+
+
+def test_the_store_may_be_deleted(config, people, watch, tmp_path):
+    folder = train(config, people, watch=watch)
+    shutil.rmtree(folder.parent / ".stages")
+    assert runs.load(folder).embed([people.query.files[0]]).shape == (1, 16)
+
+
+def test_kd_from_a_run_and_from_a_teacher_stage(config, people, watch, tmp_path):
+    teacher = train(with_plan(config, name="vanilla", epochs=2), people, watch=watch)
+    student = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd")), name="kd", epochs=2, teacher=TeacherConfig(checkpoint=str(teacher)))
+    folder = train(student, people, watch=watch)
+    stored = references.load(folder / "stages/1-student/reference.safetensors")
+    assert runs.read_model(teacher / "stages/1-first/model.safetensors").hash in stored.how
+    both = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd2")), name="kd", epochs=2, teacher=TeacherConfig(backbone="small", weights="none", epochs=1))
+    assert [path.name for path in runs.finished_stages(train(both, people, watch=watch))] == ["1-teacher", "2-student"]
+
+
+def test_a_teacher_of_other_people_is_refused(config, people, watch, tmp_path):
+    fewer = ReIDData("fewer", people.train.take(people.train.labels > 1), people.query, people.gallery)
+    teacher = train(with_plan(config, name="vanilla", epochs=1), fewer, watch=watch)
+    student = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd")), name="kd", epochs=1, teacher=TeacherConfig(checkpoint=str(teacher)))
+    with pytest.raises(UserError, match="5 labels"):
+        train(student, people, watch=watch)
+
+
+def test_a_reference_made_otherwise_is_made_anew(config, people, watch, tmp_path):
+    folder = train(config, people, watch=watch)
+    before = references.load(folder / "stages/1-first/reference.safetensors")
+    other = dataclasses.replace(config, output=str(tmp_path / "runs/shuffled"), reference=ReferenceConfig(shuffle=True))
+    after = references.load(train(other, people, watch=watch) / "stages/1-first/reference.safetensors")
+    assert not torch.equal(before.logits, after.logits)
+
+
+def test_a_folder_that_holds_another_run(config, people, watch):
+    train(config, people, watch=watch)
+    with pytest.raises(UserError, match="finished run"):
+        train(config, people, watch=watch)
+
+
+def test_changed_images_are_noticed_on_resume(config, people, watch):
+    folder = train(config, people, watch=watch)
+    fewer = ReIDData("people", people.train.take(np.arange(1, 54)), people.query, people.gallery)
+    with pytest.raises(UserError, match="have changed"):
+        train(dataclasses.replace(config, output=str(folder)), fewer, watch=watch, resume=True)
+
+
+def test_a_loss_that_is_not_finite_names_the_images(config, people, watch):
+    with pytest.raises(UserError, match=r"not finite at epoch 0.*_c1s1_"):
+        train(dataclasses.replace(config, optimiser=dataclasses.replace(config.optimiser, rate=1e30)), people, watch=watch)
+
+
+def test_a_corrupt_image_stops_before_the_first_step_or_is_left_out(config, people, watch, tmp_path):
+    shutil.copytree(people.train.root, tmp_path / "copy")
+    split = dataclasses.replace(people.train, root=tmp_path / "copy")
+    split.files[5].write_bytes(b"")
+    data = ReIDData("people", split, people.query, people.gallery)
+    with pytest.raises(UserError, match=split.paths[5]):
+        train(config, data, watch=watch)
+    assert watch.steps == 0 and not runs.Path(config.output).exists()
+    folder = train(dataclasses.replace(config, data=dataclasses.replace(config.data, skip_corrupt=True)), data, watch=watch)
+    assert runs.read_facts(folder)["images"] == 53
+    assert any("left out" in line and split.paths[5] in line for line in watch.lines)
+
+
+def test_scores_during_training_stand_in_the_log(config, people, watch):
+    config = dataclasses.replace(config, log=dataclasses.replace(config.log, eval_every=2))
+    folder = train(config, people, watch=watch, score=lambda network, place: {"rank1": 0.5, "mAP": 0.25})
+    assert [row["val_mAP"] for row in runs.read_log(folder / "stages/2-second")] == [None, 0.25, None]
