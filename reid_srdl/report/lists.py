@@ -1,0 +1,223 @@
+"""Which queries are shown, and what was found for them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from .. import pictures
+from ..data.images import decode
+from ..data.matches import MATCH, states
+from ..data.records import DISTRACTOR
+from ..embeddings import Embeddings
+from ..errors import UserError
+from ..evaluation.neighbours import neighbours
+from ..evaluation.result import RankResult
+from ..pictures import Frame
+from .words import count
+
+DEPTH = 10
+"""Items of a list."""
+
+_MEANING = {"match": "the same person", "mistake": "another person", "distractor": "a distractor"}
+_MARKS = {"match": "✓", "mistake": "✗", "distractor": "–"}  # for readers who do not see the colours apart
+_LARGEST = 224  # pixels; most crops are smaller
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Rows of the queries that are shown: the best and the worst by AP, and some drawn by chance, of all others."""
+
+    best: tuple[int, ...]
+    worst: tuple[int, ...]
+    drawn: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A gallery item in the list of a query; ``frame`` says what it is to it."""
+
+    path: str
+    camera: int | None
+    distance: float
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class RankedList:
+    """What was found for a query, nearest first.
+
+    Args:
+        path: of the query.
+        camera: that took it, where known.
+        ap: average precision, 0 to 1.
+        first: rank of the nearest match.
+        matches: in the whole gallery.
+        found: the nearest items that exist for the query.
+    """
+
+    path: str
+    camera: int | None
+    ap: float
+    first: int
+    matches: int
+    found: tuple[Found, ...]
+
+
+def choose(ap: np.ndarray, labels: np.ndarray, *, count: int = 4, seed: int = 0) -> Choice:
+    """The best, the worst, and a draw from the others.
+
+    Queries of equal AP are taken by chance, and no person is shown twice as long as there are others. Queries without a
+    match are never shown.
+
+    Args:
+        ap: ``(Q,)``; NaN without a match.
+        labels: int64 ``(Q,)``.
+        count: queries of each kind, fewer where there are not so many.
+        seed: of the chance.
+    """
+    chance = np.random.default_rng(seed).permutation(np.flatnonzero(~np.isnan(ap)))
+    count = min(count, -(-len(chance) // 3))
+    ascending = chance[np.argsort(ap[chance], kind="stable")]
+    taken: list[int] = []
+
+    def take(order: np.ndarray) -> tuple[int, ...]:
+        seen = {int(labels[row]) for row in taken}
+        rows: list[int] = []
+        for others_only in (True, False):
+            for row in order.tolist():
+                if len(rows) == count:
+                    break
+                if row in taken or row in rows or (others_only and int(labels[row]) in seen):
+                    continue
+                rows.append(row)
+                seen.add(int(labels[row]))
+        taken.extend(rows)
+        return tuple(rows)
+
+    return Choice(best=take(ascending[::-1]), worst=take(ascending), drawn=take(chance))
+
+
+def ranked_lists(
+    query: Embeddings,
+    gallery: Embeddings,
+    result: RankResult,
+    rows: Sequence[int],
+    *,
+    depth: int = DEPTH,
+    metric: str = "euclidean",
+    same_camera: bool = False,
+) -> list[RankedList]:
+    """The lists of some queries.
+
+    Args:
+        query: Q queries with paths and labels.
+        gallery: G items, alike.
+        result: of ranking the one against the other.
+        rows: the queries.
+        depth: items of each list, fewer where the gallery has not so many.
+        metric, same_camera: as in ``rank``.
+    """
+    rows = list(rows)
+    chosen = query.take(np.array(rows, dtype=np.int64))
+    found = neighbours(chosen, gallery, depth, metric=metric, same_camera=same_camera)
+    cameras = (_cameras(chosen), _cameras(gallery))
+    lists = []
+    for number, row in enumerate(rows):
+        existing = found.positions[number] >= 0
+        positions, distances = found.positions[number][existing], found.distances[number][existing]
+        kinds = states(
+            chosen.labels[number : number + 1], cameras[0][number : number + 1],
+            gallery.labels[positions], cameras[1][positions], same_camera=same_camera,
+        )[0]  # fmt: skip
+        lists.append(
+            RankedList(
+                path=chosen.paths[number],
+                camera=_camera(chosen, number),
+                ap=float(result.ap[row]),
+                first=int(result.first[row]),
+                matches=len(result.ranks_of(row)),
+                found=tuple(
+                    Found(gallery.paths[position], _camera(gallery, position), float(distance), _frame(kind, gallery.labels[position]))
+                    for position, distance, kind in zip(positions.tolist(), distances, kinds, strict=True)
+                ),
+            )
+        )
+    return lists
+
+
+def _frame(kind: int, label: int) -> Frame:
+    if kind == MATCH:
+        return "match"
+    return "distractor" if label == DISTRACTOR else "mistake"
+
+
+def _cameras(embeddings: Embeddings) -> np.ndarray:
+    return np.zeros(len(embeddings), dtype=np.int64) if embeddings.cameras is None else embeddings.cameras
+
+
+def _camera(embeddings: Embeddings, row: int) -> int | None:
+    return None if embeddings.cameras is None else int(embeddings.cameras[row])
+
+
+def picture(file: Path) -> bytes:
+    """An image as a JPEG of at most 224 pixels a side. Raises ``UserError`` where it cannot be read."""
+    image = decode(file, None)
+    height, width = image.shape[:2]
+    scale = _LARGEST / max(height, width)
+    if scale < 1:
+        image = pictures.fit(image, (max(1, round(height * scale)), max(1, round(width * scale))))
+    return pictures.encode(image, "jpg", quality=85)
+
+
+def pictures_of(lists: Iterable[RankedList], roots: Sequence[Path]) -> dict[str, bytes]:
+    """The picture of each path in the lists; what is gone or damaged by now is left out.
+
+    Args:
+        lists: with paths that are absolute, or relative to one of ``roots``.
+        roots: folders of the data set.
+    """
+    found = {}
+    for path in dict.fromkeys(path for shown in lists for path in (shown.path, *(item.path for item in shown.found))):
+        file = next((root / path for root in (*roots, Path()) if (root / path).is_file()), None)
+        if file is not None:
+            with contextlib.suppress(UserError):
+                found[path] = picture(file)
+    return found
+
+
+LEGEND = (
+    '<ul class="legend">'
+    + "".join(f'<li><i class="{frame}"></i>{_MARKS[frame]} {meaning}</li>' for frame, meaning in _MEANING.items())
+    + "</ul>"
+)
+"""What the frames mean, as HTML."""
+
+
+def as_html(shown: lists.RankedList, jpegs: Mapping[str, bytes]) -> str:
+    """A list as HTML; the classes are those of ``page.css``. What has no picture shows its name."""
+    matches = count(shown.matches, "match", "matches")
+    told = f"<b>AP {100 * shown.ap:.1f} %</b>, first of {matches} at rank {shown.first:,}"
+    query = _shot(jpegs.get(shown.path), shown.path, "query") + f'<span class="caption"><b>query</b>{_seen_by(shown.camera)}</span>'
+    items = []
+    for place, item in enumerate(shown.found, start=1):
+        caption = f"<b>{place} {_MARKS[item.frame]}</b><br>{item.distance:.3g}{_seen_by(item.camera)}"
+        items.append(f'<li class="{item.frame}">{_shot(jpegs.get(item.path), item.path, _MEANING[item.frame])}<span class="caption">{caption}</span></li>')
+    return f'<div class="list">\n<p>{told}</p>\n<div class="query">{query}</div>\n<ol class="found">{"".join(items)}</ol>\n</div>'
+
+
+def _seen_by(camera: int | None) -> str:
+    return "" if camera is None else f"<br>camera {camera}"
+
+
+def _shot(jpeg: bytes | None, path: str, meaning: str) -> str:
+    name = escape(Path(path).name)
+    if jpeg is None:
+        return f'<span class="shot"><span class="gone">{name}</span></span>'
+    return f'<span class="shot"><img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="{meaning}: {name}" title="{name}"></span>'

@@ -1,0 +1,39 @@
+"""Commands as a user runs them: a process of its own, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SMALL = [
+    "--dataset", "folder", "--device", "cpu", "--threads", "1", "--model.weights", "none", "--data.height", "64", "--data.width", "32",
+    "--data.batch", "16", "--optimiser.rate", "0.01", "--log.tensorboard", "false",
+]  # fmt: skip
+"""Flags of a run that takes seconds."""
+
+Command = Callable[..., subprocess.CompletedProcess]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "HF_HUB_OFFLINE": "1"}
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """``command("train", …)`` runs ``reid-srdl train …`` in ``tmp_path`` and hands back the finished process."""
+
+    def run(*argv: object, check: int | None = 0) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [sys.executable, "-m", "reid_srdl", *map(str, argv)], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300
+        )
+        if check is not None:
+            assert done.returncode == check, f"{argv}: code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
