@@ -3,7 +3,7 @@
 Distances are one matrix product whoever computes them. The rest is compared with sorting the same distances, which is
 what ranking takes otherwise. Both run on the CPU, and so does the product of one piece that they are compared with, into
 memory that is there already. Memory is the process's own (``RssAnon``), without the inputs, while ``rank`` runs; the large gallery of
-500,000 items of 128 numbers is mapped from a file.
+500,000 items of 128 numbers, most of them distractors, is mapped from a file.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ def _large(rng: np.random.Generator) -> int:
         for start in range(0, LARGE_ITEMS, 10_000):
             file[start : start + 10_000] = _vectors(rng, len(file[start : start + 10_000]), LARGE_DIMENSION)
         file.flush()
-        gallery = _embeddings(rng, LARGE_ITEMS, np.load(Path(folder) / "gallery.npy", mmap_mode="r"))
+        mapped = np.load(Path(folder) / "gallery.npy", mmap_mode="r")
+        labels = np.zeros(LARGE_ITEMS, dtype=np.int64)  # distractors, but for as many images of people as before
+        labels[rng.permutation(LARGE_ITEMS)[:ITEMS]] = rng.integers(1, PEOPLE + 1, ITEMS)
+        gallery = Embeddings(mapped, labels=labels, cameras=rng.integers(1, CAMERAS + 1, LARGE_ITEMS))
         query = _embeddings(rng, QUERIES, _vectors(rng, QUERIES, LARGE_DIMENSION))
         return peak_memory(lambda: rank(query, gallery, device="cpu"))
 

@@ -37,6 +37,7 @@ LAW: dict[str, str] = {
     "export": "data models runs evaluation",
     "experiments": ABOVE,
     "commands": ABOVE,
+    "__main__": "commands",
 }
 GROUND = {"errors", "seeds"}
 

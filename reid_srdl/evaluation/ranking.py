@@ -7,6 +7,7 @@ and parts of a gallery may be counted anywhere: their counts add up.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from ..data.records import DISTRACTOR, JUNK
 from ..embeddings import Embeddings
 from ..errors import UserError
 from .result import RankResult
-from .tiles import COLUMNS, ROWS, Metric, Tiles, ascending, full_precision
+from .tiles import COLUMNS, ROWS, Metric, Tile, as_queries, ascending, each, full_precision
 
 _QUERY_BYTES = 64 << 20
 """Queries up to this many bytes are held on the device while the gallery passes by."""
@@ -65,7 +66,7 @@ class Matches:
     Args:
         starts: int64 ``(Q + 1,)``; those of query i are rows ``starts[i]:starts[i + 1]`` of the other columns.
         positions: in the whole gallery, int64 ``(M,)``, ascending for each query.
-        distances: as ``Tiles`` has them, float32 ``(M,)``.
+        distances: as ``Tile`` has them, float32 ``(M,)``.
     """
 
     starts: np.ndarray
@@ -101,17 +102,17 @@ def find_matches(
         offset: position in the whole gallery.
         metric, same_camera, device, tile: as in ``rank``; the same for all parts.
     """
-    plan = _Plan(query, shard, same_camera, _tiles(query, shard, metric, device, tile), tile)
-    found = np.zeros(len(query), dtype=np.int64)
-    pieces = []
+    plan = _Plan(query, shard, metric, same_camera, device, tile)
+
+    def found(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        row, position = plan.pairs(rows, own_camera=False)
+        return rows[row], position, plan.distances_of(rows, row, position)
+
     with full_precision():
-        for rows in plan.blocks():
-            row, position = plan.pairs(rows, own_camera=False)
-            np.add.at(found, rows[row], 1)
-            pieces.append((rows[row], position, plan.distances_of(rows, row, position)))
-    order, positions, distances = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    by_query = np.lexsort((positions, order))
-    return Matches(np.concatenate([[0], np.cumsum(found)]), positions[by_query] + offset, distances[by_query])
+        of_query, positions, distances = (np.concatenate(part) for part in zip(*each(found, plan.blocks(), plan.device), strict=True))
+    order = np.lexsort((positions, of_query))
+    counts = np.bincount(of_query, minlength=len(query))
+    return Matches(np.concatenate([[0], np.cumsum(counts)]), positions[order] + offset, distances[order])
 
 
 def count_closer(
@@ -129,26 +130,23 @@ def count_closer(
 
     The counts of all parts add up to the rank less one. Arguments as in ``find_matches``, whose merged result ``matches`` is.
     """
-    plan = _Plan(query, shard, same_camera, _tiles(query, shard, metric, device, tile), tile)
+    plan = _Plan(query, shard, metric, same_camera, device, tile)
     counts = np.zeros(len(matches.positions), dtype=np.int64)
-    with full_precision():
-        for some in plan.held_blocks():
-            blocks = [_Block(plan, rows, matches, offset) for rows in some]
-            for start in range(0, len(shard), plan.tiles.columns):
-                stop = min(start + plan.tiles.columns, len(shard))
-                plan.tiles.fill(shard.vectors[start:stop], plan.exists[start:stop])
-                for block in blocks:
-                    block.count(start, stop)
+    for rows_of_blocks in plan.held_blocks():
+        blocks = [_Block(plan, rows, matches, offset) for rows in rows_of_blocks]
+
+        def count(start: int, blocks: list[_Block] = blocks) -> None:
+            stop = min(start + plan.columns, len(shard))
+            piece = plan.tile()
+            piece.fill(shard.vectors[start:stop], plan.exists[start:stop])
             for block in blocks:
-                counts[block.targets] = block.counted()
+                block.count(piece, start, stop)
+
+        with full_precision():
+            each(count, range(0, len(shard), plan.columns), plan.device)
+        for block in blocks:
+            counts[block.targets] = block.counted()
     return counts
-
-
-def _tiles(query: Embeddings, shard: Embeddings, metric: Metric, device: str | torch.device, tile: tuple[int, int] | None) -> Tiles:
-    if query.dimension != shard.dimension:
-        raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {shard.dimension}", "Both must come from the same network.")
-    chosen = devices.choose(device) if isinstance(device, str) else device
-    return Tiles(query.dimension, metric, tile[1] if tile else COLUMNS[chosen.type], chosen)
 
 
 class _Plan:
@@ -157,7 +155,9 @@ class _Plan:
     Queries are taken by label, so that those of a block share few people and their matches fill few tiles.
     """
 
-    def __init__(self, query: Embeddings, shard: Embeddings, same_camera: bool, tiles: Tiles, tile: tuple[int, int] | None) -> None:
+    def __init__(
+        self, query: Embeddings, shard: Embeddings, metric: Metric, same_camera: bool, device: str | torch.device, tile: tuple[int, int] | None
+    ) -> None:
         for part, name in ((query, "query"), (shard, "gallery")):
             if not len(part):
                 raise UserError(f"the {name} holds no vectors", "There is nothing to rank.")
@@ -165,14 +165,19 @@ class _Plan:
                 raise UserError(f"the {name} vectors have no labels", "Ranking needs to know who is who: save them with the column labels.")
             if part.cameras is None and not same_camera:
                 raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or use --ignore_camera.")
-        self.query, self.shard, self.same_camera, self.tiles = query, shard, same_camera, tiles
-        at_most = tile[0] if tile else ROWS[tiles.device.type]
-        blocks = -(-len(query) // at_most)
-        self.rows = -(-len(query) // blocks)
+        if query.dimension != shard.dimension:
+            raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {shard.dimension}", "Both must come from the same network.")
+        self.query, self.shard, self.metric, self.same_camera = query, shard, metric, same_camera
+        self.device = devices.choose(device) if isinstance(device, str) else device
+        at_most, self.columns = tile or (ROWS[self.device.type], COLUMNS[self.device.type])
+        self.rows = -(-len(query) // -(-len(query) // at_most))
         self.by_label = np.argsort(query.labels, kind="stable")
         self.exists = shard.labels != JUNK
         self._items = np.argsort(shard.labels, kind="stable")
         self._labels = shard.labels[self._items]
+
+    def tile(self) -> Tile:
+        return Tile(self.query.dimension, self.metric, self.columns, self.device)
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Rows of queries."""
@@ -189,7 +194,7 @@ class _Plan:
     def vectors(self, rows: np.ndarray) -> torch.Tensor:
         """The queries of a block; a short block repeats its last, for products whose way of summing is that of a matrix."""
         padded = np.concatenate([rows, np.full(max(0, _FEWEST_ROWS - len(rows)), rows[-1])])
-        return self.tiles.queries(self.query.vectors, padded)
+        return as_queries(self.query.vectors[padded], self.metric, self.device)
 
     def pairs(self, rows: np.ndarray, *, own_camera: bool) -> tuple[np.ndarray, np.ndarray]:
         """(row of the block, position in the part of the gallery) of the images of the same person, ascending by row.
@@ -217,14 +222,15 @@ class _Plan:
         place[items_by_label] = np.arange(len(items))
         place = place[item]
         result = np.empty(len(row), dtype=np.float32)
-        queries = self.vectors(rows) if len(items) else None
-        for start in range(0, len(items), self.tiles.columns):
-            chosen = items[items_by_label[start : start + self.tiles.columns]]
-            self.tiles.fill(self.shard.vectors[chosen])
+        if not len(items):
+            return result
+        queries, tile = self.vectors(rows), self.tile()
+        for start in range(0, len(items), self.columns):
+            chosen = items[items_by_label[start : start + self.columns]]
+            tile.fill(self.shard.vectors[chosen])
             here = np.flatnonzero((place >= start) & (place < start + len(chosen)))
-            distances = self.tiles.distances(queries)
-            index = [torch.from_numpy(part).to(distances.device) for part in (row[here], place[here] - start)]
-            result[here] = distances[index[0], index[1]].cpu().numpy()
+            index = [torch.from_numpy(part).to(self.device) for part in (row[here], place[here] - start)]
+            result[here] = tile.distances(queries)[index[0], index[1]].cpu().numpy()
         return result
 
 
@@ -236,7 +242,7 @@ class _Block:
     """
 
     def __init__(self, plan: _Plan, rows: np.ndarray, matches: Matches, offset: int) -> None:
-        self.tiles, self.offset = plan.tiles, offset
+        self.offset, self._lock = offset, threading.Lock()
         self.queries = plan.vectors(rows)
         device = self.queries.device
         counts = (matches.starts[1:] - matches.starts[:-1])[rows]
@@ -259,14 +265,14 @@ class _Block:
         order = np.argsort(ignored, kind="stable")
         self._ignored_row, self._ignored = ignored_row[order], ignored[order]
 
-    def count(self, start: int, stop: int) -> None:
+    def count(self, tile: Tile, start: int, stop: int) -> None:
         """Adds what the tile of items ``start`` to ``stop`` of the part holds before each match."""
         if not self._counts.shape[1]:
             return
-        distances = self.tiles.distances(self.queries)
+        distances = tile.distances(self.queries)
         low, high = np.searchsorted(self._ignored, (start, stop))
         if high > low:
-            flat = self._ignored_row[low:high] * self.tiles.columns + (self._ignored[low:high] - start)
+            flat = self._ignored_row[low:high] * tile.columns + (self._ignored[low:high] - start)
             distances.view(-1)[torch.from_numpy(flat).to(distances.device)] = torch.inf
         # All of the tile stands before a match of a later tile, so that there items as far as the match count too.
         later = self._positions >= self.offset + stop
@@ -275,7 +281,8 @@ class _Block:
         low, high = np.searchsorted(self._sorted_positions, (self.offset + start, self.offset + stop))
         if high > low:
             self._settle_own_tile(distances, in_order, closer, torch.from_numpy(self._by_position[low:high]).to(distances.device), start)
-        self._counts += closer
+        with self._lock:
+            self._counts += closer
 
     def _settle_own_tile(self, distances: torch.Tensor, in_order: torch.Tensor, closer: torch.Tensor, here: torch.Tensor, start: int) -> None:
         """Corrects the counts of the matches that stand in this very tile, at which equal ones may stand before and after."""
@@ -284,10 +291,10 @@ class _Block:
         nearer = closer[row, column]
         # Where a library's products do depend on the place, a match might come out nearer than itself.
         nearer -= (distances[row, position] < own).long()
-        beside = in_order[row, (nearer + 1).clamp_max(self.tiles.columns - 1)] == own
+        beside = in_order[row, (nearer + 1).clamp_max(distances.shape[1] - 1)] == own
         tied = beside.nonzero()[:, 0]
-        places = torch.arange(self.tiles.columns, device=distances.device)
-        for some in tied.split(max(1, (1 << 22) // self.tiles.columns)):
+        places = torch.arange(distances.shape[1], device=distances.device)
+        for some in tied.split(max(1, (1 << 22) // distances.shape[1])):
             equal = distances[row[some]] == own[some, None]
             nearer[some] += (equal & (places < position[some, None])).sum(dim=1)
         closer[row, column] = nearer

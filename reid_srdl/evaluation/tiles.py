@@ -8,14 +8,17 @@ tile is filled up with items that do not exist.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 
 from ..errors import UserError
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Metric = Literal["euclidean", "cosine"]
 
 ROWS = {"cpu": 192, "cuda": 2048}
@@ -32,14 +35,35 @@ def full_precision() -> Iterator[None]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
-        with torch.inference_mode():
-            yield
+        yield
     finally:
         torch.set_float32_matmul_precision(before)
 
 
-class Tiles:
-    """Distances up to a constant of each query, which orders the gallery like the distance itself.
+def each(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
+    """The function of each item, in order; on a CPU, items are shared out among as many threads as torch has.
+
+    There each product is of one thread: tiles are too small to be cut further, threads that wait for each other at every
+    tile lose much on a machine that does other things too, and the sums do not depend on the number of threads.
+    """
+    if device.type != "cpu":
+        return [function(item) for item in items]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            futures = [pool.submit(function, item) for item in items]
+            try:
+                return [future.result() for future in futures]
+            finally:
+                for future in futures:
+                    future.cancel()
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Tile:
+    """A piece of the gallery, and the distances to it, up to what is the same for a whole query and so does not matter.
 
     Euclidean: ``|g|^2 - 2 q.g``, the squared distance without ``|q|^2``. Cosine: ``-q.g / |g|``; an item of length 0
     is at a right angle to every query. Leaving the query's own term out saves a rounding.
@@ -58,13 +82,6 @@ class Tiles:
         self._host = torch.zeros(columns, dimension)
         self._items = self._host
         self._offsets = torch.empty(columns, device=device)
-        self._distances = torch.empty(0)
-
-    def queries(self, vectors: np.ndarray, rows: np.ndarray) -> torch.Tensor:
-        """The given rows as ``distances`` takes them, on the device."""
-        chosen = torch.from_numpy(vectors[rows])
-        _check_lengths((chosen * chosen).sum(dim=1), "query")
-        return chosen.mul_(-2 if self.metric == "euclidean" else -1).to(self.device)
 
     def fill(self, vectors: np.ndarray, exists: np.ndarray | None = None) -> None:
         """Takes up to ``columns`` gallery vectors as the tile; those with ``exists`` False are infinitely far."""
@@ -84,10 +101,15 @@ class Tiles:
             self._offsets[torch.from_numpy(np.flatnonzero(~exists)).to(self.device)] = torch.inf
 
     def distances(self, queries: torch.Tensor) -> torch.Tensor:
-        """``(B, columns)``; overwritten by the next call."""
-        if self._distances.shape != (len(queries), self.columns):
-            self._distances = torch.empty(len(queries), self.columns, device=self.device)
-        return torch.mm(queries, self._items.T, out=self._distances).add_(self._offsets)
+        """``(B, columns)``."""
+        return torch.mm(queries, self._items.T).add_(self._offsets)
+
+
+def as_queries(vectors: np.ndarray, metric: Metric, device: torch.device) -> torch.Tensor:
+    """Query vectors as ``Tile.distances`` takes them, on the device."""
+    chosen = torch.from_numpy(vectors)
+    _check_lengths((chosen * chosen).sum(dim=1), "query")
+    return (chosen * (-2 if metric == "euclidean" else -1)).to(device)
 
 
 def _check_lengths(squared: torch.Tensor, of: str) -> None:

@@ -23,6 +23,4 @@ def duration(seconds: float) -> str:
 
 def protocol(stamp: Mapping[str, Any]) -> list[str]:
     """The protocol stamp of ``metrics.json`` in sentences; entries that have none are named as they stand."""
-    left = {name: value for name, value in stamp.items() if value not in (None, "", {}, [])}
-    sentences = [sentence for speak in _SPEAKERS if (sentence := speak(left))]
-    return sentences + [f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in left.items()]
+    return [f"{name.replace('_', ' ')}: {value}" for name, value in stamp.items()]

@@ -27,7 +27,7 @@ def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, si
 def _step_seconds(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float:
     """The fastest of a few forward and backward passes on a copy of the network."""
     trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
-    images = torch.rand(batch, 3, *size, device=place.device).contiguous(memory_format=torch.channels_last)
+    images = torch.zeros(batch, 3, *size, device=place.device).contiguous(memory_format=torch.channels_last)
     targets = torch.zeros(batch, dtype=torch.long, device=place.device)
     seconds = []
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -108,12 +109,31 @@ def make(
     num_classes = values.shape[1]
     if how.shuffle:
         values = shuffled(values, targets, seed)
-    values = torch.from_numpy(values)
-    classes = None
+    kept, classes = torch.from_numpy(values), None
     if how.top_k is not None and how.top_k < num_classes:
-        values, classes = values.topk(how.top_k, dim=1)
-    values = (values - values.max(dim=1, keepdim=True).values).clamp(min=ABSENT).half()
-    return Reference(values, classes, num_classes, split.hash(), described)
+        kept, classes = kept.topk(how.top_k, dim=1)
+    return Reference(_written_down(kept), classes, num_classes, split.hash(), described)
+
+
+def _written_down(logits: torch.Tensor) -> torch.Tensor:
+    """float16, each row shifted so that its largest is 0, which no softmax sees."""
+    return (logits - logits.max(dim=1, keepdim=True).values).clamp(min=ABSENT).half()
+
+
+def soft_targets(network: torch.nn.Module, batches: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Eq. 5 for a training loop of one's own: what any network believes of images, as logits float16 ``(N, C)``.
+
+    Args:
+        network: from images to logits ``(B, C)``; in eval mode for the pass, and as before afterwards.
+        batches: the training images in a fixed order, without augmentation, on the network's device.
+    """
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            return torch.cat([_written_down(network(images).float()) for images in batches])
+    finally:
+        network.train(was_training)
 
 
 def shuffled(logits: np.ndarray, targets: np.ndarray, seed: int) -> np.ndarray:

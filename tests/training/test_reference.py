@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from reid_srdl.config import ReferenceConfig
+from reid_srdl.data.augment import clean
 from reid_srdl.data.images import MemoryImages
 from reid_srdl.data.records import Split
 from reid_srdl.devices import Place
@@ -46,8 +47,6 @@ def test_rows_are_the_network_s_beliefs_in_order(network, source, split):
     made = make(network, source, split)
     network.eval()
     for row in (0, 13, 20):
-        from reid_srdl.data.augment import clean
-
         with torch.no_grad():
             logits = network(clean(source.batch([row]), (32, 16))).logits[0]
         belief = torch.softmax(logits / 3, 0)
@@ -129,3 +128,20 @@ def test_soft_targets_that_are_not_finite_are_refused(network, source, split):
         network.classifier.bias[0] = float("nan")
     with pytest.raises(UserError, match="not finite"):
         make(network, source, split)
+
+
+def test_soft_targets_in_a_loop_of_one_s_own(network, source, split):
+    made = make(network, source, split)
+
+    class Logits(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, images):
+            return self.network(images).logits
+
+    own = Logits().train()
+    images = clean(source.images, (32, 16))
+    assert torch.allclose(references.soft_targets(own, images.split(8)).float(), made.logits.float(), atol=1e-2)
+    assert own.training and network.training

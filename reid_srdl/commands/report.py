@@ -1,0 +1,71 @@
+"""Write a run's report: scores, curves and ranked lists on one HTML page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from .. import config as configuration
+from .. import files, runs
+from ..errors import UserError
+
+USAGE = """usage: report RUN [--dataset NAME] [--data_root DIR] [--output FILE]
+
+report RUN --help lists the options."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Write the report of a run: one HTML file that needs nothing beside it.
+
+    Args:
+        dataset: whose scores are shown; null means the run's own data set.
+        data_root: where the pictures are (as for training); null means where the run found them, ``$REID_DATA``, or else ``datasets``.
+        output: the file; null means ``report.html`` in the run folder.
+    """
+
+    dataset: Optional[str] = None
+    data_root: Optional[str] = None
+    output: Optional[str] = None
+
+
+def run(argv: list[str]) -> int:
+    """``RUN`` and its options."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if argv else 2
+    if argv[0].startswith("-"):
+        raise UserError("report needs the run folder first", "For instance: report runs/demo")
+    folder, options = Path(argv[0]), configuration.parse(ReportOptions, argv[1:], prog=f"report {argv[0]}")
+    from ..report import write
+
+    dataset = options.dataset or _own_dataset(folder)
+    written = write(folder, data=_pictured(folder, dataset, options), dataset=dataset, output=options.output)
+    print(f"The report is {written} (open it in a browser).")
+    print(f"Next, take embeddings away: tools/embed.py --checkpoint {folder} --images DIR --output embeddings.npz")
+    return 0
+
+
+def _own_dataset(folder: Path) -> str:
+    if not (folder / runs.FACTS).is_file():
+        raise UserError(f"{folder} is no run folder", "A run folder holds run.json and stages/; tools/train.py makes one.")
+    return runs.read_facts(folder)["dataset"]
+
+
+def _pictured(folder: Path, dataset: str, options: ReportOptions):
+    """The data set that the scores are of; none where it is not at hand, since only the pictures need it."""
+    from ..data import read
+    from ..data.records import ReIDData
+    from ..progress import says
+
+    if not (folder / "eval" / dataset / "query.npz").is_file():
+        return None
+    trained = configuration.load(folder / runs.CONFIG)
+    root = options.data_root or (trained.data_root if trained.dataset == dataset else None)
+    try:
+        data = read(dataset, configuration.data_root(root))
+    except UserError as error:
+        says(f"the report goes without pictures: {error}")
+        return None
+    return data if isinstance(data, ReIDData) else None

@@ -1,0 +1,150 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from reid_srdl import config as configuration
+from reid_srdl import runs
+from reid_srdl.config import ModelConfig
+from reid_srdl.errors import UserError
+from reid_srdl.models import build
+
+LABELS = np.array([3, 5, 9])
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return build("small", 3).eval()
+
+
+@pytest.fixture
+def saved(network, tmp_path):
+    runs.save_model(tmp_path / "model.safetensors", network, ModelConfig("small", "none"), (32, 16), LABELS)
+    return tmp_path / "model.safetensors"
+
+
+def test_a_bare_file_embeds(saved, network, people):
+    trained = runs.load(saved, "cpu")
+    assert trained.labels.tolist() == [3, 5, 9] and trained.size == (32, 16) and trained.dimension == 16
+    files = people.query.files
+    vectors = trained.embed(files)
+    assert vectors.shape == (len(files), 16) and vectors.dtype == np.float32
+    assert np.allclose(trained.embed(files[::-1], batch=5), vectors[::-1], atol=1e-6)
+    assert np.allclose(trained.embed(files[:1]), vectors[:1], atol=1e-6)
+
+
+def test_flip_is_the_mean_of_both_and_blind_to_mirroring(saved, people, tmp_path):
+    import cv2
+
+    trained = runs.load(saved, "cpu")
+    file = people.query.files[0]
+    cv2.imwrite(str(tmp_path / "mirror.png"), cv2.imread(str(file))[:, ::-1])
+    one, other = trained.embed([file]), trained.embed([tmp_path / "mirror.png"])
+    both = trained.embed([file], flip=True)
+    assert np.allclose(both, (one + other) / 2, atol=1e-6) and not np.allclose(one, other, atol=1e-4)
+    assert np.allclose(both, trained.embed([tmp_path / "mirror.png"], flip=True), atol=1e-6)
+
+
+def test_embeddings_leave_junk_out(saved, people):
+    labels = people.gallery.labels.copy()
+    labels[3] = -1
+    found = runs.load(saved, "cpu").embeddings(dataclasses.replace(people.gallery, labels=labels))
+    assert len(found) == len(labels) - 1 and people.gallery.paths[3] not in found.paths
+    assert found.model == runs.read_model(saved).hash
+
+
+def test_the_hash_is_of_the_weights(saved, network, tmp_path):
+    runs.save_model(tmp_path / "again.safetensors", network.to(memory_format=torch.channels_last), ModelConfig("small", "none"), (32, 16), LABELS)
+    assert runs.read_model(tmp_path / "again.safetensors").hash == runs.read_model(saved).hash
+    with torch.no_grad():
+        network.classifier.bias[0] += 1
+    assert runs.save_model(tmp_path / "other.safetensors", network, ModelConfig("small", "none"), (32, 16), LABELS) != runs.read_model(saved).hash
+
+
+def test_bad_checkpoints_say_what_they_are(saved, tmp_path):
+    data = saved.read_bytes()
+    cases = {
+        "truncated": (data[:-20], "not a whole safetensors file"),
+        "flipped": (data[:-5] + bytes([data[-5] ^ 1]) + data[-4:], "checksum does not fit"),
+        "empty": (b"", "not a whole safetensors file"),
+    }
+    for name, (content, message) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=message):
+            runs.load(tmp_path / name)
+    save_file({"x": torch.zeros(1)}, tmp_path / "foreign")
+    with pytest.raises(UserError, match=r"--model\.weights"):
+        runs.load(tmp_path / "foreign")
+    with pytest.raises(UserError, match="no checkpoint"):
+        runs.load(tmp_path / "nowhere")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="no run folder"):
+        runs.load(tmp_path / "folder")
+
+
+def test_weights_of_another_architecture(saved, tmp_path):
+    state = load_file(saved)
+    metadata = {
+        "format": "reid_srdl model 1", "model": json.dumps(dataclasses.asdict(ModelConfig("small_without_norm", "none"))), "size": "[32, 16]",
+        "labels": "[1, 2, 3]", "sha256": runs.state_hash(state),
+    }  # fmt: skip
+    save_file(state, tmp_path / "other", metadata=metadata)
+    with pytest.raises(UserError, match="do not fit a small_without_norm"):
+        runs.load(tmp_path / "other")
+
+
+def fabricated(folder, config, finished, network):
+    configuration.save(config, folder / runs.CONFIG)
+    stages = [{"folder": "1-first"}, {"folder": "2-second"}]
+    runs.files.write_json(folder / runs.FACTS, {"stages": stages})
+    for stage in stages[:finished]:
+        runs.save_model(folder / "stages" / stage["folder"] / runs.MODEL, network, ModelConfig("small", "none"), (32, 16), LABELS)
+        with torch.no_grad():
+            network.classifier.bias += 1
+
+
+def test_a_run_is_its_last_stage(tmp_path, config, network):
+    fabricated(tmp_path / "run", config, 2, network)
+    loaded = runs.load(tmp_path / "run")
+    assert loaded.model_hash == runs.read_model(tmp_path / "run/stages/2-second/model.safetensors").hash
+    assert loaded.folder == tmp_path / "run" and loaded.config.plan.epochs == 5
+    assert runs.load(tmp_path / "run/stages/1-first").model_hash != loaded.model_hash
+    assert runs.load(tmp_path / "run/stages/1-first").folder == tmp_path / "run"
+
+
+def test_an_unfinished_run_says_how_to_go_on(tmp_path, config, network):
+    fabricated(tmp_path / "run", config, 1, network)
+    with pytest.raises(UserError, match=r"--resume .*run\. Its finished stage can be used as .*1-first"):
+        runs.load(tmp_path / "run")
+
+
+def test_the_store_hands_out_what_it_was_given(tmp_path, saved):
+    store = runs.StageStore(tmp_path / ".stages")
+    (tmp_path / "log.csv").write_text("epoch\n0\n")
+    assert not store.take("key", tmp_path / "a")
+    store.put("key", tmp_path)
+    assert store.take("key", tmp_path / "a")
+    assert runs.read_model(tmp_path / "a/model.safetensors").hash == runs.read_model(saved).hash
+    assert (tmp_path / "a/log.csv").read_text() == "epoch\n0\n"
+
+
+def test_a_damaged_stored_stage_is_dropped(tmp_path, saved):
+    store = runs.StageStore(tmp_path / ".stages")
+    (tmp_path / "log.csv").write_text("epoch\n")
+    store.put("key", tmp_path)
+    stored = tmp_path / ".stages/key/model.safetensors"
+    content = stored.read_bytes()
+    stored.unlink()
+    stored.write_bytes(content[:-3] + b"abc")
+    assert not store.take("key", tmp_path / "a") and not stored.exists()
+
+
+def test_a_claimed_folder_is_refused_to_others(tmp_path):
+    with runs.claimed(tmp_path), pytest.raises(UserError, match="another process"), runs.claimed(tmp_path):
+        pass
+    with runs.claimed(tmp_path):
+        pass

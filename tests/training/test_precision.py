@@ -1,0 +1,33 @@
+import torch
+
+from reid_srdl.models import build
+from reid_srdl.training import precision
+
+CPU = torch.device("cpu")
+
+
+def settle(wanted, network):
+    return precision.settle(wanted, network, device=CPU, size=(32, 16), batch=4)
+
+
+def test_what_is_asked_for_is_taken():
+    assert settle("bf16", None) == ("bf16", {})
+    assert settle("fp32", None) == ("fp32", {})
+
+
+def test_without_hardware_for_it_nothing_is_timed(monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda device: False)
+    assert settle("auto", None) == ("fp32", {})
+
+
+def test_with_it_the_faster_one_wins_and_the_network_is_untouched(monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda device: True)
+    network = build("small", 5)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    random = torch.get_rng_state()
+    settled, timed = settle("auto", network)
+    assert settled == min(timed, key=timed.get) and set(timed) == {"fp32", "bf16"}
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert torch.equal(random, torch.get_rng_state())
+    monkeypatch.setattr(precision, "_step_seconds", lambda network, place, size, batch: {"fp32": 2.0, "bf16": 1.0}[place.precision])
+    assert settle("auto", network)[0] == "bf16"
