@@ -234,6 +234,7 @@ class Config:
         precision: ``auto`` settles on bf16 where the device does it in hardware and a timed step is faster, else fp32.
         threads: CPU threads of torch; null means as many as there are cores.
         compile: compile the training step with ``torch.compile``.
+        evaluate: what is scored when training is done: the ``test`` split, the held-out identities (``val``), or ``none``.
         data: images on their way into the network.
         augment: augmentation.
         model: the network.
@@ -253,6 +254,7 @@ class Config:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: Optional[int] = None
     compile: bool = False
+    evaluate: Literal["test", "val", "none"] = "test"
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "embed": "reid_srdl.commands.embed",
     "data": "reid_srdl.commands.data",
     "report": "reid_srdl.commands.report",
+    "study": "reid_srdl.commands.study",
 }
 
 BAD_INPUT = 2

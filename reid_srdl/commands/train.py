@@ -2,46 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
+
+import torch
 
 from .. import config as configuration
 from .. import devices, runs
 from ..config import Config
 from ..data import read
-from ..data.records import ClassData, ReIDData, limit_identities
-from ..errors import UserError
-from ..inference import embed
 from ..data.images import open_source
+from ..data.records import ClassData, ReIDData, limit_identities
 from ..embeddings import Embeddings
+from ..errors import UserError
 from ..evaluation import rank
+from ..inference import embed
 from ..models import IdentityClassifier
 from ..progress import TrainingDisplay
 from ..training.run import Score, train
 
 
 def run(argv: list[str]) -> int:
+    """Trains by a plan, scores the result, and writes the report."""
     config, resumed = _asked(argv)
-    display = TrainingDisplay(quiet=devices.processes()[0] > 0)
+    first = devices.processes()[0] == 0
+    display = TrainingDisplay(quiet=not first)
     try:
         data = data_of(config)
+        _check_score(config, data)
         folder = train(config, data, watch=display, score=_score(config, data), resume=resumed)
     finally:
         display.close()
+        with contextlib.suppress(RuntimeError, ValueError):
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+    if first:
+        _conclude(folder, config, data)
     return 0
 
 
 def _asked(argv: list[str]) -> tuple[Config, bool]:
     """The configuration, and whether a run is taken up again (``--resume RUN``)."""
-    words = [word.partition("=")[0] for word in argv]
-    if "--resume" not in words:
+    if not any(word.partition("=")[0] == "--resume" for word in argv):
         return configuration.parse(Config, argv, "train", recipes=True), False
-    given = argv[0].partition("=")[2] if argv[0].startswith("--resume=") else (argv[1] if len(argv) == 2 else "")
-    if not given or words[0] != "--resume":
+    name, equals, value = argv[0].partition("=")
+    given = [value] if equals else argv[1:2]
+    if name != "--resume" or not all(given) or len(argv) != (1 if equals else 2):
         raise UserError("--resume takes one run folder and nothing else", "The run goes on with its own configuration.")
-    folder = Path(given)
-    config = configuration.load(folder / runs.CONFIG)
-    return dataclasses.replace(config, output=str(folder)), True
+    return dataclasses.replace(configuration.load(Path(given[0]) / runs.CONFIG), output=given[0]), True
 
 
 def data_of(config: Config) -> ReIDData | ClassData:
@@ -52,24 +61,40 @@ def data_of(config: Config) -> ReIDData | ClassData:
     return data
 
 
+def _check_score(config: Config, data: ReIDData | ClassData) -> None:
+    """Before an hour of training, not after it."""
+    wants_held_out = config.evaluate == "val" or (config.log.eval_every and config.log.eval_split == "val")
+    if wants_held_out and isinstance(data, ReIDData) and data.val_query is None:
+        raise UserError("there are no held-out identities to score", "Set --data.holdout_identities, or score the test split (--evaluate test, --log.eval_split test).")
+
+
 def _score(config: Config, data: ReIDData | ClassData) -> Score | None:
-    """Rank-1 and mAP on the held-out identities, or on the test split where asked."""
+    """Rank-1 and mAP during training, on the held-out identities or, where asked, on the test split."""
     if not config.log.eval_every or not isinstance(data, ReIDData):
         return None
     splits = (data.val_query, data.val_gallery) if config.log.eval_split == "val" else (data.query, data.gallery)
-    if splits[0] is None or splits[1] is None:
-        raise UserError("there are no held-out identities to score", "Set --data.holdout_identities, or --log.eval_split test.")
-    query, gallery = (split.without_junk() for split in splits)
-    sources = {
-        split.name: open_source(split.files, config.size, memory_gb=config.data.memory_gb, workers=config.data.workers) for split in (query, gallery)
-    }
+    parts = [split.without_junk() for split in splits if split is not None]
+    sources = [open_source(part.files, config.size, memory_gb=config.data.memory_gb, workers=config.data.workers) for part in parts]
 
     def score(network: IdentityClassifier, place: devices.Place) -> dict[str, float]:
         found = []
-        for split in (query, gallery):
-            vectors = embed(network, sources[split.name], size=config.size, place=place)
-            found.append(Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras))
+        for part, source in zip(parts, sources, strict=True):
+            vectors = embed(network, source, size=config.size, place=place)
+            found.append(Embeddings(vectors=vectors, paths=part.paths, labels=part.labels, cameras=part.cameras))
         result = rank(*found)
         return {"rank1": result.rank1, "mAP": result.mAP}
 
     return score
+
+
+def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
+    """Scores the last epoch's network, writes the report, and says what there is now and what comes next."""
+    from ..report import write
+    from .eval import score_run
+
+    print(f"The run is in {folder}")
+    if config.evaluate != "none" and isinstance(data, ReIDData):
+        score_run(runs.load(folder, config.device), data, folder, split=config.evaluate)
+    report = write(folder, data=data if isinstance(data, ReIDData) and config.evaluate == "test" else None)
+    print(f"Report: {report} (open it in a browser)")
+    print(f"Next, take embeddings away: tools/embed.py --checkpoint {folder} --images DIR --output embeddings.npz")

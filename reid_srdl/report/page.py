@@ -83,7 +83,7 @@ def write(run: files.Pathlike, *, data: ReIDData | None = None, dataset: str | N
     facts = runs.read_facts(run)
     wanted = dataset or (data.name if data is not None else facts["dataset"])
     evaluated = evaluation_of(run, wanted)
-    parts = [_scores(run, wanted, evaluated), _training(run, facts), _ranked_lists(run, evaluated, data), _facts(facts), _configuration(run)]
+    parts = [_scores(run, wanted, evaluated), _training(run, facts), _ranked_lists(run, evaluated, data, facts["seed"]), _facts(facts), _configuration(run)]
     target = Path(output) if output else run / runs.REPORT
     files.write_text(target, _page(run, _header(run, facts, evaluated), parts))
     return target
@@ -99,6 +99,8 @@ def evaluation_of(run: Path, dataset: str) -> Evaluated | None:
     if not all(path.is_file() for path in pair):
         return Evaluated(dataset, metrics, None)
     query, gallery = load_pair(pair)
+    if query.labels is None or gallery.labels is None:
+        return Evaluated(dataset, metrics, None)
     return Evaluated(dataset, metrics, (query, gallery, rank(query, gallery, **how_ranked(metrics.get("protocol") or {}))))
 
 
@@ -213,7 +215,7 @@ def _cmc(evaluated: Evaluated) -> str:
         known = {place: scores[f"rank{place}"] for place in plots.TOLD if scores.get(f"rank{place}") is not None}
         if known:
             curves[KINDS[kind]] = known
-    if "single" in evaluated.metrics and evaluated.ranked is not None:
+    if KINDS["single"] in curves and evaluated.ranked is not None:
         depth = min(CMC_DEPTH, len(evaluated.ranked[1]))
         curves[KINDS["single"]] = dict(enumerate(evaluated.ranked[2].cmc(depth).tolist(), start=1))
     if not curves:
@@ -248,7 +250,7 @@ def _about_stages(logs: Sequence[plots.StageLog]) -> str:
     return f"{len(named)} stages one after the other: {', then '.join(named)}. Dotted lines mark where a new one begins."
 
 
-def _ranked_lists(run: Path, evaluated: Evaluated | None, data: ReIDData | None) -> str:
+def _ranked_lists(run: Path, evaluated: Evaluated | None, data: ReIDData | None, seed: int) -> str:
     title = "What was found"
     if evaluated is None or evaluated.classifies:
         return ""
@@ -258,13 +260,17 @@ def _ranked_lists(run: Path, evaluated: Evaluated | None, data: ReIDData | None)
     query, gallery, result = evaluated.ranked
     if query.paths is None or gallery.paths is None:
         return _section(title, _missing("The embeddings do not say which images they are of. Those of this project do:", again))
-    chosen = lists.choose(result.ap, query.labels)
+    chosen = lists.choose(result.ap, query.labels, seed=seed)
     groups = {
         "The best": ("Queries with the highest average precision", chosen.best),
         "Drawn by chance": ("What is usual: queries from among all others", chosen.drawn),
         "The worst": ("Queries with the lowest average precision", chosen.worst),
     }
-    ranked = {name: lists.ranked_lists(query, gallery, result, rows, **how_ranked(evaluated.protocol)) for name, (_, rows) in groups.items() if rows}
+    how = how_ranked(evaluated.protocol)
+    try:
+        ranked = {name: lists.ranked_lists(query, gallery, result, rows, **how) for name, (_, rows) in groups.items() if rows}
+    except UserError as error:  # faiss is an extra
+        return _section(title, _missing(f"{error} Then", f"tools/report.py {run} --dataset {evaluated.dataset}"))
     roots = [split.root for split in (data.query, data.gallery)] if data is not None else []
     pictures = lists.pictures_of((shown for some in ranked.values() for shown in some), roots)
     parts = [f'<p class="note">A query on the left, the nearest {lists.DEPTH} gallery images beside it, nearest first.</p>', lists.LEGEND]

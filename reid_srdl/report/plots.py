@@ -90,7 +90,11 @@ def training(
     axes.set_xlim(0, max(1, sum(stage.epochs for stage in stages)))
     axes.set_xlabel("epoch")
     _scale(axes, scale)
-    _legend(axes, logged)
+    if held:
+        levels = sorted({value for column in logged for stage in stages for _, value in _values(stage, column)})
+        if len(levels) <= 6:
+            axes.set_yticks(levels)
+    _legend(axes, logged, above=len(stages) > 1)
     return _svg(figure, label or ", ".join(logged.values()))
 
 
@@ -108,18 +112,17 @@ def cmc(curves: Mapping[str, Mapping[int, float]], *, label: str = "CMC curve") 
     for number, (name, curve) in enumerate(curves.items()):
         colour = COLOURS[f"line{number + 1}"][0]
         ranks = sorted(curve)
-        axes.plot(ranks, [curve[rank] for rank in ranks], color=colour, linestyle=_DASHES[number], linewidth=1.8, label=name)
+        axes.plot(ranks, [curve[rank] for rank in ranks], color=colour, linestyle=_DASHES[number], linewidth=1.8, label=name, clip_on=False)
         told = [rank for rank in TOLD if rank in curve]
-        axes.plot(told, [curve[rank] for rank in told], "o", color=colour, markersize=4.5)
+        axes.plot(told, [curve[rank] for rank in told], "o", color=colour, markersize=4.5, clip_on=False)
     shares = [share for curve in curves.values() for share in curve.values()]
-    # A curve near 100 % is looked at from near; the axis never makes more of a step than it is without saying where it begins.
-    axes.set_ylim(max(0.0, math.floor(min(shares) * 10 - 0.5) / 10), max(1.0 if max(shares) > 0.6 else 0.0, max(shares) * 1.05))
+    axes.set_ylim(max(0.0, math.floor(min(shares) * 10 - 0.5) / 10), 1.0 if max(shares) > 0.6 else max(shares) * 1.05 + 1e-3)
     axes.margins(x=0.03)
     deepest = max(rank for curve in curves.values() for rank in curve)
     axes.set_xticks([rank for rank in (*TOLD, 30, 40, 50) if rank <= deepest])
     axes.set_xlabel("rank")
     _scale(axes, "percent")
-    _legend(axes, curves)
+    _legend(axes, curves, above=False)
     return _svg(figure, label)
 
 
@@ -168,10 +171,10 @@ def _mark(axes: Axes, stages: Sequence[StageLog]) -> None:
 
 
 def _scale(axes: Axes, scale: Scale) -> None:
-    from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
 
     if axes.get_xlabel() == "epoch":
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
     if scale == "log":
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(numticks=6))
@@ -182,16 +185,19 @@ def _scale(axes: Axes, scale: Scale) -> None:
         plain = low >= 1e-6 and high < 1e6
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.7g}") if plain else LogFormatterSciNotation())
     elif scale == "percent":
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     else:
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
 
 
-def _legend(axes: Axes, names: Mapping[str, object]) -> None:
+def _legend(axes: Axes, names: Mapping[str, object], *, above: bool) -> None:
+    """Over the axes; over the names of the stages where those stand there. A single line needs none: the title says it."""
+    if len(names) < 2:
+        return
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 1.08), ncols=len(names), frameon=False, borderaxespad=0, borderpad=0,
+        loc="lower left", bbox_to_anchor=(-0.02, 1.13 if above else 1.03), ncols=len(names), frameon=False, borderaxespad=0, borderpad=0,
         fontsize=9.5, labelcolor=COLOURS["ink"][0], handlelength=1.8, handletextpad=0.5, columnspacing=1.2,
     )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_METRICS = {"euclidean": "squared Euclidean distance", "cosine": "cosine distance"}
+
 
 def count(number: int, what: str, plural: str = "") -> str:
     """``1 epoch``, ``1,200 epochs``."""
@@ -13,7 +15,7 @@ def count(number: int, what: str, plural: str = "") -> str:
 
 def duration(seconds: float) -> str:
     """``8.2 s``, ``3 min 5 s``, ``2 h 10 min``."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -23,4 +25,70 @@ def duration(seconds: float) -> str:
 
 def protocol(stamp: Mapping[str, Any]) -> list[str]:
     """The protocol stamp of ``metrics.json`` in sentences; entries that have none are named as they stand."""
-    return [f"{name.replace('_', ' ')}: {value}" for name, value in stamp.items()]
+    left = dict(stamp)
+    sentences = [*_images(left), *_distances(left), *_scores(left), *_embeddings(left)]
+    return sentences + [f"{name.replace('_', ' ')}: {value}" for name, value in left.items() if value not in (None, "", {})]
+
+
+def _images(left: dict[str, Any]) -> list[str]:
+    said = []
+    if left.get("dataset") and left.pop("split", "test") == "val":
+        said.append("The people are some of the training set’s, held out from training.")
+    left.pop("dataset", None)
+    if {"queries", "gallery"} <= left.keys():
+        line = f"{count(left.pop('queries'), 'query', 'queries')} against {count(left.pop('gallery'), 'gallery image')}"
+        if distractors := left.pop("distractors", 0):
+            line += f", {distractors:,} of them distractors, which are right for nobody"
+        if matches := left.pop("matches", 0):
+            line += f"; {count(matches, 'good match', 'good matches')} in all"
+        said.append(line + ".")
+    if junk := left.pop("junk_removed", 0):
+        said.append(f"{count(junk, 'junk image')} of the gallery left out, neither right nor wrong.")
+    if "same_camera" in left:
+        asked = left.pop("same_camera")
+        said.append(
+            "Images from the query’s own camera count like all others."
+            if asked
+            else "Images of the query’s person from the query’s own camera do not exist for it."
+        )
+    if "queries_without_match" in left and (alone := left.pop("queries_without_match")):
+        said.append(f"{count(alone, 'query has', 'queries have')} no match and {'is' if alone == 1 else 'are'} no part of the scores.")
+    return said
+
+
+def _distances(left: dict[str, Any]) -> list[str]:
+    if "metric" not in left:
+        return []
+    metric, normalised = left.pop("metric"), left.pop("normalisation", "")
+    line = f"Ordered by {_METRICS.get(metric, metric)}"
+    line += "" if normalised in ("", "none") else f", {normalised}"
+    if ties := left.pop("ties", ""):
+        line += f"; equal distances {ties}"
+    if (engine := left.pop("engine", "exact")) != "exact":
+        line += f"; searched by {engine}"
+    return [line + "."]
+
+
+def _scores(left: dict[str, Any]) -> list[str]:
+    names = {"mAP": "mAP", "mAP_trapezoid": "mAP, trapezoid", "mINP": "mINP"}
+    rules = [f"{short}: {left.pop(name)}" for name, short in names.items() if left.get(name)]
+    return ["; ".join(rules) + "."] if rules else []
+
+
+def _embeddings(left: dict[str, Any]) -> list[str]:
+    said = []
+    multi, ensemble = left.pop("multi_query", None), left.pop("ensemble", None)
+    if multi:
+        line = f"Multi-query: the {multi['pooling']} over all images of the query’s person and camera"
+        said.append(line + (f"; {multi['queries_alone']:,} queries have no others." if multi.get("queries_alone") else "."))
+    if ensemble:
+        line = f"Ensemble: embeddings of {len(ensemble['checkpoints'])} networks {ensemble['embedding']}, {ensemble['dimension']:,} numbers"
+        said.append(f"{line}, at {count(ensemble['passes_per_image'], 'pass', 'passes')} through a network for each image.")
+    if "flip" in left:
+        flip = left.pop("flip")
+        said.append("Each embedding is averaged with that of the mirrored image." if flip else "Images are embedded as they are, not mirrored.")
+    if dimension := left.pop("dimension", None):
+        said.append(f"Embeddings of {dimension:,} numbers" + (f", by the network {left.pop('checkpoint')[:12]}." if left.get("checkpoint") else "."))
+    if version := left.pop("version", ""):
+        said.append(f"Scored by reid_srdl {version}.")
+    return said

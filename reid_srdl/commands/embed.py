@@ -1,0 +1,229 @@
+"""Embed images: vectors with paths, for a search of your own."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import numpy as np
+
+from .. import config as configuration
+from .. import devices, embeddings
+from ..embeddings import Embeddings
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..runs import Trained
+
+SKIPPED = 1
+
+
+@dataclass(frozen=True)
+class EmbedOptions:
+    """Embed images with a trained network.
+
+    Args:
+        checkpoint: a run folder, a stage folder in it, or a ``model.safetensors``.
+        images: a folder (with all folders in it), a pattern such as ``'photos/*.jpg'``, or a CSV file with a column path and perhaps label and camera.
+        output: the file to write, ``.npz`` or ``.parquet``; several processes write ``NAME-1-of-N`` each.
+        flip: average the embeddings of the image and its mirror.
+        batch: images at a time.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+
+    checkpoint: Optional[str] = None
+    images: Optional[str] = None
+    output: Optional[str] = None
+    flip: bool = False
+    batch: int = 64
+    device: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """N images to embed.
+
+    Args:
+        files: where they are.
+        paths: how they are called in the output.
+        labels, cameras: ``(N,)``, where they are known of every image.
+    """
+
+    files: list[Path]
+    paths: list[str]
+    labels: np.ndarray | None = None
+    cameras: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def rows(self, start: int, stop: int) -> Listed:
+        """Those from ``start`` to before ``stop``."""
+        labels = None if self.labels is None else self.labels[start:stop]
+        cameras = None if self.cameras is None else self.cameras[start:stop]
+        return Listed(self.files[start:stop], self.paths[start:stop], labels, cameras)
+
+
+def run(argv: list[str]) -> int:
+    """``--checkpoint RUN --images WHERE --output FILE``; 1 where an image was skipped."""
+    options = configuration.parse(EmbedOptions, argv, prog="embed")
+    for name in ("checkpoint", "images", "output"):
+        if getattr(options, name) is None:
+            raise UserError(f"embed needs --{name}", "For instance: embed --checkpoint runs/demo --images photos --output photos.npz")
+    if options.batch < 1:
+        raise UserError(f"batch is {options.batch}", "It must be above 0.")
+    embeddings.check_suffix(options.output)
+    listed = list_images(options.images)
+
+    from .. import runs
+    from ..data.loader import share
+    from ..progress import tracked
+
+    trained = runs.load(options.checkpoint, options.device)
+    number, processes = devices.processes()
+    listed = listed.rows(*share(len(listed), number, processes))
+    output = Path(options.output)
+    if processes > 1:
+        output = output.with_stem(f"{output.stem}-{number + 1}-of-{processes}")
+    skipped: list[str] = []
+    count = embeddings.write(output, embed_in_batches(trained, listed, options.flip, options.batch, skipped, tracked("embedding") if number == 0 else iter))
+    print(f"{count:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
+    if not skipped:
+        known = listed.labels is not None
+        print("Next, score them as queries or gallery: tools/eval.py --embeddings QUERY GALLERY" if known else f"In Python: reid_srdl.embeddings.load({str(output)!r})")
+        return 0
+    print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
+    return SKIPPED
+
+
+def embed_in_batches(
+    trained: Trained, listed: Listed, flip: bool, batch: int, skipped: list[str], track: Callable[[Iterable[int]], Iterable[int]] = iter
+) -> Iterator[Embeddings]:
+    """Embeddings a batch at a time; why an image was left out goes to the end of ``skipped``."""
+    from ..data.images import decode
+    from ..inference import embed
+
+    def decoded(file: Path) -> np.ndarray | str:
+        try:
+            return decode(file, trained.size)
+        except UserError as error:
+            return error.message
+
+    workers = trained.config.data.workers if trained.config else 2
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for start in track(range(0, len(listed), batch)):
+            some = listed.rows(start, start + batch)
+            images = list(pool.map(decoded, some.files))
+            good = [row for row, image in enumerate(images) if not isinstance(image, str)]
+            skipped += [image for image in images if isinstance(image, str)]
+            if not good:
+                continue
+            source = _Decoded(np.stack([images[row] for row in good]), trained.size)
+            vectors = embed(trained.network, source, size=trained.size, place=_alone(trained.place), flip=flip, batch=batch)
+            yield Embeddings(
+                vectors=vectors,
+                paths=tuple(some.paths[row] for row in good),
+                labels=None if some.labels is None else some.labels[good],
+                cameras=None if some.cameras is None else some.cameras[good],
+                model=trained.model_hash,
+            )
+
+
+# --- which images ------------------------------------------------------------------------------------------------
+
+
+def list_images(where: str) -> Listed:
+    """The images of a folder, a pattern or a CSV file, in ascending order of path (of a CSV file: in its order).
+
+    Raises:
+        UserError: nothing is there, or there are no images.
+    """
+    path = Path(where).expanduser()
+    if path.suffix.lower() == ".csv":
+        return _from_csv(path)
+    if path.is_dir():
+        return _with_names(_in_folder(path), path)
+    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
+    if not found:
+        raise UserError(f"there are no images {where}", "Name a folder, a pattern in quotes such as 'photos/*.jpg', or a CSV file.")
+    return _with_names(found, None)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    from ..data.listing import is_image
+
+    found = sorted(Path(inner) / name for inner, _, names in os.walk(folder, followlinks=True) for name in names if is_image(name))
+    if not found:
+        raise UserError(f"there are no images in {folder}", "Name the folder that they or their folders are in.")
+    return found
+
+
+def _with_names(found: Sequence[Path], folder: Path | None) -> Listed:
+    """Labels and cameras from Market-1501's names, where every image has such a name."""
+    from ..data.market1501 import parse_name
+
+    paths = [(file.relative_to(folder) if folder else file).as_posix() for file in found]
+    parsed = [parse_name(file.name) for file in found]
+    if None in parsed:
+        return Listed(list(found), paths)
+    labels, cameras = np.array(parsed, dtype=np.int64).T
+    return Listed(list(found), paths, labels, cameras)
+
+
+def _from_csv(path: Path) -> Listed:
+    columns: dict[str, list[str]] = {"path": [], "label": [], "camera": []}
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark in front.
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            reader.fieldnames = [(name or "").strip() for name in reader.fieldnames or []]
+            if "path" not in reader.fieldnames:
+                raise UserError(f"{path} has no column path (it has: {', '.join(reader.fieldnames) or 'none'})", "Its first line names the columns: path,label,camera.")
+            for row in reader:
+                for name, values in columns.items():
+                    values.append((row.get(name) or "").strip())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not readable as CSV in UTF-8: {error}") from None
+    if not columns["path"]:
+        raise UserError(f"{path} lists no images", "Give each a line.")
+    if "" in columns["path"]:
+        raise UserError(f"{path}: line {columns['path'].index('') + 2} names no path", "Give each image a line.")
+    return Listed([path.parent / name for name in columns["path"]], columns["path"], _numbers(columns["label"]), _numbers(columns["camera"]))
+
+
+def _numbers(words: list[str]) -> np.ndarray | None:
+    """None where a word is missing; words that are no numbers are numbered as those of a data set are."""
+    from ..data.listing import numbered
+
+    return None if "" in words else numbered(words)[0]
+
+
+# --- images in hand ----------------------------------------------------------------------------------------------
+
+
+class _Decoded:
+    """One decoded batch as the pass over images takes it."""
+
+    def __init__(self, images: np.ndarray, size: tuple[int, int]) -> None:
+        self._images, self.size = images, size
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def batch(self, indices: Sequence[int], epoch: int = 0):
+        import torch
+
+        return torch.from_numpy(self._images[list(indices)]).permute(0, 3, 1, 2).contiguous()
+
+
+def _alone(place: devices.Place) -> devices.Place:
+    """Each process embeds its own shard, so that there is nothing to share or to gather."""
+    return devices.Place(place.device, place.precision)

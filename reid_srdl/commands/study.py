@@ -1,0 +1,83 @@
+"""Run a study: arms, seeds and tuned rates as one command, and the page of results."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from .. import files
+from ..errors import UserError
+from ..experiments import records, results, runner, study
+from ..progress import says
+
+USAGE = """usage: study NAME [--jobs N] [--arms A,B] [--runs DIR] [--records DIR] [--dry_run] [--data_root DIR] [--weights FILE] [--threads N]
+       study --write [--records DIR] [--output FILE]
+
+study NAME --help lists the options. Studies: {names}"""
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """Run what a study still lacks; finished runs are never run again, broken-off ones are taken up.
+
+    Args:
+        jobs: runs side by side; each then has its share of the cores.
+        arms: only these, with commas between; null means all.
+        runs: folder of the runs, a folder a study in it.
+        records: folder of the records, a JSON file a study, kept with the code.
+        output: the page of results.
+        write: write the page of results and run nothing.
+        dry_run: list what would be run.
+        data_root: where the data sets are (as for training).
+        weights: initial weights of all runs, such as a file of ImageNet weights; null means the recipe's.
+        threads: CPU threads of each run; null shares the cores out among the jobs.
+    """
+
+    jobs: int = 1
+    arms: Optional[str] = None
+    runs: str = "runs/studies"
+    records: str = "docs/results"
+    output: str = "docs/results.md"
+    write: bool = False
+    dry_run: bool = False
+    data_root: Optional[str] = None
+    weights: Optional[str] = None
+    threads: Optional[int] = None
+
+
+def run(argv: list[str]) -> int:
+    """``NAME`` and options, or ``--write``."""
+    from .. import config as configuration
+
+    name = argv[0] if argv and not argv[0].startswith("-") else None
+    options = configuration.parse(StudyOptions, argv[1:] if name else argv, prog="study")
+    if name is None and not options.write:
+        print(USAGE.format(names=", ".join(study.names())))
+        return 2
+    if name is not None and not options.write:
+        plan = study.read(name)
+        arms = options.arms.split(",") if options.arms else None
+        if arms and (unknown := set(arms) - set(plan.arms)):
+            raise UserError(f"the study {name} has no arm {', '.join(sorted(unknown))}", f"Its arms: {', '.join(plan.arms)}.")
+        record = Path(options.records) / f"{plan.name}.json"
+        if options.dry_run:
+            for cell in study.pending(plan, records.read(record), arms):
+                print(f"{cell.name:<32} tools/train.py {' '.join(study.flags(plan, cell))}")
+            return 0
+        place = runner.Place(Path(options.runs) / plan.name, record, _extra(options), options.jobs)
+        runner.carry_out(plan, place, says=says, arms=arms)
+    files.write_text(options.output, results.page(Path(options.records), study.names()))
+    print(f"The results are in {options.output}")
+    return 0
+
+
+def _extra(options: StudyOptions) -> tuple[str, ...]:
+    threads = options.threads or max(1, len(os.sched_getaffinity(0)) // options.jobs)
+    flags = ["--threads", str(threads)]
+    if options.data_root:
+        flags += ["--data_root", options.data_root]
+    if options.weights:
+        flags += ["--model.weights", options.weights]
+    return tuple(flags)

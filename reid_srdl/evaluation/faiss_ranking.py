@@ -1,0 +1,50 @@
+"""The same scores from faiss: a flat index, searched to its full depth in blocks of queries."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..data import matches
+from ..embeddings import Embeddings
+from ..errors import UserError
+from .flat_index import FlatIndex
+from .result import RankResult
+from .tiles import Metric
+
+_BLOCK_BYTES = 64 << 20
+"""Of the distances and positions that a block of queries gets back."""
+
+
+def rank_with_faiss(
+    query: Embeddings, gallery: Embeddings, *, metric: Metric = "euclidean", same_camera: bool = False, piece: int | None = None
+) -> RankResult:
+    """As ``rank``, but items at the same distance come in the order that faiss has them in.
+
+    Args:
+        query, gallery, metric, same_camera: as in ``rank``.
+        piece: as in ``FlatIndex``.
+
+    Raises:
+        UserError: faiss is not installed; as in ``rank``.
+    """
+    for part, name in ((query, "query"), (gallery, "gallery")):
+        if not len(part):
+            raise UserError(f"the {name} holds no vectors", "There is nothing to rank.")
+        if part.labels is None or (part.cameras is None and not same_camera):
+            raise UserError(f"the {name} vectors have no {'labels' if part.labels is None else 'cameras'}", "Save them with that column.")
+    query_cameras, gallery_cameras = (
+        np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras for part in (query, gallery)
+    )
+    index = FlatIndex(gallery.vectors, metric, piece=piece)
+    block = max(1, _BLOCK_BYTES // (12 * len(gallery)))
+    counts, ranks = [], []
+    for start in range(0, len(query), block):
+        rows = slice(start, start + block)
+        _, positions = index.search(query.vectors[rows])
+        state = matches.states(query.labels[rows], query_cameras[rows], gallery.labels, gallery_cameras, same_camera=same_camera)
+        state = np.take_along_axis(state, positions, axis=1)
+        rank = np.cumsum(state != matches.IGNORED, axis=1)
+        counts.append((state == matches.MATCH).sum(axis=1))
+        ranks.append(rank[state == matches.MATCH])
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
+    return RankResult.of(starts, np.concatenate(ranks).astype(np.int64))

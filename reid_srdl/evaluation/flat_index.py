@@ -1,0 +1,83 @@
+"""A flat faiss index: every distance, nearest first; on the GPU where the installed faiss has one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from .tiles import Metric
+
+_GPU_DEPTH = 2048
+"""Nearest items that faiss hands back from a GPU index at most."""
+
+
+def load_faiss() -> Any:
+    """The module. Raises ``UserError`` where it is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        raise UserError(
+            "faiss is not installed", "Install one of the two: pip install 'reid_srdl[cpu]', or with CUDA pip install 'reid_srdl[gpu]'."
+        ) from None
+    return faiss
+
+
+def has_gpu(faiss: Any) -> bool:
+    """Whether this faiss was built for GPUs and sees one."""
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
+
+
+class FlatIndex:
+    """Exact search in ``vectors (G, D)``.
+
+    Args:
+        vectors: float32; copied into the index.
+        metric: ``euclidean`` (squared distances) or ``cosine`` (1 - cosine).
+        piece: items an index; a GPU index can be searched to its full depth only while it is small. By default all in one on
+            the CPU, as many as it takes on a GPU.
+
+    Attributes:
+        on_gpu: where the index is.
+
+    Raises:
+        UserError: faiss is not installed.
+    """
+
+    def __init__(self, vectors: np.ndarray, metric: Metric = "euclidean", *, piece: int | None = None) -> None:
+        faiss = load_faiss()
+        self._metric, self._size = metric, len(vectors)
+        self.on_gpu = has_gpu(faiss)
+        self._resources = faiss.StandardGpuResources() if self.on_gpu else None
+        self._piece = piece or (_GPU_DEPTH if self.on_gpu else max(1, len(vectors)))
+        self._indices = []
+        for start in range(0, len(vectors), self._piece):
+            some = np.ascontiguousarray(vectors[start : start + self._piece])
+            index = faiss.IndexFlatL2(some.shape[1]) if metric == "euclidean" else faiss.IndexFlatIP(some.shape[1])
+            if self.on_gpu:
+                index = faiss.index_cpu_to_gpu(self._resources, 0, index)
+            index.add(some if metric == "euclidean" else _unit(some))
+            self._indices.append(index)
+
+    def search(self, queries: np.ndarray, depth: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(distances float32, positions int64), both ``(B, depth)``, nearest first; by default all G items.
+
+        Items at the same distance come in any order.
+        """
+        depth = min(depth or self._size, self._size)
+        queries = np.ascontiguousarray(queries if self._metric == "euclidean" else _unit(queries))
+        found = [index.search(queries, min(depth, index.ntotal)) for index in self._indices]
+        distances = np.concatenate([part[0] for part in found], axis=1)
+        positions = np.concatenate([part[1] + number * self._piece for number, part in enumerate(found)], axis=1)
+        if self._metric == "cosine":
+            distances = 1 - distances
+        if len(found) > 1:
+            order = np.argsort(distances, axis=1)[:, :depth]
+            distances, positions = np.take_along_axis(distances, order, axis=1), np.take_along_axis(positions, order, axis=1)
+        return distances, positions
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)

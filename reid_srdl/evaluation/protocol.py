@@ -1,0 +1,264 @@
+"""From a trained network and a data set to ``metrics.json``: scores, with what was scored and how."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from .. import __version__
+from ..data import matches
+from ..data.records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
+from ..embeddings import Embeddings
+from ..errors import UserError
+from .faiss_ranking import rank_with_faiss
+from .flat_index import has_gpu, load_faiss
+from .ranking import rank
+from .result import RankResult
+from .tiles import Metric
+
+Track = Callable[[Iterable[int]], Iterable[int]]
+Queries = Literal["single", "multi", "both"]
+
+
+class Embeds(Protocol):
+    """What is scored; ``runs.Trained`` is such."""
+
+    @property
+    def model_hash(self) -> str: ...
+
+    def embeddings(self, split: Split, *, flip: bool = False, track: Track = iter) -> Embeddings:
+        """Embeddings of a split, its junk left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How embeddings are scored.
+
+    Args:
+        metric: ``euclidean`` (squared) or ``cosine``.
+        same_camera: images of the query's own camera count like all others.
+        engine: ``exact``, or ``faiss`` for its flat index.
+        multi_query: how the images of a person and camera become one query: their ``mean``, or the ``max`` of each number.
+        device: where the exact engine computes: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+
+    metric: Metric = "euclidean"
+    same_camera: bool = False
+    engine: Literal["exact", "faiss"] = "exact"
+    multi_query: Literal["mean", "max"] = "mean"
+    device: str = "auto"
+
+    def rank(self, query: Embeddings, gallery: Embeddings) -> RankResult:
+        """By the engine that is asked for."""
+        if self.engine == "faiss":
+            return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera)
+        return rank(query, gallery, metric=self.metric, same_camera=self.same_camera, device=self.device)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What an evaluation found.
+
+    Args:
+        metrics: the contents of ``metrics.json``.
+        query: the embeddings of the single queries that were scored.
+        gallery: those of the gallery.
+        results: the ranks behind the scores, under ``single``, ``multi`` and ``ensemble``.
+        remark: how many queries have no match, and why; empty where all have one.
+    """
+
+    metrics: dict[str, Any]
+    query: Embeddings
+    gallery: Embeddings
+    results: dict[str, RankResult]
+    remark: str
+
+
+def evaluate(
+    trained: Embeds,
+    data: ReIDData | ClassData,
+    *,
+    query: Queries = "both",
+    flip: bool = False,
+    rules: Rules = Rules(),
+    split: Literal["test", "val"] = "test",
+    ensemble: Sequence[Embeds] = (),
+    tracks: Callable[[str], Track] = lambda title: iter,
+) -> Evaluation:
+    """Embeds a data set and scores it.
+
+    Args:
+        trained: the network.
+        data: with junk, which is counted and left out, and distractors.
+        query: ``single`` queries, ``multi`` (the ``multi_query`` images of a query's person and camera as one), or ``both``; ``both``
+            means single where the data set has no such images.
+        flip: average the embeddings of an image and its mirror.
+        rules: how embeddings are scored.
+        split: ``test``, or ``val`` for the held-out training people.
+        ensemble: further networks; the embeddings of all, side by side, are scored as ``ensemble``.
+        tracks: from a title to what wraps an iteration, for progress bars.
+
+    Raises:
+        UserError: a classification set, no held-out people, no multi-query images, no query with a match.
+    """
+    splits = _splits(data, split)
+    boxes = data.multi_query if split == "test" else None
+    if query == "multi" and boxes is None:
+        raise UserError(f"{data.name} has no multi-query images", "Use --query single.")
+    _require_matches(*splits, rules)
+
+    def embed(model: Embeds, of: Split, what: str) -> Embeddings:
+        return model.embeddings(of, flip=flip, track=tracks(what))
+
+    single, gallery = (embed(trained, of, f"embedding {of.name}") for of in splits)
+    multi = None
+    if query != "single" and boxes is not None:
+        asked = boxes.take(_shared_with(boxes, splits[0]))
+        multi = multi_queries(single, embed(trained, asked, "embedding multi-query images"), rules.multi_query) if len(asked) else (single, len(single))
+    found = score(single, gallery, rules, multi=multi, single=query != "multi")
+    stamp = {"dataset": data.name, "split": split, **found.metrics["protocol"]}
+    stamp |= {"junk_removed": int((splits[1].labels == JUNK).sum()), "flip": flip, "checkpoint": trained.model_hash}
+    metrics, results = {**found.metrics, "protocol": stamp}, dict(found.results)
+    if ensemble:
+        members = [(single, gallery)]
+        for number, model in enumerate(ensemble, 2):
+            members.append(tuple(embed(model, of, f"embedding {of.name} with network {number}") for of in splits))
+        joined = [side_by_side(parts, unit=rules.metric == "cosine") for parts in zip(*members, strict=True)]
+        results["ensemble"] = rules.rank(*joined)
+        metrics["ensemble"] = results["ensemble"].scores()
+        stamp["ensemble"] = {
+            "embedding": "side by side" + (", each of length 1" if rules.metric == "cosine" else ""),
+            "dimension": joined[0].dimension,
+            "checkpoints": [trained.model_hash, *(model.model_hash for model in ensemble)],
+            "passes_per_image": (1 + len(ensemble)) * (1 + flip),
+        }
+    return dataclasses.replace(found, metrics=metrics, results=results)
+
+
+def score(
+    query: Embeddings, gallery: Embeddings, rules: Rules = Rules(), *, multi: tuple[Embeddings, int] | None = None, single: bool = True
+) -> Evaluation:
+    """Scores embeddings, whoever made them.
+
+    Args:
+        query: with labels and cameras.
+        gallery: with labels and cameras.
+        rules: how they are scored.
+        multi: what ``multi_queries`` made.
+        single: whether the single queries are scored.
+
+    Raises:
+        UserError: no query has a match; as in ``rank``.
+    """
+    _require_matches(query, gallery, rules)
+    queries = ({"single": query} if single else {}) | ({"multi": multi[0]} if multi else {})
+    results = {name: rules.rank(some, gallery) for name, some in queries.items()}
+    counts = _counts(query, gallery, rules)
+    junk = int((gallery.labels == JUNK).sum())
+    stamp: dict[str, Any] = {
+        "queries": len(query),
+        "queries_without_match": int((counts.matches == 0).sum()),
+        "gallery": len(gallery) - junk,
+        "junk_removed": junk,
+        "distractors": int((gallery.labels == DISTRACTOR).sum()),
+        "matches": int(counts.matches.sum()),
+        "metric": rules.metric,
+        "same_camera": rules.same_camera,
+        "normalisation": "each vector to length 1" if rules.metric == "cosine" else "none",
+        "mAP": "mean of the precisions at the matches",
+        "mAP_trapezoid": "trapezoid rule of Market-1501's own code",
+        "mINP": "number of matches / rank of the last",
+        "ties": "in the order of faiss" if rules.engine == "faiss" else "by gallery position",
+        "engine": _engine(rules),
+        "dimension": query.dimension,
+        "checkpoint": query.model,
+    }
+    if multi:
+        stamp["multi_query"] = {"pooling": rules.multi_query, "queries_alone": multi[1]}
+    stamp["version"] = __version__
+    metrics = {"protocol": stamp, **{name: result.scores() for name, result in results.items()}}
+    return Evaluation(metrics, query, gallery, results, matches.why_unmatched(counts))
+
+
+def multi_queries(query: Embeddings, boxes: Embeddings, pooling: Literal["mean", "max"] = "mean") -> tuple[Embeddings, int]:
+    """Each query replaced by the images of its person and camera taken together.
+
+    Args:
+        query: Q queries.
+        boxes: further images of the same people.
+        pooling: their ``mean``, or the ``max`` of each number.
+
+    Returns:
+        Q queries, and how many of them stand alone, since ``boxes`` has nothing of their person and camera.
+    """
+    groups, of_box = np.unique(_person_and_camera(boxes), axis=0, return_inverse=True)
+    of_box = of_box.reshape(-1)
+    sums = np.full((len(groups), boxes.dimension), -np.inf if pooling == "max" else 0.0)
+    (np.maximum if pooling == "max" else np.add).at(sums, of_box, boxes.vectors)
+    if pooling == "mean":
+        sums /= np.bincount(of_box, minlength=len(groups))[:, None]
+    place = {tuple(group): row for row, group in enumerate(groups.tolist())}
+    vectors, alone = query.vectors.copy(), 0
+    for row, key in enumerate(_person_and_camera(query).tolist()):
+        if tuple(key) in place:
+            vectors[row] = sums[place[tuple(key)]]
+        else:
+            alone += 1
+    return dataclasses.replace(query, vectors=vectors), alone
+
+
+def side_by_side(parts: Sequence[Embeddings], *, unit: bool = False) -> Embeddings:
+    """One vector an image from those of several networks; ``unit`` brings each to length 1 before."""
+    if len({part.paths for part in parts}) > 1 or len({len(part) for part in parts}) > 1:
+        raise UserError("the members of an ensemble were not given the same images", "Embed the same split with each.")
+    vectors = [part.vectors for part in parts]
+    if unit:
+        vectors = [each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), np.finfo(np.float32).tiny) for each in vectors]
+    return dataclasses.replace(parts[0], vectors=np.concatenate(vectors, axis=1), model="+".join(part.model for part in parts))
+
+
+def _splits(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:
+    if not isinstance(data, ReIDData):
+        raise UserError(f"{data.name} is a classification set: it has no queries", "Only re-identification sets are ranked.")
+    chosen = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
+    if chosen[0] is None or chosen[1] is None:
+        raise UserError("no training people were held out", "Score the test split, or train with --data.holdout_identities N.")
+    return chosen
+
+
+def _counts(query: Embeddings | Split, gallery: Embeddings | Split, rules: Rules) -> matches.MatchCounts:
+    for part, name in ((query, "query"), (gallery, "gallery")):
+        if part.labels is None or (part.cameras is None and not rules.same_camera):
+            missing = "labels" if part.labels is None else "cameras"
+            raise UserError(f"the {name} vectors have no {missing}", f"Scoring needs them: save them with the column {missing}.")
+    cameras = [np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras for part in (query, gallery)]
+    return matches.count(query.labels, cameras[0], gallery.labels, cameras[1], same_camera=rules.same_camera)
+
+
+def _require_matches(query: Embeddings | Split, gallery: Embeddings | Split, rules: Rules) -> None:
+    """Before anything is embedded: NaN for all is no score."""
+    counts = _counts(query, gallery, rules)
+    if not counts.matches.any():
+        raise UserError(f"nothing can be scored: {matches.why_unmatched(counts) or 'there are no queries'}", "Labels must mean the same people in query and gallery.")
+
+
+def _engine(rules: Rules) -> str:
+    if rules.engine == "exact":
+        return "exact"
+    return f"faiss, flat index on the {'GPU' if has_gpu(load_faiss()) else 'CPU'}"
+
+
+def _person_and_camera(part: Embeddings | Split) -> np.ndarray:
+    """int64 ``(N, 2)``."""
+    return np.column_stack([part.labels, np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras])
+
+
+def _shared_with(boxes: Split, query: Split) -> np.ndarray:
+    """Which boxes show the person and camera of a query: the others would be embedded for nothing."""
+    asked = {tuple(pair) for pair in _person_and_camera(query).tolist()}
+    return np.array([tuple(pair) in asked for pair in _person_and_camera(boxes).tolist()], dtype=bool)

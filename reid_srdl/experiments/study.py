@@ -1,0 +1,166 @@
+"""A study as data: which runs it needs, and in which order.
+
+First every arm finds its rate: by mAP on held-out training identities, with equal effort. Then the arms run over the seeds at
+their own rate and are scored on the test split.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+
+FURTHER = 2
+"""Where the best value is at an end of the list, so many steps by a factor of two are tried beyond it."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Each arm's own value of ``key``: the one of ``values`` with the best mAP on ``holdout_identities`` people, at one seed."""
+
+    key: str
+    values: tuple[float, ...]
+    holdout_identities: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Study:
+    """Arms that are compared.
+
+    Args:
+        name: of its file.
+        title, about: for the page of results.
+        recipe: the configuration that all arms share.
+        arms: name to the flags in which an arm differs.
+        seeds: arm (or ``default``) to the number of seeds.
+        baseline: the arm that stands first.
+        compare: pairs (one, other) whose paired difference is the question.
+        tune: how each arm finds its rate; none where all share the recipe's.
+    """
+
+    name: str
+    title: str
+    about: str
+    recipe: str
+    arms: dict[str, dict[str, Any]]
+    seeds: dict[str, int]
+    baseline: str
+    compare: tuple[tuple[str, str], ...]
+    tune: Tuning | None = None
+
+    def seeds_of(self, arm: str) -> int:
+        return self.seeds.get(arm, self.seeds["default"])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study. ``value`` is what its tuned key is set to; ``held_out`` scores it on the held-out identities instead of the test split."""
+
+    arm: str
+    seed: int
+    value: float | None
+    held_out: bool
+
+    @property
+    def name(self) -> str:
+        value = "" if self.value is None else f"-{self.value:g}"
+        return f"{self.arm}{value}-s{self.seed}{'-tune' if self.held_out else ''}"
+
+
+Found = dict[Cell, dict[str, Any]]
+"""What finished cells found, as ``records`` keeps it."""
+
+
+def studies_folder() -> Path:
+    return Path(str(importlib.resources.files("reid_srdl.configs"))) / "studies"
+
+
+def names() -> list[str]:
+    """Names of the installed studies."""
+    return sorted(path.stem for path in studies_folder().glob("*.yaml"))
+
+
+def read(name: str) -> Study:
+    """An installed study by name, or one in a file. Raises ``UserError`` where there is none, or it is not whole."""
+    import yaml
+
+    path = Path(name) if name.endswith((".yaml", ".yml")) else studies_folder() / f"{name}.yaml"
+    if not path.is_file():
+        raise UserError(f"there is no study {name!r}", f"There are: {', '.join(names())}.")
+    try:
+        values = yaml.safe_load(path.read_text())
+        tune = values.pop("tune", None)
+        if tune is not None:
+            tune = Tuning(**{**tune, "values": tuple(tune["values"])})
+        values["compare"] = tuple((one, other) for one, other in values["compare"])
+        study = Study(name=path.stem, tune=tune, **values)
+        unknown = {arm for pair in study.compare for arm in pair} | {study.baseline} | set(study.seeds) - {"default"}
+        if missing := unknown - set(study.arms):
+            raise ValueError(f"it speaks of {', '.join(sorted(missing))}, which are no arms of it")
+    except (yaml.YAMLError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UserError(f"the study {path} is not whole: {error}", f"{studies_folder()} holds examples.") from None
+    return study
+
+
+def best_value(study: Study, arm: str, found: Found) -> float | None:
+    """The tuned value of an arm, once all its tries are finished; none before that, or where nothing is tuned."""
+    if study.tune is None or pending_tries(study, arm, found):
+        return None
+    return _best(_tries(study, arm, found))
+
+
+def _tries(study: Study, arm: str, found: Found) -> dict[float, float]:
+    """Value to mAP on the held-out identities."""
+    return {cell.value: record["scores"]["mAP"] for cell, record in found.items() if cell.arm == arm and cell.held_out and cell.value is not None}
+
+
+def _best(tries: dict[float, float]) -> float:
+    return max(tries, key=tries.__getitem__)
+
+
+def pending_tries(study: Study, arm: str, found: Found) -> list[Cell]:
+    """The tries that an arm still needs: the list, and then beyond an end of it where the best one is."""
+    if study.tune is None:
+        return []
+    tries = _tries(study, arm, found)
+    wanted = [value for value in study.tune.values if value not in tries]
+    if not wanted and len(tries) < len(study.tune.values) + FURTHER:
+        best = _best(tries)
+        if best == min(tries):
+            wanted = [best / 2]
+        elif best == max(tries):
+            wanted = [best * 2]
+    return [Cell(arm, study.tune.seed, value, held_out=True) for value in wanted]
+
+
+def pending(study: Study, found: Found, arms: Iterable[str] | None = None) -> list[Cell]:
+    """The cells that can be run now; running them may make others pending."""
+    chosen = list(study.arms) if arms is None else list(arms)
+    tries = [pending_tries(study, arm, found) for arm in chosen]
+    # Alternating, so that what is known at any moment is known of all arms.
+    cells = [row[i] for i in range(max(map(len, tries), default=0)) for row in tries if i < len(row)]
+    for seed in range(max(study.seeds_of(arm) for arm in chosen)):
+        for arm in chosen:
+            if seed < study.seeds_of(arm) and (study.tune is None or not pending_tries(study, arm, found)):
+                cell = Cell(arm, seed, best_value(study, arm, found), held_out=False)
+                if cell not in found:
+                    cells.append(cell)
+    return cells
+
+
+def flags(study: Study, cell: Cell) -> list[str]:
+    """Flags of ``reid-srdl train`` for a cell, without its output folder."""
+    words = ["--config", study.recipe, "--seed", str(cell.seed)]
+    settings = dict(study.arms[cell.arm])
+    if study.tune is not None:
+        settings[study.tune.key] = cell.value
+    if cell.held_out:
+        settings["data.holdout_identities"] = study.tune.holdout_identities
+    for key, value in settings.items():
+        words += [f"--{key}", str(value).lower() if isinstance(value, bool) else str(value)]
+    return words

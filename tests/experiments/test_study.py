@@ -1,0 +1,66 @@
+import pytest
+
+from reid_srdl import config as configuration
+from reid_srdl.config import Config
+from reid_srdl.errors import UserError
+from reid_srdl.experiments import study
+from reid_srdl.experiments.study import Cell, Study, Tuning
+from reid_srdl.training import plans
+
+PLAN = Study(
+    "s", "t", "a", "synthetic", {"a": {"plan.name": "vanilla"}, "b": {"plan.name": "srdl", "reference.shuffle": True}}, {"default": 2, "b": 1}, "a", (("b", "a"),),
+    Tuning("optimiser.rate", (0.1, 0.2, 0.4), 10),
+)  # fmt: skip
+
+
+def tried(arm, value, score):
+    return {Cell(arm, 0, value, True): {"scores": {"mAP": score}}}
+
+
+def test_every_installed_study_is_whole_and_its_runs_can_be_planned():
+    assert study.names()
+    for name in study.names():
+        plan = study.read(name)
+        assert configuration.recipe(plan.recipe)
+        for cell in study.pending(plan, {}):
+            assert plans.build(configuration.parse(Config, study.flags(plan, cell), recipes=True))
+
+
+def test_first_the_tries_alternating_between_arms():
+    assert [(cell.arm, cell.value) for cell in study.pending(PLAN, {})] == [("a", 0.1), ("b", 0.1), ("a", 0.2), ("b", 0.2), ("a", 0.4), ("b", 0.4)]
+
+
+def test_an_arm_runs_over_its_seeds_at_its_best_value():
+    found = {**tried("a", 0.1, 0.3), **tried("a", 0.2, 0.5), **tried("a", 0.4, 0.4)}
+    cells = [cell for cell in study.pending(PLAN, found) if cell.arm == "a"]
+    assert cells == [Cell("a", 0, 0.2, False), Cell("a", 1, 0.2, False)]
+    found[cells[0]] = {"scores": {"mAP": 0.1}}
+    assert [cell for cell in study.pending(PLAN, found) if cell.arm == "a"] == cells[1:]
+
+
+def test_a_best_value_at_an_end_is_looked_beyond():
+    found = {**tried("a", 0.1, 0.5), **tried("a", 0.2, 0.4), **tried("a", 0.4, 0.3)}
+    assert study.pending_tries(PLAN, "a", found) == [Cell("a", 0, 0.05, True)]
+    assert study.best_value(PLAN, "a", found) is None
+    found.update(tried("a", 0.05, 0.6))
+    assert study.pending_tries(PLAN, "a", found) == [Cell("a", 0, 0.025, True)]
+    found.update(tried("a", 0.025, 0.7))
+    assert study.pending_tries(PLAN, "a", found) == [] and study.best_value(PLAN, "a", found) == 0.025
+    upwards = {**tried("b", 0.1, 0.1), **tried("b", 0.2, 0.2), **tried("b", 0.4, 0.3)}
+    assert study.pending_tries(PLAN, "b", upwards) == [Cell("b", 0, 0.8, True)]
+
+
+def test_flags_say_all_in_which_a_run_differs():
+    words = study.flags(PLAN, Cell("b", 3, 0.2, True))
+    config = configuration.parse(Config, words, recipes=True)
+    assert (config.seed, config.optimiser.rate, config.data.holdout_identities) == (3, 0.2, 10)
+    assert config.plan.name == "srdl" and config.reference.shuffle
+    assert "--data.holdout_identities" not in study.flags(PLAN, Cell("b", 3, 0.2, False))
+
+
+def test_a_study_that_is_not_there_or_not_whole(tmp_path):
+    with pytest.raises(UserError, match="There are: "):
+        study.read("nothing")
+    (tmp_path / "bad.yaml").write_text("title: x\n")
+    with pytest.raises(UserError, match="not whole"):
+        study.read(str(tmp_path / "bad.yaml"))
