@@ -85,14 +85,16 @@ def run(argv: list[str]) -> int:
     from ..data.loader import share
     from ..progress import tracked
 
-    trained = runs.load(options.checkpoint, options.device)
     number, processes = devices.processes()
+    trained = runs.load(options.checkpoint, _own_device(options.device))
+    size = stored_size(listed.files, trained.size)
     listed = listed.rows(*share(len(listed), number, processes))
     output = Path(options.output)
     if processes > 1:
         output = output.with_stem(f"{output.stem}-{number + 1}-of-{processes}")
     skipped: list[str] = []
-    count = embeddings.write(output, embed_in_batches(trained, listed, options.flip, options.batch, skipped, tracked("embedding") if number == 0 else iter))
+    track = tracked("embedding") if number == 0 else iter
+    count = embeddings.write(output, embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, track=track))
     print(f"{count:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
     if not skipped:
         known = listed.labels is not None
@@ -102,16 +104,59 @@ def run(argv: list[str]) -> int:
     return SKIPPED
 
 
+def _own_device(device: str) -> str:
+    """Of several processes on one machine each takes a GPU of its own."""
+    if device == "auto" and devices.processes()[1] > 1 and devices.choose("auto").type == "cuda":
+        return f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    return device
+
+
+def stored_size(images: Sequence[Path], size: tuple[int, int]) -> tuple[int, int]:
+    """The size that ``open_source`` would decode these to, whatever images among them are unreadable.
+
+    So the vectors are those of ``Trained.embed``, however the images are shared out.
+    """
+    from ..data.images import image_size, storage_size
+
+    stored = None
+    for file in images:
+        try:
+            own = image_size(file)
+            stored = stored or storage_size([file], size)
+        except UserError:
+            continue  # it is skipped, and named, when its turn comes
+        if own != stored:
+            return size
+    return stored or size
+
+
 def embed_in_batches(
-    trained: Trained, listed: Listed, flip: bool, batch: int, skipped: list[str], track: Callable[[Iterable[int]], Iterable[int]] = iter
+    trained: Trained,
+    listed: Listed,
+    size: tuple[int, int],
+    skipped: list[str],
+    *,
+    flip: bool = False,
+    batch: int = 64,
+    track: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Iterator[Embeddings]:
-    """Embeddings a batch at a time; why an image was left out goes to the end of ``skipped``."""
+    """Embeddings a batch at a time; why an image was left out goes to the end of ``skipped``.
+
+    Args:
+        trained: the network.
+        listed: the images.
+        size: (height, width) that they are decoded to.
+        skipped: is added to.
+        flip: average with the mirror image.
+        batch: images at a time.
+        track: wraps the starts of the batches, for a progress bar.
+    """
     from ..data.images import decode
     from ..inference import embed
 
     def decoded(file: Path) -> np.ndarray | str:
         try:
-            return decode(file, trained.size)
+            return decode(file, size)
         except UserError as error:
             return error.message
 
@@ -124,7 +169,7 @@ def embed_in_batches(
             skipped += [image for image in images if isinstance(image, str)]
             if not good:
                 continue
-            source = _Decoded(np.stack([images[row] for row in good]), trained.size)
+            source = _Decoded(np.stack([images[row] for row in good]), size)
             vectors = embed(trained.network, source, size=trained.size, place=_alone(trained.place), flip=flip, batch=batch)
             yield Embeddings(
                 vectors=vectors,

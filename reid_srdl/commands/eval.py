@@ -89,7 +89,7 @@ def _score_files(options: EvalOptions) -> int:
     output = Path(options.output or f"runs/eval-{Path(paths[0]).stem}")
     found.metrics["protocol"]["files"] = list(paths)
     files.write_json(output / METRICS, found.metrics)
-    _print(found, " and ".join(paths))
+    show(found, " and ".join(paths))
     print(f"The scores and how they were reached are in {output / METRICS}.")
     return 0
 
@@ -119,7 +119,7 @@ def _score_network(options: EvalOptions) -> int:
     )
     output = Path(options.output) if options.output else default_output(Path(options.checkpoint), trained, dataset, options.split)
     save(found, output, vectors=not options.no_save)
-    _print(found, f"{options.checkpoint} on {dataset}")
+    show(found, f"{options.checkpoint} on {dataset}")
     print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', the embeddings beside it'}.")
     if trained.folder is not None and output == trained.folder / "eval" / dataset:
         print(f"Next, see what it finds: tools/report.py {trained.folder} --dataset {dataset}")
@@ -163,7 +163,8 @@ def save(found: Evaluation, folder: Path, *, vectors: bool = True) -> None:
     files.write_json(folder / METRICS, found.metrics)
 
 
-def _print(found: Evaluation, title: str) -> None:
+def show(found: Evaluation, title: str) -> None:
+    """Prints the scores as a table, and what was scored."""
     from rich.console import Console
     from rich.table import Table
 

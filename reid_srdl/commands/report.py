@@ -8,6 +8,7 @@ from typing import Optional
 
 from .. import config as configuration
 from .. import files, runs
+from ..data.records import ReIDData
 from ..errors import UserError
 
 USAGE = """usage: report RUN [--dataset NAME] [--data_root DIR] [--output FILE]
@@ -41,9 +42,13 @@ def run(argv: list[str]) -> int:
     from ..report import write
 
     dataset = options.dataset or _own_dataset(folder)
+    scored = (folder / "eval" / dataset / "metrics.json").is_file()
     written = write(folder, data=_pictured(folder, dataset, options), dataset=dataset, output=options.output)
-    print(f"The report is {written} (open it in a browser).")
-    print(f"Next, take embeddings away: tools/embed.py --checkpoint {folder} --images DIR --output embeddings.npz")
+    print(f"The report is {written}: open it in a browser.")
+    if scored:
+        print(f"Next, take embeddings away: tools/embed.py --checkpoint {folder} --images DIR --output embeddings.npz")
+    else:
+        print(f"Next, fill in the scores: tools/eval.py --checkpoint {folder} --dataset {dataset}")
     return 0
 
 
@@ -53,14 +58,16 @@ def _own_dataset(folder: Path) -> str:
     return runs.read_facts(folder)["dataset"]
 
 
-def _pictured(folder: Path, dataset: str, options: ReportOptions):
+def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | None:
     """The data set that the scores are of; none where it is not at hand, since only the pictures need it."""
     from ..data import read
-    from ..data.records import ReIDData
     from ..progress import says
 
-    if not (folder / "eval" / dataset / "query.npz").is_file():
+    metrics = folder / "eval" / dataset / "metrics.json"
+    if not (metrics.is_file() and metrics.with_name("query.npz").is_file()):
         return None
+    # Scores on held-out people or of an earlier stage stand in folders of other names than the data set's.
+    dataset = (files.read_json(metrics).get("protocol") or {}).get("dataset", dataset)
     trained = configuration.load(folder / runs.CONFIG)
     root = options.data_root or (trained.data_root if trained.dataset == dataset else None)
     try:

@@ -19,7 +19,7 @@ from ..errors import UserError
 from ..evaluation import rank
 from ..inference import embed
 from ..models import IdentityClassifier
-from ..progress import TrainingDisplay
+from ..progress import TrainingDisplay, tracked
 from ..training.run import Score, train
 
 
@@ -89,12 +89,18 @@ def _score(config: Config, data: ReIDData | ClassData) -> Score | None:
 
 def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
     """Scores the last epoch's network, writes the report, and says what there is now and what comes next."""
+    from ..evaluation.protocol import evaluate
     from ..report import write
-    from .eval import score_run
+    from .eval import default_output, save, show
 
     print(f"The run is in {folder}")
+    pictured = None
     if config.evaluate != "none" and isinstance(data, ReIDData):
-        score_run(runs.load(folder, config.device), data, folder, split=config.evaluate)
-    report = write(folder, data=data if isinstance(data, ReIDData) and config.evaluate == "test" else None)
+        trained = runs.load(folder, config.device)
+        found = evaluate(trained, data, split=config.evaluate, tracks=tracked)
+        save(found, default_output(folder, trained, config.dataset, config.evaluate))
+        show(found, f"{folder} on {config.dataset}")
+        pictured = data if config.evaluate == "test" else None
+    report = write(folder, data=pictured)
     print(f"Report: {report} (open it in a browser)")
     print(f"Next, take embeddings away: tools/embed.py --checkpoint {folder} --images DIR --output embeddings.npz")

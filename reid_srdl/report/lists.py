@@ -200,7 +200,7 @@ LEGEND = (
 """What the frames mean, as HTML."""
 
 
-def as_html(shown: lists.RankedList, jpegs: Mapping[str, bytes]) -> str:
+def as_html(shown: RankedList, jpegs: Mapping[str, bytes]) -> str:
     """A list as HTML; the classes are those of ``page.css``. What has no picture shows its name."""
     matches = count(shown.matches, "match", "matches")
     told = f"<b>AP {100 * shown.ap:.1f} %</b>, first of {matches} at rank {shown.first:,}"

@@ -16,8 +16,8 @@ from ..embeddings import Embeddings, load_pair
 from ..errors import UserError
 from ..evaluation import RankResult, rank
 from ..pictures import FRAMES
-from . import lists, plots, words
-from .words import count, duration
+from . import details, lists, plots, words
+from .words import count
 
 SCORES = {
     "rank1": ("Rank-1", "the nearest image shows the person"),
@@ -83,7 +83,7 @@ def write(run: files.Pathlike, *, data: ReIDData | None = None, dataset: str | N
     facts = runs.read_facts(run)
     wanted = dataset or (data.name if data is not None else facts["dataset"])
     evaluated = evaluation_of(run, wanted)
-    parts = [_scores(run, wanted, evaluated), _training(run, facts), _ranked_lists(run, evaluated, data, facts["seed"]), _facts(facts), _configuration(run)]
+    parts = [_scores(run, wanted, evaluated), _training(run, facts), _ranked_lists(run, evaluated, data, facts["seed"]), _section("The run", details.stage_table(facts), details.facts_table(facts)), _configuration(run)]
     target = Path(output) if output else run / runs.REPORT
     files.write_text(target, _page(run, _header(run, facts, evaluated), parts))
     return target
@@ -212,7 +212,8 @@ def _cmc(evaluated: Evaluated) -> str:
     curves = {}
     for kind in ("single", "multi", "ensemble"):
         scores = evaluated.metrics.get(kind) or {}
-        known = {place: scores[f"rank{place}"] for place in plots.TOLD if scores.get(f"rank{place}") is not None}
+        known = dict(enumerate(scores.get("cmc") or [], start=1))
+        known = known or {place: scores[f"rank{place}"] for place in plots.TOLD if scores.get(f"rank{place}") is not None}
         if known:
             curves[KINDS[kind]] = known
     if KINDS["single"] in curves and evaluated.ranked is not None:
@@ -230,7 +231,7 @@ def _training(run: Path, facts: Mapping[str, Any]) -> str:
         return _section("Training", _missing("No epoch has been finished yet. Training goes on with", f"tools/train.py --resume {run}"))
     figures = (
         ("Loss", "What is minimised, and the cross-entropy in it", {"loss": "loss", "cross_entropy": "cross-entropy"}, {}),
-        ("Learning rate", "Logarithmic; each stage has its own schedule", {"rate": "learning rate"}, {"scale": "log", "held": True}),
+        ("Learning rate", "Of each epoch, on a logarithmic scale", {"rate": "learning rate"}, {"scale": "log", "held": True}),
         ("Imitation", "Divergence from the beliefs that are imitated, before its weight", {"imitation": "KL divergence"}, {}),
         ("Accuracy", "On the training batches, augmented", {"accuracy": "right answers"}, {"scale": "percent"}),
         ("Scores during training", "For the curve only: the result is the last epoch’s", {"val_rank1": "Rank-1", "val_mAP": "mAP"}, {"scale": "percent"}),
@@ -247,7 +248,7 @@ def _about_stages(logs: Sequence[plots.StageLog]) -> str:
     named = [f"{escape(log.name)} ({count(log.epochs, 'epoch')})" for log in logs]
     if len(named) == 1:
         return f"One stage, {named[0]}."
-    return f"{len(named)} stages one after the other: {', then '.join(named)}. Dotted lines mark where a new one begins."
+    return f"{len(named)} stages one after the other: {', then '.join(named)}. A dotted line marks where a new one begins."
 
 
 def _ranked_lists(run: Path, evaluated: Evaluated | None, data: ReIDData | None, seed: int) -> str:
@@ -271,9 +272,9 @@ def _ranked_lists(run: Path, evaluated: Evaluated | None, data: ReIDData | None,
         ranked = {name: lists.ranked_lists(query, gallery, result, rows, **how) for name, (_, rows) in groups.items() if rows}
     except UserError as error:  # faiss is an extra
         return _section(title, _missing(f"{error} Then", f"tools/report.py {run} --dataset {evaluated.dataset}"))
-    roots = [split.root for split in (data.query, data.gallery)] if data is not None else []
+    roots = [split.root for split in (data.query, data.gallery, data.train)] if data is not None else []
     pictures = lists.pictures_of((shown for some in ranked.values() for shown in some), roots)
-    parts = [f'<p class="note">A query on the left, the nearest {lists.DEPTH} gallery images beside it, nearest first.</p>', lists.LEGEND]
+    parts = [f'<p class="note">A query, and the nearest {lists.DEPTH} gallery images, nearest first: each with its distance and its camera.</p>', lists.LEGEND]
     if not pictures:
         command = f"tools/report.py {run} --dataset {evaluated.dataset} --data_root DIR"
         parts.append(_missing("The images are not where they were, so only their names are shown. Say where the data set is:", command))
@@ -281,33 +282,6 @@ def _ranked_lists(run: Path, evaluated: Evaluated | None, data: ReIDData | None,
         parts.append(f'<h3>{name}</h3>\n<p class="note">{groups[name][0]}</p>')
         parts += [lists.as_html(shown, pictures) for shown in some]
     return _section(title, *parts)
-
-
-def _facts(facts: Mapping[str, Any]) -> str:
-    hardware, timed = facts["hardware"], [stage for stage in facts["stages"] if "seconds" in stage]
-    rows = {
-        "Data set": f"{facts['dataset']}: {count(facts['images'], 'image')}, {facts['identities']:,} identities",
-        "Hash of the list": facts["data_hash"],
-        "Seed": facts["seed"],
-        "Machine": ", ".join(str(hardware[key]) for key in ("gpu", "processor") if hardware.get(key)) + f", {count(hardware['cores'], 'core')}",
-        "Ran on": f"{facts['device']}, {facts['precision']}, {count(facts['threads'], 'thread')}, {count(facts['processes'], 'process', 'processes')}",
-        "Started": facts["started"].replace("T", " ").replace("Z", " UTC"),
-        "Training time": duration(sum(stage["seconds"] for stage in timed)) if timed else "",
-        "Versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
-    }
-    lines = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in rows.items() if value != "")
-    return _section("The run", _stage_table(timed) if timed else "", f"<dl>{lines}</dl>")
-
-
-def _stage_table(stages: Sequence[Mapping[str, Any]]) -> str:
-    rows = [
-        f'<tr><th scope="row">{escape(stage["name"])}</th><td>{stage["epochs"]}</td><td>{duration(stage["seconds"])}{"*" if stage.get("shared") else ""}</td>'
-        f"<td>{stage['images_per_s']:,.0f}</td><td>{100 * stage['final']['accuracy']:.1f}<small> %</small></td></tr>"
-        for stage in stages
-    ]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Stage", "Epochs", "Time", "Images/s", "Accuracy"))
-    shared = '<p class="note">* taken over from an earlier run that began alike; this is how long it took there.</p>' if any(stage.get("shared") for stage in stages) else ""
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>\n{shared}'
 
 
 def _configuration(run: Path) -> str:

@@ -72,7 +72,7 @@ def training(
     _mark(axes, stages)
     few = sum(stage.epochs for stage in stages) <= _FEW
     for number, (column, name) in enumerate(logged.items()):
-        style = {"color": COLOURS[f"line{number + 1}"][0], "linestyle": _DASHES[number], "linewidth": 1.8}
+        style = {"color": COLOURS[f"line{number + 1}"][0], "linestyle": _DASHES[number], "linewidth": 1.8, "clip_on": False}
         before = 0
         for stage in stages:
             values = list(_values(stage, column))
@@ -188,7 +188,9 @@ def _scale(axes: Axes, scale: Scale) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     else:
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        axes.update_datalim([(0, 0)], updatex=False)  # from zero, with the margin above that goes with it
+        axes.autoscale_view()
+        axes.set_ylim(bottom=min(0.0, axes.dataLim.y0))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
 
 
@@ -197,7 +199,7 @@ def _legend(axes: Axes, names: Mapping[str, object], *, above: bool) -> None:
     if len(names) < 2:
         return
     axes.legend(
-        loc="lower left", bbox_to_anchor=(-0.02, 1.13 if above else 1.03), ncols=len(names), frameon=False, borderaxespad=0, borderpad=0,
+        loc="lower left", bbox_to_anchor=(-0.02, 1.13 if above else 1.06), ncols=len(names), frameon=False, borderaxespad=0, borderpad=0,
         fontsize=9.5, labelcolor=COLOURS["ink"][0], handlelength=1.8, handletextpad=0.5, columnspacing=1.2,
     )  # fmt: skip
 

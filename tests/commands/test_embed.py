@@ -1,0 +1,102 @@
+"""``embed``: folders, patterns and CSV files of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from reid_srdl import embeddings, runs
+from reid_srdl.commands import embed as command
+from reid_srdl.config import ModelConfig
+from reid_srdl.errors import UserError
+from reid_srdl.models import build
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(0)
+    file = tmp_path / "model.safetensors"
+    runs.save_model(file, build("small", 3).eval(), ModelConfig("small", "none"), (32, 16), np.array([1, 2, 3]))
+    return file
+
+
+def embed(checkpoint, images, output, *flags) -> int:
+    return command.run(["--checkpoint", str(checkpoint), "--images", str(images), "--output", str(output), "--device", "cpu", *flags])
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+@pytest.mark.parametrize("batch", ["1", "5", "64"])
+def test_vectors_are_those_of_the_network_with_names_labels_and_cameras(checkpoint, people, tmp_path, suffix, batch):
+    assert embed(checkpoint, people.gallery.root / "gallery", tmp_path / f"out{suffix}", "--batch", batch, "--flip") == 0
+    found = embeddings.load(tmp_path / f"out{suffix}")
+    trained = runs.load(checkpoint, "cpu")
+    np.testing.assert_allclose(found.vectors, trained.embed(people.gallery.files, flip=True), atol=1e-6)
+    assert found.paths == tuple(path.removeprefix("gallery/") for path in people.gallery.paths)
+    np.testing.assert_array_equal(found.labels, people.gallery.labels)
+    np.testing.assert_array_equal(found.cameras, people.gallery.cameras)
+    assert found.model == trained.model_hash
+
+
+def test_unreadable_images_are_named_and_skipped(checkpoint, people, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    (photos / "deep").mkdir(parents=True)
+    for name, file in zip(("b.png", "deep/c.png"), people.query.files, strict=False):
+        (photos / name).write_bytes(file.read_bytes())
+    (photos / "a.jpg").write_bytes(b"")
+    (photos / "d.png").write_bytes(people.query.files[0].read_bytes()[:60])
+    (photos / "notes.txt").write_text("no image")
+    assert embed(checkpoint, photos, tmp_path / "out.npz") == 1
+    found = embeddings.load(tmp_path / "out.npz")
+    assert found.paths == ("b.png", "deep/c.png") and found.labels is None
+    out = capsys.readouterr().out
+    assert "2 images could not be read" in out and "a.jpg" in out and "d.png" in out
+    np.testing.assert_allclose(found.vectors, runs.load(checkpoint, "cpu").embed(people.query.files[:2]), atol=1e-6)
+
+
+def test_nothing_readable_writes_nothing(checkpoint, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    with pytest.raises(UserError, match="nothing to write"):
+        embed(checkpoint, tmp_path / "*.jpg", tmp_path / "out.npz")
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_a_csv_keeps_its_order_labels_and_cameras(checkpoint, people, tmp_path):
+    for name, file in zip(("2.png", "1.png", "3.png"), people.query.files, strict=False):
+        (tmp_path / name).write_bytes(file.read_bytes())
+    (tmp_path / "list.csv").write_text("path,label,camera\n2.png,zoe,4\n1.png,anna,5\n")
+    embed(checkpoint, tmp_path / "list.csv", tmp_path / "out.npz")
+    found = embeddings.load(tmp_path / "out.npz")
+    assert found.paths == ("2.png", "1.png") and found.labels.tolist() == [2, 1] and found.cameras.tolist() == [4, 5]
+    (tmp_path / "list.csv").write_text("path\n3.png\n")
+    embed(checkpoint, tmp_path / "list.csv", tmp_path / "out.npz")
+    found = embeddings.load(tmp_path / "out.npz")
+    assert found.paths == ("3.png",) and found.labels is None and found.cameras is None
+
+
+def test_shards_of_two_processes_are_the_whole(checkpoint, people, tmp_path, monkeypatch):
+    images = people.query.root / "query"
+    embed(checkpoint, images, tmp_path / "out.npz")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in (0, 1):
+        monkeypatch.setenv("RANK", str(rank))
+        embed(checkpoint, images, tmp_path / "out.npz")
+    whole, *parts = (embeddings.load(tmp_path / f"out{name}.npz") for name in ("", "-1-of-2", "-2-of-2"))
+    np.testing.assert_allclose(np.concatenate([part.vectors for part in parts]), whole.vectors, atol=1e-6)
+    assert parts[0].paths + parts[1].paths == whole.paths
+
+
+@pytest.mark.parametrize(
+    ("images", "output", "message"),
+    [("nowhere/*.jpg", "out.npz", "no images nowhere"), (".", "out.npz", "no images in"), (".", "out.txt", "known kinds"), ("gone.csv", "out.npz", "cannot read gone")],
+)
+def test_bad_input_is_said(images, output, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        embed("model.safetensors", images, output)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_missing_is_asked_for():
+    with pytest.raises(UserError, match="needs --images"):
+        command.run(["--checkpoint", "a", "--output", "b.npz"])

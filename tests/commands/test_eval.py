@@ -1,0 +1,114 @@
+"""``eval``: a run, its stages, and anybody's files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+
+from reid_srdl import data, embeddings, runs
+from reid_srdl.commands import eval as command
+from reid_srdl.embeddings import Embeddings
+from reid_srdl.errors import UserError
+from reid_srdl.evaluation import rank
+from reid_srdl.training.run import train
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Where a finished two-stage run is kept, once it is made."""
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture
+def run(finished, config, people, watch, tmp_path, monkeypatch) -> Path:
+    """A run of ``people``, which is what every data set is here."""
+    if not (finished / "run").is_dir():
+        shutil.copytree(train(config, people, watch=watch), finished / "run")
+    folder = tmp_path / "copy"
+    shutil.copytree(finished / "run", folder)
+    monkeypatch.setattr(data, "read", lambda name, root: people)
+    return folder
+
+
+def scores(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_a_run_is_scored_into_its_own_folder(run, people, capsys):
+    assert command.run(["--checkpoint", str(run), "--device", "cpu"]) == 0
+    found = scores(run / "eval" / "synthetic")
+    trained = runs.load(run, "cpu")
+    expected = rank(trained.embeddings(people.query), trained.embeddings(people.gallery), device="cpu")
+    assert found["single"] == expected.scores() and list(found) == ["protocol", "single"]
+    assert found["protocol"]["checkpoint"] == trained.model_hash and found["protocol"]["flip"] is False
+    saved = embeddings.load_pair([run / "eval" / "synthetic" / f"{part}.npz" for part in ("query", "gallery")])
+    assert rank(*saved, device="cpu").scores() == expected.scores() and saved[0].paths == people.query.paths
+    out = capsys.readouterr().out
+    assert "Rank-1" in out and f"tools/report.py {run}" in out
+
+
+def test_saved_embeddings_score_alike(run, tmp_path):
+    command.run(["--checkpoint", str(run), "--flip"])
+    files = [str(run / "eval" / "synthetic" / f"{part}.npz") for part in ("query", "gallery")]
+    assert command.run(["--embeddings", *files, "--output", str(tmp_path / "again")]) == 0
+    first, again = scores(run / "eval" / "synthetic"), scores(tmp_path / "again")
+    assert again["single"] == first["single"] and first["protocol"]["flip"] is True
+    assert again["protocol"]["files"] == files and again["protocol"]["checkpoint"] == first["protocol"]["checkpoint"]
+
+
+def test_an_earlier_stage_does_not_overwrite_the_runs_scores(run):
+    command.run(["--checkpoint", str(run)])
+    command.run(["--checkpoint", str(run / "stages" / "1-first"), "--no-save"])
+    first = scores(run / "eval" / "synthetic-1-first")
+    assert first["protocol"]["checkpoint"] != scores(run / "eval" / "synthetic")["protocol"]["checkpoint"]
+    assert sorted(path.name for path in (run / "eval" / "synthetic-1-first").iterdir()) == ["metrics.json"]
+
+
+def test_the_ensemble_of_the_stages(run, capsys):
+    command.run(["--checkpoint", str(run), "--ensemble"])
+    found = scores(run / "eval" / "synthetic")
+    hashes = [runs.load(stage, "cpu").model_hash for stage in runs.finished_stages(run)]
+    assert sorted(found["protocol"]["ensemble"]["checkpoints"]) == sorted(hashes) and set(found["ensemble"]) == set(found["single"])
+    assert "ensemble" in capsys.readouterr().out
+
+
+def test_a_result_file_is_scored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # One query; at distance 1 a wrong person, at 2 the right one: rank 2, AP 1/2.
+    scipy.io.savemat("result.mat", {
+        "query_f": [[0.0]], "query_label": [[1]], "query_cam": [[1]], "gallery_f": [[2.0], [1.0]], "gallery_label": [[1, 2]], "gallery_cam": [[2, 2]],
+    })  # fmt: skip
+    assert command.run(["--embeddings", "result.mat"]) == 0
+    found = scores(Path("runs/eval-result"))
+    assert (found["single"]["rank1"], found["single"]["rank5"], found["single"]["mAP"]) == (0, 1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "either --checkpoint or --embeddings"),
+        (["--checkpoint", "a", "--embeddings", "b", "c"], "either --checkpoint or --embeddings"),
+        (["--checkpoint", "nowhere"], "there is no checkpoint nowhere"),
+        (["--embeddings", "a.npz"], "Give two"),
+        (["--embeddings", "a.npz", "b.npz"], r"there is no file a\.npz"),
+        (["--metrik", "cosine"], "metric"),
+    ],
+)
+def test_bad_input_is_said(argv, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        command.run(argv)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nan_embeddings_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("q.npz", vectors=[[1.0], [np.nan]], labels=[1, 2], cameras=[1, 1])
+    embeddings.save(Embeddings([[1.0]], labels=[1], cameras=[2]), "g.npz")
+    with pytest.raises(UserError, match=r"q\.npz: the vector in row 1"):
+        command.run(["--embeddings", "q.npz", "g.npz"])

@@ -1,0 +1,179 @@
+"""The page: everything in one file, and every part says how it is filled while its data is missing."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from reid_srdl import embeddings, files, runs
+from reid_srdl.commands import report
+from reid_srdl.data.images import decode
+from reid_srdl.embeddings import Embeddings
+from reid_srdl.errors import UserError
+from reid_srdl.evaluation.protocol import score
+from reid_srdl.report import page
+
+pytest.importorskip("faiss", reason="ranked lists are made with faiss")
+
+HEADER = "epoch,rate,loss,cross_entropy,imitation,accuracy,images_per_s,seconds,waited,val_rank1,val_mAP\n"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder as training leaves it, of two stages."""
+    folder = tmp_path / "runs" / "a & b"
+    stages = []
+    for number, name in enumerate(("first", "second")):
+        imitation = 0.5 if number else ""
+        lines = [f"{epoch},{0.1 if epoch < 2 else 0.01},{3 - epoch},{2 - epoch / 2},{imitation},{epoch / 4},500,1.5,0.1,," for epoch in range(3)]
+        stage = runs.stage_folder(folder, number, name)
+        files.write_text(stage / runs.LOG, HEADER + "\n".join(lines) + "\n")
+        stages.append({"name": name, "folder": stage.name, "epochs": 3, "seconds": 4.5, "shared": not number, "images_per_s": 500.0, "final": {"accuracy": 0.5}})
+    facts = {
+        "finished": True, "dataset": "people", "images": 54, "identities": 6, "data_hash": "d" * 64, "plan": "srdl", "seed": 3, "device": "cpu",
+        "precision": "fp32", "threads": 1, "processes": 1, "hardware": {"processor": "A processor", "cores": 2, "system": "Linux"},
+        "versions": {"torch": "2.9"}, "started": "2026-11-23T23:35:00Z", "stages": stages,
+    }  # fmt: skip
+    files.write_json(folder / runs.FACTS, facts)
+    files.write_text(folder / runs.CONFIG, "dataset: people\nplan:\n  name: <srdl>\n")
+    return folder
+
+
+@pytest.fixture
+def evaluated(run: Path, people) -> Path:
+    """The same, scored on ``people`` by their mean colours."""
+    pair = []
+    for split in (people.query, people.gallery):
+        vectors = [decode(file).reshape(-1, 3).mean(axis=0) for file in split.files]
+        pair.append(Embeddings(vectors, paths=split.paths, labels=split.labels, cameras=split.cameras))
+        embeddings.save(pair[-1], run / "eval" / "people" / f"{split.name}.npz")
+    files.write_json(run / "eval" / "people" / "metrics.json", score(*pair, multi=(pair[0], 0)).metrics)
+    return run
+
+
+class Reader(HTMLParser):
+    """Which elements there are, what they point to, and whether each is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.names: list[str] = []
+        self.targets: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.names.append(tag)
+        self.targets += [value for name, value in attrs if name in ("src", "href", "xlink:href", "action", "srcset")]
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs) -> None:
+        self.names.append(tag)
+        self.targets += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag
+
+
+def test_everything_is_in_the_one_file(evaluated, people):
+    path = page.write(evaluated, data=people)
+    assert path == evaluated / "report.html"
+    html = path.read_text()
+    read = Reader(html)
+    assert not read.open and not {"script", "link", "iframe"} & set(read.names)
+    assert all(target.startswith(("data:image/jpeg;base64,", "#")) for target in read.targets)
+    assert not re.search(r"@import|url\((?!#)", html)
+    assert read.names.count("svg") == 5  # the CMC curve, loss, rate, imitation, accuracy
+    pictures = [target for target in read.targets if target.startswith("data:")]
+    assert len(pictures) > 60 and base64.b64decode(pictures[0].split(",")[1]).startswith(b"\xff\xd8")
+    assert path.stat().st_size < 2_000_000
+
+
+def test_scores_are_those_of_the_file_as_percentages(evaluated, people):
+    html = page.write(evaluated, data=people).read_text()
+    metrics = files.read_json(evaluated / "eval/people/metrics.json")
+    for name in ("rank1", "mAP", "mAP_trapezoid", "mINP"):
+        assert f"<td>{100 * metrics['single'][name]:.2f}<small> %</small></td>" in html
+    assert "12 queries against 24 gallery images" in html and "Multi-query" in html
+
+
+def test_what_is_named_by_others_is_escaped(evaluated, people):
+    html = page.write(evaluated, data=people).read_text()
+    assert "<h1>a &amp; b</h1>" in html and "&lt;srdl&gt;" in html and "<srdl>" not in html
+
+
+def test_nothing_but_the_time_changes(evaluated, people):
+    one, two = (re.sub(r"<footer>.*</footer>", "", page.write(evaluated, data=people).read_text()) for _ in range(2))
+    assert one == two
+
+
+def test_before_scoring_it_says_how_to_score(run):
+    html = page.write(run).read_text()
+    assert f"tools/eval.py --checkpoint {run} --dataset people".replace("&", "&amp;") in html
+    assert "What was found" not in html and Reader(html).names.count("svg") == 4
+
+
+def test_scores_on_another_data_set_are_not_taken_for_those_of_this(evaluated):
+    html = page.write(evaluated, dataset="market1501").read_text()
+    assert "Not scored on market1501 yet" in html and "There are scores on people" in html and "mINP" not in html
+
+
+def test_without_the_data_set_names_stand_for_pictures(evaluated):
+    html = page.write(evaluated).read_text()
+    assert "--data_root DIR" in html and "<img" not in html and "0011_c1s1_000000_00.png" in html
+
+
+def test_without_embeddings_the_scores_are_still_there(evaluated, people):
+    (evaluated / "eval/people/query.npz").unlink()
+    html = page.write(evaluated, data=people).read_text()
+    assert "were not kept" in html and "CMC curve" in html and "<td>" in html
+
+
+def test_a_run_that_has_just_begun(run):
+    facts = files.read_json(run / runs.FACTS)
+    facts["finished"] = False
+    for stage in facts["stages"]:
+        (run / "stages" / stage["folder"] / runs.LOG).unlink()
+        for key in ("seconds", "images_per_s", "final", "shared"):
+            del stage[key]
+    files.write_json(run / runs.FACTS, facts)
+    html = page.write(run).read_text()
+    assert html.count(f"tools/train.py --resume {run}".replace("&", "&amp;")) == 2
+    assert not Reader(html).open
+
+
+def test_a_classification_run(run):
+    found = {"protocol": {"dataset": "people", "images": 10}, "classification": {"top1": 0.9312, "top5": 0.99, "loss": 0.25, "ece": 0.031}}
+    files.write_json(run / "eval/people/metrics.json", found)
+    html = page.write(run).read_text()
+    assert "93.12<small> %</small>" in html and "<td>0.250</td>" in html and "6 classes" in html
+    assert "CMC" not in html and "What was found" not in html
+
+
+def test_scores_that_are_not_known_are_dashes(evaluated, people):
+    path = evaluated / "eval/people/metrics.json"
+    metrics = files.read_json(path)
+    files.write_json(path, metrics | {"multi": dict.fromkeys(metrics["multi"], None)})
+    assert "<td>–</td>" in page.write(evaluated, data=people).read_text()
+
+
+def test_another_place_and_no_run_folder(run, tmp_path):
+    assert page.write(run, output=tmp_path / "elsewhere.html").is_file() and not (run / "report.html").exists()
+    with pytest.raises(UserError, match="no run folder"):
+        page.write(tmp_path)
+
+
+def test_the_command_writes_the_page_and_says_what_comes_next(run, capsys):
+    assert report.run([str(run)]) == 0
+    told = capsys.readouterr().out
+    assert str(run / "report.html") in told and f"tools/eval.py --checkpoint {run}" in told
+    with pytest.raises(UserError, match="no run folder"):
+        report.run([str(run.parent)])
+    with pytest.raises(UserError, match="needs the run folder"):
+        report.run(["--dataset", "people"])
+    with pytest.raises(UserError, match="dataset"):
+        report.run([str(run), "--datset", "people"])

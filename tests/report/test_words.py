@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+
+from reid_srdl.embeddings import Embeddings
+from reid_srdl.evaluation import protocol
+from reid_srdl.report import words
+
+
+def test_counts_and_durations():
+    assert [words.count(1, "epoch"), words.count(1200, "epoch"), words.count(2, "person", "people")] == ["1 epoch", "1,200 epochs", "2 people"]
+    assert [words.duration(seconds) for seconds in (8.21, 59.99, 185, 7800)] == ["8.2 s", "1 min 0 s", "3 min 5 s", "2 h 10 min"]
+
+
+def stamp(**rules) -> dict:
+    vectors = np.random.default_rng(0).normal(size=(6, 4))
+    gallery = Embeddings(vectors, labels=np.array([1, 1, 2, 0, -1, 2]), cameras=np.array([1, 2, 2, 1, 1, 3]), model="f" * 64)
+    query = gallery.take(np.array([0, 2]))
+    return protocol.score(query, gallery, protocol.Rules(**rules), multi=(query, 1)).metrics["protocol"]
+
+
+def test_every_entry_of_a_stamp_has_its_sentence():
+    told = words.protocol({"dataset": "people", "split": "test", **stamp(), "flip": True})
+    assert not [sentence for sentence in told if "_" in sentence.replace("reid_srdl", "")]
+    text = " ".join(told)
+    for fact in ("2 queries", "5 gallery images", "1 of them distractors", "1 junk image", "squared Euclidean", "mirrored", "1 queries have no others", "f" * 12):
+        assert fact in text
+
+
+def test_other_rules_are_told_otherwise():
+    text = " ".join(words.protocol({**stamp(metric="cosine", same_camera=True), "split": "val", "dataset": "people"}))
+    assert "cosine" in text and "length 1" in text and "like all others" in text and "held out" in text
+
+
+def test_what_has_no_sentence_is_still_told():
+    assert words.protocol({"re_ranking": "k = 20", "nothing": None}) == ["re ranking: k = 20"]
