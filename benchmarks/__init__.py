@@ -13,6 +13,8 @@ from typing import Any
 
 BENCHMARKS: dict[str, str] = {
     "ranking": "benchmarks.ranking:run",
+    "training_epoch": "benchmarks.training:training_epoch",
+    "srdl_cost": "benchmarks.training:srdl_cost",
 }
 """Name to ``"module:function"``."""
 

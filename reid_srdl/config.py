@@ -21,6 +21,9 @@ from .errors import UserError
 
 Options = TypeVar("Options")
 
+SHORT = {"eval_every": "log.eval_every", "skip_corrupt": "data.skip_corrupt"}
+"""Flags that are asked for so often that they have a short name."""
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -334,7 +337,8 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
     Raises:
         UserError: an unknown key (with the near ones), a value of another type, a recipe that is not there.
     """
-    argv = [_underscored(word) for word in argv]
+    keys = _keys(kind)
+    argv = [_underscored(word, keys) for word in argv]
     argv = _located_recipes(_with_true(argv, _keys(kind, of=bool)))
     defaults = None
     if recipes:
@@ -343,11 +347,14 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
     return _Parser(kind, prog).parse(argv, defaults)
 
 
-def _underscored(word: str) -> str:
+def _underscored(word: str, keys: list[str]) -> str:
     if not word.startswith("--"):
         return word
     name, equals, value = word[2:].partition("=")
-    return "--" + name.replace("-", "_") + equals + value
+    name = name.replace("-", "_")
+    if name not in keys and SHORT.get(name) in keys:
+        name = SHORT[name]
+    return "--" + name + equals + value
 
 
 def _with_true(argv: list[str], switches: list[str]) -> list[str]:

@@ -42,8 +42,12 @@ def test_dashes_and_underscores_are_the_same():
     assert parse("--data-root", "x").data_root == parse("--data_root=x").data_root == "x"
 
 
+def test_short_names():
+    assert parse("--eval-every", "5").log.eval_every == parse("--log.eval_every=5").log.eval_every == 5
+
+
 def test_a_bare_switch_is_true():
-    config = parse("--data.skip-corrupt", "--compile", "--seed", "3")
+    config = parse("--skip-corrupt", "--compile", "--seed", "3")
     assert config.data.skip_corrupt and config.compile and config.seed == 3
     assert not parse("--log.tensorboard", "false").log.tensorboard
 

@@ -20,6 +20,8 @@ from .ranking import rank
 from .result import RankResult
 from .tiles import Metric
 
+CMC_DEPTH = 50
+
 Track = Callable[[Iterable[int]], Iterable[int]]
 Queries = Literal["single", "multi", "both"]
 
@@ -130,7 +132,7 @@ def evaluate(
             members.append(tuple(embed(model, of, f"embedding {of.name} with network {number}") for of in splits))
         joined = [side_by_side(parts, unit=rules.metric == "cosine") for parts in zip(*members, strict=True)]
         results["ensemble"] = rules.rank(*joined)
-        metrics["ensemble"] = results["ensemble"].scores()
+        metrics["ensemble"] = _scored(results["ensemble"])
         stamp["ensemble"] = {
             "embedding": "side by side" + (", each of length 1" if rules.metric == "cosine" else ""),
             "dimension": joined[0].dimension,
@@ -181,7 +183,7 @@ def score(
     if multi:
         stamp["multi_query"] = {"pooling": rules.multi_query, "queries_alone": multi[1]}
     stamp["version"] = __version__
-    metrics = {"protocol": stamp, **{name: result.scores() for name, result in results.items()}}
+    metrics = {"protocol": stamp, **{name: _scored(result) for name, result in results.items()}}
     return Evaluation(metrics, query, gallery, results, matches.why_unmatched(counts))
 
 
@@ -220,6 +222,11 @@ def side_by_side(parts: Sequence[Embeddings], *, unit: bool = False) -> Embeddin
     if unit:
         vectors = [each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), np.finfo(np.float32).tiny) for each in vectors]
     return dataclasses.replace(parts[0], vectors=np.concatenate(vectors, axis=1), model="+".join(part.model for part in parts))
+
+
+def _scored(result: RankResult) -> dict[str, Any]:
+    """Scores as fractions, and the whole CMC curve as far as it is drawn."""
+    return {**result.scores(), "cmc": result.cmc(CMC_DEPTH).tolist()}
 
 
 def _splits(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:

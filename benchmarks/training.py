@@ -1,0 +1,233 @@
+"""What the loader adds to training, and what SRDL adds to a plain training of as many epochs.
+
+Both train a real network with the one training loop, on a synthetic set of images in memory; what the pixels show makes no
+difference to the time. Beside the seconds by the clock stand those of the processor (``CPU``: all threads of this process), which
+a machine with other work on it stretches far less; only the fetching that a second core would hide counts in full there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reid_srdl import devices
+from reid_srdl.config import AugmentConfig, Config, ModelConfig, OptimiserConfig, PlanConfig
+from reid_srdl.data.augment import Augment, clean
+from reid_srdl.data.images import MemoryImages
+from reid_srdl.data.loader import Batch, Loader
+from reid_srdl.data.records import Split
+from reid_srdl.data.samplers import RandomSampler
+from reid_srdl.models import IdentityClassifier, build
+from reid_srdl.seeds import forked
+from reid_srdl.training import plans, reference
+from reid_srdl.training.engine import StageTrainer
+from reid_srdl.training.losses import stage_loss
+from reid_srdl.training.plans import Stage
+from reid_srdl.training.reference import Reference
+
+from . import Figure, Report, alternate, median_of
+
+ROUNDING = 0.1
+"""Of a forward pass: what SRDL's extra cost may be above one, in which the soft targets are also written to disk and read again."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is trained.
+
+    Args:
+        backbone: by name.
+        size: (height, width) in pixels, of the images and of training.
+        batch: images a step.
+        steps: an epoch, which the size of the training set follows from.
+        identities: classes; 751 is Market-1501.
+        threads: of torch on the CPU.
+        device: of the training and the images.
+        epochs: M, of the whole plan that SRDL's cost is worked out for; 120 is the paper's for Market-1501.
+    """
+
+    backbone: str = "mobilenet_v2"
+    size: tuple[int, int] = (128, 64)
+    batch: int = 32
+    steps: int = 20
+    identities: int = 751
+    threads: int = 1
+    device: str = "cpu"
+    epochs: int = 120
+
+    @property
+    def images(self) -> int:
+        return self.steps * self.batch
+
+
+def training_epoch(repeats: int, setup: Setup = Setup()) -> Report:
+    """An epoch through the loader against as many steps on one batch that is there already."""
+    with _threads(setup.threads):
+        bench = _Bench(setup, repeats)
+        stage = bench.stages("vanilla")[0]
+        tasks = {"loader": _epochs(bench.trainer(stage, 0, bench.loader())), "preloaded": _epochs(bench.trainer(stage, 0, bench.loader(OneBatch)))}
+        seconds = _timed(tasks, repeats)
+    figures = [
+        Figure("epoch through the loader / on one batch", median_of(seconds, lambda loader, preloaded, **_: loader / preloaded), 1.05),
+        Figure("the same in CPU seconds", median_of(seconds, lambda loader_cpu, preloaded_cpu, **_: loader_cpu / preloaded_cpu)),
+    ]
+    return Report(dataclasses.asdict(setup), seconds, figures)
+
+
+def srdl_cost(repeats: int, setup: Setup = Setup(steps=10)) -> Report:
+    """Plan ``srdl`` against ``vanilla`` at equal epochs, in forward passes over the training set.
+
+    SRDL trains for as many epochs. It adds one clean pass, whose soft targets are kept in a file, and in each epoch of the
+    second stage the imitation term. That is far less than whole epochs differ by chance, so it is timed alone: the losses of
+    an epoch with it and without, forward and backward. Whole epochs of both stages are timed beside them. What does not grow
+    with the training set (a second network, a second file of weights) is left out.
+    """
+    with _threads(setup.threads), tempfile.TemporaryDirectory() as folder:
+        bench = _Bench(setup, repeats)
+        vanilla, (_, second) = bench.stages("vanilla")[0], bench.stages("srdl")
+        network = bench.network()
+        soft = bench.soft_targets(network, second, Path(folder))
+        logits = torch.randn(setup.batch, setup.identities, device=bench.fabric.device, requires_grad=True)
+        tasks = {
+            "vanilla": _epochs(bench.trainer(vanilla, 0, bench.loader())),
+            "second": _epochs(bench.trainer(second, 1, bench.loader(), soft)),
+            "forward": partial(bench.forward, network),
+            "extraction": partial(bench.soft_targets, network, second, Path(folder)),
+            "losses": partial(bench.losses, logits, second, None),
+            "imitation": partial(bench.losses, logits, second, soft),
+        }
+        seconds = _timed(tasks, repeats)
+
+    def extra(extraction: float, imitation: float, losses: float, forward: float) -> float:
+        return (extraction + setup.epochs // 2 * (imitation - losses)) / forward
+
+    figures = [
+        Figure("extraction / forward pass", median_of(seconds, lambda extraction, forward, **_: extraction / forward)),
+        Figure(
+            f"(srdl - vanilla) / forward pass, {setup.epochs} epochs",
+            median_of(seconds, lambda extraction, imitation, losses, forward, **_: extra(extraction, imitation, losses, forward)),
+        ),
+        Figure("epoch of the second stage / of vanilla", median_of(seconds, lambda second, vanilla, **_: second / vanilla)),
+    ]
+    return Report(dataclasses.asdict(setup), seconds, figures)
+
+
+class OneBatch(Loader):
+    """Hands out its first batch over and over."""
+
+    @cached_property
+    def batch(self) -> Batch:
+        return next(super().epoch(0, 0))
+
+    def epoch(self, stage: int, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for step in range(start, len(self)):
+            yield dataclasses.replace(self.batch, step=step)
+
+
+class Unwatched:
+    """Nobody looks on."""
+
+    def epoch_begins(self, stage: Stage, number: int, epoch: int, steps: int, done: int) -> None: ...
+
+    def step_ends(self, images: int, loss: float | None) -> None: ...
+
+    def epoch_ends(self, row: dict[str, Any]) -> None: ...
+
+
+class _Bench:
+    """A training set and all that is done with it."""
+
+    def __init__(self, setup: Setup, repeats: int) -> None:
+        self.setup = setup
+        # Each stage has an epoch for each round and one for that before; a stage of SRDL is half of the plan.
+        self.config = Config(
+            model=ModelConfig(backbone=setup.backbone, weights="none"),
+            optimiser=OptimiserConfig(rate=0.01),
+            plan=PlanConfig(epochs=2 * (repeats + 1)),
+        )
+        self.fabric = devices.launch(devices.choose(setup.device), "fp32")
+        self.place = devices.Place(self.fabric.device)
+        rng = np.random.default_rng(0)
+        pixels = rng.integers(0, 256, (setup.images, 3, *setup.size), dtype=np.uint8)
+        self.source = MemoryImages(torch.from_numpy(pixels).to(self.fabric.device))
+        self.targets = rng.integers(0, setup.identities, setup.images)
+        names = tuple(f"{row:06d}.jpg" for row in range(setup.images))
+        self.split = Split("train", Path(), names, self.targets, np.zeros_like(self.targets))
+
+    def stages(self, plan: str) -> plans.Plan:
+        return plans.build(dataclasses.replace(self.config, plan=dataclasses.replace(self.config.plan, name=plan)))
+
+    def network(self) -> IdentityClassifier:
+        with forked(0):
+            network = build(self.setup.backbone, self.setup.identities, image_size=self.setup.size)
+        return network.to(self.fabric.device, memory_format=torch.channels_last)
+
+    def loader(self, kind: type[Loader] = Loader) -> Loader:
+        sampler = RandomSampler(self.setup.images, self.setup.batch, 0)
+        return kind(self.source, self.targets, sampler, Augment(AugmentConfig(), self.setup.size), seed=0, device=self.fabric.device)
+
+    def trainer(self, stage: Stage, number: int, loader: Loader, soft: Reference | None = None) -> StageTrainer:
+        return StageTrainer(stage, number, self.network(), loader, self.fabric, reference=soft, seed=0)
+
+    def forward(self, network: IdentityClassifier) -> None:
+        """The least that a clean pass can be."""
+        network.eval()
+        with torch.inference_mode():
+            for start in range(0, len(self.source), 64):
+                images = self.source.images[start : start + 64]
+                network(clean(images, self.setup.size)).logits.cpu()
+
+    def soft_targets(self, network: IdentityClassifier, stage: Stage, folder: Path) -> Reference:
+        """As a run makes them between its stages."""
+        made = reference.make(
+            network, self.source, self.split, self.targets, how=stage.reference.how, temperature=stage.losses.temperature,
+            size=self.setup.size, place=self.place, seed=0, described="",
+        )  # fmt: skip
+        reference.save(made, folder / "reference.safetensors")
+        return reference.load(folder / "reference.safetensors").to(self.fabric.device)
+
+    def losses(self, logits: torch.Tensor, stage: Stage, soft: Reference | None) -> None:
+        """The losses of an epoch and their gradient at the logits."""
+        for rows in np.split(np.arange(self.setup.images), self.setup.steps):
+            targets = torch.from_numpy(self.targets[rows]).to(logits.device)
+            known = soft.rows(torch.from_numpy(rows)) if soft is not None else None
+            stage_loss(logits, targets, known, stage.losses).total.backward()
+        logits.grad.sum().item()
+
+
+def _epochs(trainer: StageTrainer) -> Callable[[], object]:
+    """The next epoch at each call."""
+    return trainer.epochs(Unwatched(), save=lambda: None, save_every=float("inf")).__next__
+
+
+def _timed(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """``alternate``, and under ``NAME_cpu`` the CPU seconds of each."""
+    cpu: dict[str, list[float]] = {f"{name}_cpu": [] for name in tasks}
+
+    def counted(name: str, task: Callable[[], object]) -> None:
+        began = time.process_time()
+        task()
+        cpu[f"{name}_cpu"].append(time.process_time() - began)
+
+    seconds = alternate({name: partial(counted, name, task) for name, task in tasks.items()}, repeats)
+    return seconds | {name: values[1:] for name, values in cpu.items()}
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
