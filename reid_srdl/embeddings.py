@@ -231,6 +231,8 @@ def _named(path: Path, columns: dict[str, Any]) -> Embeddings:
 
 def _read_npz(path: Path) -> dict[str, Any]:
     columns: dict[str, Any] = {}
+    if not zipfile.is_zipfile(path):  # of a bare pickle NumPy's own message advises to run it
+        raise UserError(f"{path} is no .npz archive", "It is damaged, or of another kind than its name says.")
     with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
         for name in ("vectors", "paths", "labels", "cameras", "model"):
             if name in archive:

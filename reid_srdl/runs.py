@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 
 from . import config as configuration
 from . import devices, files, inference
@@ -93,8 +93,8 @@ def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size
         "labels": json.dumps([int(label) for label in labels]),
         "sha256": digest,
     }
-    with files.writing(path) as temporary:
-        save_file(state, temporary, metadata=metadata)
+    # As bytes, since safetensors' own writing has another exception for a full disk.
+    files.write_bytes(path, serialised(state, metadata=metadata))
     return digest
 
 
@@ -116,9 +116,13 @@ def read_model(path: Path) -> ModelFile:
         )
     if state_hash(state) != metadata["sha256"]:
         raise UserError(f"{path} is damaged: its checksum does not fit", "Copy it again, or train the stage again.")
+    try:
+        model = ModelConfig(**json.loads(metadata["model"]))
+    except TypeError as error:
+        raise UserError(f"{path} describes a network that this version does not know ({error})", "Use the version that wrote it.") from None
     return ModelFile(
         state=state,
-        model=ModelConfig(**json.loads(metadata["model"])),
+        model=model,
         size=tuple(json.loads(metadata["size"])),
         labels=np.array(json.loads(metadata["labels"]), dtype=np.int64),
         hash=metadata["sha256"],
@@ -277,8 +281,12 @@ class StageStore:
 @contextlib.contextmanager
 def claimed(run: Path) -> Iterator[None]:
     """Holds a run folder for this process. Raises ``UserError`` where another one trains in it."""
-    run.mkdir(parents=True, exist_ok=True)
-    with open(run / ".lock", "w") as handle:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        handle = open(run / ".lock", "w")  # noqa: SIM115: closed below
+    except OSError as error:
+        raise UserError(f"cannot write into {run}: {error.strerror}", "Choose another folder with --output.") from None
+    with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -62,7 +62,7 @@ def run(argv: list[str]) -> int:
     options = configuration.parse(EvalOptions, _joined(argv), prog="eval")
     if (options.checkpoint is None) == (options.embeddings is None):
         raise UserError("eval takes either --checkpoint or --embeddings", "For instance: --checkpoint runs/demo, or --embeddings query.npz gallery.npz")
-    return _score_files(options) if options.embeddings else _score_network(options)
+    return _score_files(options) if options.embeddings is not None else _score_network(options)
 
 
 def _joined(argv: list[str]) -> list[str]:

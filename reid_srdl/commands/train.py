@@ -11,7 +11,7 @@ import torch
 from .. import config as configuration
 from .. import devices, runs
 from ..config import Config
-from ..data import read
+from ..data import matches, read
 from ..data.images import open_source
 from ..data.records import ClassData, ReIDData, limit_identities
 from ..embeddings import Embeddings
@@ -62,10 +62,21 @@ def data_of(config: Config) -> ReIDData | ClassData:
 
 
 def _check_score(config: Config, data: ReIDData | ClassData) -> None:
-    """Before an hour of training, not after it."""
+    """Before an hour of training, not after it.
+
+    Raises:
+        UserError: held-out identities are asked for and there are none; no query has a match, so there would be no score.
+    """
     wants_held_out = config.evaluate == "val" or (config.log.eval_every and config.log.eval_split == "val")
     if wants_held_out and isinstance(data, ReIDData) and data.val_query is None:
         raise UserError("there are no held-out identities to score", "Set --data.holdout_identities, or score the test split (--evaluate test, --log.eval_split test).")
+    if config.evaluate == "test" and isinstance(data, ReIDData):
+        counts = matches.count(data.query.labels, data.query.cameras, data.gallery.labels, data.gallery.cameras)
+        if not counts.matches.any():
+            raise UserError(
+                f"nothing could be scored after training: {matches.why_unmatched(counts)}",
+                "Train with --evaluate none, and score with tools/eval.py --checkpoint RUN --ignore_camera.",
+            )
 
 
 def _score(config: Config, data: ReIDData | ClassData) -> Score | None:

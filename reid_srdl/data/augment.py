@@ -89,12 +89,9 @@ class Augment:
         rows = self._window(draws.top.to(device), self.size[0])
         columns = self._window(draws.left.to(device), self.size[1])
         columns = torch.where(draws.flip.to(device)[:, None], columns.flip(1), columns)
-        which = torch.arange(len(images), device=device)
-        # One gather crops and flips, and never builds the padded images. Its result is channels last.
-        out = images.permute(0, 2, 3, 1)[
-            which[:, None, None], self._inside(rows, self.size[0])[:, :, None], self._inside(columns, self.size[1])[:, None, :]
-        ]
-        out = out.permute(0, 3, 1, 2)
+        # One gather crops and flips all channels alike, and never builds the padded images.
+        place = self._inside(rows, self.size[0])[:, :, None] * self.size[1] + self._inside(columns, self.size[1])[:, None, :]
+        out = images.flatten(2).gather(2, place.flatten(1)[:, None].expand(-1, 3, -1)).view(images.shape)
         if self.config.pad_mode == "zeros":
             out = out * (self._is_inside(rows, self.size[0])[:, None, :, None] & self._is_inside(columns, self.size[1])[:, None, None, :])
         out = normalised(out)

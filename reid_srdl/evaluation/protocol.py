@@ -242,7 +242,8 @@ def _counts(query: Embeddings | Split, gallery: Embeddings | Split, rules: Rules
     for part, name in ((query, "query"), (gallery, "gallery")):
         if part.labels is None or (part.cameras is None and not rules.same_camera):
             missing = "labels" if part.labels is None else "cameras"
-            raise UserError(f"the {name} vectors have no {missing}", f"Scoring needs them: save them with the column {missing}.")
+            otherwise = ", or score without them by --ignore_camera" if missing == "cameras" else ""
+            raise UserError(f"the {name} vectors have no {missing}", f"Scoring needs them: save them with the column {missing}{otherwise}.")
     cameras = [np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras for part in (query, gallery)]
     return matches.count(query.labels, cameras[0], gallery.labels, cameras[1], same_camera=rules.same_camera)
 

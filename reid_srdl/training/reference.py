@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 
 from .. import inference
 from ..config import ReferenceConfig
@@ -18,7 +18,7 @@ from ..data.images import ImageSource
 from ..data.records import Split
 from ..devices import Place
 from ..errors import UserError
-from ..files import writing
+from ..files import write_bytes
 from ..models import IdentityClassifier
 from ..seeds import derive
 
@@ -155,8 +155,7 @@ def save(reference: Reference, path: Path) -> None:
     if reference.classes is not None:
         tensors["classes"] = reference.classes.cpu().contiguous()
     metadata = {"num_classes": str(reference.num_classes), "split_hash": reference.split_hash, "how": reference.how}
-    with writing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    write_bytes(path, serialised(tensors, metadata=metadata))
 
 
 def load(path: Path) -> Reference:

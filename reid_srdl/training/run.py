@@ -122,6 +122,9 @@ class _Run:
     def carry_out(self, resume: bool) -> Path:
         # Whatever can go wrong with the first network and the images goes wrong before anything is written.
         first = None if resume else self._first_weights(self.plan[0], 0)
+        for stage in self.plan:
+            if stage.reference is not None and stage.reference.checkpoint is not None:
+                self._check_labels(stage.reference, runs.read_model(runs.checkpoint_file(Path(stage.reference.checkpoint))))
         self.source = self._open_source()
         if first is not None:
             self._settle_precision(first)
@@ -349,11 +352,7 @@ class _Run:
                 found.check(self.split_hash, len(self.labels))
                 return found
         self.fabric.barrier()
-        if not np.array_equal(model.labels, self.labels):
-            raise UserError(
-                f"the reference {imitated.checkpoint or imitated.stage} knows {len(model.labels)} labels, which are not the {len(self.labels)} of {self.data_name}",
-                "It must have been trained on the same label set.",
-            )
+        self._check_labels(imitated, model)
         made = references.make(
             runs.network_of(model).to(self.fabric.device), self.source, self.split, self.targets,
             how=imitated.how, temperature=imitated.temperature, size=model.size, place=self.place, seed=self.config.seed,
@@ -364,6 +363,13 @@ class _Run:
         self.fabric.barrier()
         # From the file, so that a resume sees the same numbers.
         return references.load(path)
+
+    def _check_labels(self, imitated: Imitated, model: runs.ModelFile) -> None:
+        if not np.array_equal(model.labels, self.labels):
+            raise UserError(
+                f"the reference {imitated.checkpoint or imitated.stage} knows {len(model.labels)} labels, which are not the {len(self.labels)} of {self.data_name}",
+                "It must have been trained on the same label set.",
+            )
 
     def _imitated_model(self, imitated: Imitated, number: int) -> tuple[runs.ModelFile, Path]:
         """The network that is imitated, and the folder that its soft targets are kept in."""
