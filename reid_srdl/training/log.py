@@ -24,10 +24,13 @@ def _line(cells: list[Any]) -> str:
 def append(path: Path, row: dict[str, Any]) -> None:
     """Adds a row; what was not measured stays empty."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        if file.tell() == 0:
-            file.write(_line(list(COLUMNS)))
-        file.write(_line(["" if row.get(name) is None else row[name] for name in COLUMNS]))
+    try:
+        with open(path, "a") as file:
+            if file.tell() == 0:
+                file.write(_line(list(COLUMNS)))
+            file.write(_line(["" if row.get(name) is None else row[name] for name in COLUMNS]))
+    except OSError as error:  # a write, unlike an open, does not say to which file
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def cut(path: Path, epochs: int) -> None:

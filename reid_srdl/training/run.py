@@ -164,9 +164,9 @@ class _Run:
     def _begin(self, resume: bool) -> dict[str, Any]:
         """Writes the configuration and the facts of a first start; checks those of a resumed one."""
         facts = self._facts()
-        if resume:
+        if resume and (self.folder / runs.FACTS).is_file():  # else it was broken off before anything was trained
             facts = self._resumed_facts(facts)
-        elif self.rank == 0:
+        elif self.rank == 0 and not resume:
             configuration.save(dataclasses.replace(self.config, output=str(self.folder)), self.folder / runs.CONFIG)
         self._write_facts(facts)
         return facts

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 
 from reid_srdl import config as configuration
@@ -74,24 +72,6 @@ def test_a_misspelt_key_in_a_file(tmp_path):
         parse("--config", str(file))
 
 
-@pytest.mark.parametrize(
-    "argv",
-    [["--plan.epochs", "many"], ["--data.sampler", "best"], ["--augment.flip", "1.5"], ["--data.batch", "0"], ["--schedule.drops", "[0.5, 2]"],
-     ["--data.sampler", "identity", "--data.batch", "30"]],
-)  # fmt: skip
-def test_values_that_no_run_can_have(argv):
-    with pytest.raises(UserError) as caught:
-        parse(*argv)
-    assert "\n" not in str(caught.value)
-
-
-def test_saved_and_loaded(tmp_path):
-    config = parse("--plan.epochs", "8", "--plan.second.rate", "0.01", "--schedule.drops", "[0.3, 0.6]", "--output", "x")
-    configuration.save(config, tmp_path / "config.yaml")
-    assert configuration.load(tmp_path / "config.yaml") == config
-    assert configuration.changed(config, dataclasses.replace(config, seed=3)) == ["seed"]
-
-
 def test_print_config_is_a_recipe(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         parse("--plan.epochs", "8", "--print_config")
@@ -105,11 +85,3 @@ def test_every_recipe_is_valid():
     assert "market1501" in names
     for name in names:
         parse("--config", name, recipes=True)
-
-
-def test_every_field_has_its_words():
-    """``--help`` takes its lines from the docstrings."""
-    for kind in vars(configuration).values():
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            for field in dataclasses.fields(kind):
-                assert f"{field.name}: " in kind.__doc__ or f"{field.name}, " in kind.__doc__, (kind, field.name)

@@ -1,0 +1,34 @@
+"""Every choice a run is made of (``fields``), how choices are read and merged (``parsing``) and written down (``saving``)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .checks import check
+from .fields import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    LogConfig,
+    LossConfig,
+    ModelConfig,
+    OptimiserConfig,
+    PlanConfig,
+    ReferenceConfig,
+    ScheduleConfig,
+    StageConfig,
+    TeacherConfig,
+)
+from .parsing import load, parse, recipe, recipe_names
+from .saving import as_yaml, changed, save
+
+__all__ = [
+    "AugmentConfig", "Config", "DataConfig", "LogConfig", "LossConfig", "ModelConfig", "OptimiserConfig", "PlanConfig", "ReferenceConfig",
+    "ScheduleConfig", "StageConfig", "TeacherConfig", "as_yaml", "changed", "check", "data_root", "load", "parse", "recipe", "recipe_names", "save",
+]  # fmt: skip
+
+
+def data_root(given: str | None) -> Path:
+    """``--data-root``, or else ``$REID_DATA``, or else ``datasets``."""
+    return Path(given or os.environ.get("REID_DATA") or "datasets").expanduser()

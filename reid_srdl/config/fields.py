@@ -1,0 +1,255 @@
+"""Every choice that a run is made of, with its default and its unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Optional
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Images on their way into the network.
+
+    Args:
+        height: height in pixels that the network is trained and used at.
+        width: width in pixels.
+        batch: images in a global batch, whatever the number of devices.
+        sampler: ``random`` permutes all images; ``identity`` draws ``instances`` images of each of ``batch / instances`` people.
+        instances: images of one person in a batch of the identity sampler.
+        train_identities: keep the first so many training identities in ascending order of label; all if null.
+        holdout_identities: the last so many training identities never train and are scored as a validation set.
+        memory_gb: decoded images up to this many GiB are held in memory, more are streamed from disk.
+        workers: threads that decode.
+        skip_corrupt: leave unreadable training images out instead of stopping before the first step.
+    """
+
+    height: int = 256
+    width: int = 128
+    batch: int = 32
+    sampler: Literal["random", "identity"] = "random"
+    instances: int = 4
+    train_identities: Optional[int] = None
+    holdout_identities: int = 0
+    memory_gb: float = 4.0
+    workers: int = 2
+    skip_corrupt: bool = False
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Drawn afresh for each image and epoch, applied to whole batches on the training device.
+
+    Args:
+        flip: probability of a horizontal flip.
+        pad: pixels added on each side at the training size before a random crop back to it.
+        pad_mode: what the added pixels are: ``reflect`` (the paper's) or ``zeros`` (black).
+        erase: probability of random erasing (Zhong et al. 2020), filled with the image mean of ImageNet.
+    """
+
+    flip: float = 0.5
+    pad: int = 4
+    pad_mode: Literal["reflect", "zeros"] = "reflect"
+    erase: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network.
+
+    Args:
+        backbone: a torchvision classification network (``resnet50``), ``torchreid:NAME``, ``timm:NAME``, or one of our own.
+        weights: ``imagenet`` (the library's own download), ``none``, or a file of weights.
+        neck: ``bnneck`` puts a BatchNorm between the pooled feature and the classifier; the embedding is its output.
+        last_stride: stride of the last stage of a ResNet, 2 or 1.
+    """
+
+    backbone: str = "resnet50"
+    weights: str = "imagenet"
+    neck: Literal["none", "bnneck"] = "none"
+    last_stride: Literal[1, 2] = 2
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """SGD, as in Section 4 of the paper.
+
+    Args:
+        rate: base learning rate.
+        momentum: of SGD.
+        nesterov: Nesterov's momentum.
+        weight_decay: L2 penalty on all parameters.
+    """
+
+    rate: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 2e-4
+
+
+@dataclass(frozen=True)
+class ScheduleConfig:
+    """Eq. 3 and 4: the rate is multiplied by ``factor`` at each of ``drops``.
+
+    Args:
+        drops: fractions of the schedule's length; a drop at f of n epochs holds from the first epoch e >= f * n, counted from 0.
+        factor: of each drop.
+    """
+
+    drops: tuple[float, ...] = (0.5, 0.75)
+    factor: float = 0.1
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Eq. 6 and 7: ``scale * (CE(label_smoothing) + imitation * KL(reference || current))``, both at ``temperature``.
+
+    Args:
+        label_smoothing: probability spread over all classes in the cross-entropy's targets.
+        temperature: T of the softmax in the imitation term.
+        imitation: weight of the imitation term; null means T squared.
+        ramp_epochs: the weight grows as exp(-5 (1 - e/ramp)^2) over so many epochs; 0 means at once, as the paper has it.
+        scale: of the whole loss.
+    """
+
+    label_smoothing: float = 0.0
+    temperature: float = 3.0
+    imitation: Optional[float] = None
+    ramp_epochs: int = 0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class ReferenceConfig:
+    """How soft targets are made (Eq. 5).
+
+    Args:
+        flip: average the beliefs about the image and its mirror, as probabilities at the loss's temperature.
+        top_k: keep the largest k values of a row only; all if null.
+        shuffle: a control: the values of the wrong classes change places within each row, as soft as before but knowing nothing.
+    """
+
+    flip: bool = False
+    top_k: Optional[int] = None
+    shuffle: bool = False
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """What one stage of a plan does otherwise than the run; null means as the run.
+
+    Args:
+        epochs: length of the stage; the other stages share what is left.
+        rate: base learning rate.
+        label_smoothing: of its cross-entropy.
+        scale: of its whole loss.
+    """
+
+    epochs: Optional[int] = None
+    rate: Optional[float] = None
+    label_smoothing: Optional[float] = None
+    scale: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The teacher of plan ``kd``: a finished run, or a network trained as the plan's first stage.
+
+    Args:
+        checkpoint: a run folder or its ``model.safetensors``; null trains a teacher first.
+        backbone: network of a teacher that is trained.
+        weights: its initial weights.
+        epochs: its length, on top of ``plan.epochs``; null means as many.
+    """
+
+    checkpoint: Optional[str] = None
+    backbone: str = "resnet50"
+    weights: str = "imagenet"
+    epochs: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """The sequence of stages.
+
+    Args:
+        name: ``srdl``, ``vanilla``, ``half``, ``no_reference``, ``no_restart``, ``stage_incomplete``, ``born_again`` or ``kd``.
+        epochs: total number of epochs M over all stages.
+        generations: stages of plan ``born_again``.
+        first: what the first stage does otherwise.
+        second: what every later stage does otherwise.
+        teacher: of plan ``kd``.
+    """
+
+    name: str = "srdl"
+    epochs: int = 120
+    generations: int = 3
+    first: StageConfig = field(default_factory=StageConfig)
+    second: StageConfig = field(default_factory=StageConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """What is written down on the way.
+
+    Args:
+        eval_every: score after every so many epochs, for the log only; 0 never.
+        eval_split: ``val`` scores the held-out identities, ``test`` the test split.
+        tensorboard: write TensorBoard events beside the CSV log.
+        checkpoint_minutes: save the training state inside long epochs this often; it is always saved after each epoch.
+    """
+
+    eval_every: int = 0
+    eval_split: Literal["val", "test"] = "val"
+    tensorboard: bool = True
+    checkpoint_minutes: float = 10.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """A training run.
+
+    Args:
+        dataset: name of a reader, such as ``market1501``, ``folder``, ``csv`` or ``synthetic``.
+        data_root: folder of the data sets (of ``csv``: the file); null means ``$REID_DATA``, or else ``datasets``.
+        output: the run folder; null means ``runs/DATASET-BACKBONE-PLAN-sSEED``.
+        seed: everything random in the run follows from it.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto`` settles on bf16 where the device does it in hardware and a timed step is faster, else fp32.
+        threads: CPU threads of torch; null means as many as there are cores.
+        compile: compile the training step with ``torch.compile``.
+        evaluate: what is scored when training is done: the ``test`` split, the held-out identities (``val``), or ``none``.
+        data: images on their way into the network.
+        augment: augmentation.
+        model: the network.
+        optimiser: SGD.
+        schedule: drops of the learning rate.
+        loss: cross-entropy and imitation.
+        reference: how soft targets are made.
+        plan: the stages.
+        log: what is written down on the way.
+    """
+
+    dataset: str = "synthetic"
+    data_root: Optional[str] = None
+    output: Optional[str] = None
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Optional[int] = None
+    compile: bool = False
+    evaluate: Literal["test", "val", "none"] = "test"
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    reference: ReferenceConfig = field(default_factory=ReferenceConfig)
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.data.height, self.data.width

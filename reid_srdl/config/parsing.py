@@ -1,0 +1,224 @@
+"""How choices are read and merged. Later ones win: the defaults, ``configs/DATASET.yaml``, ``--config FILE``, flags."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import importlib.resources
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .. import files
+from ..errors import UserError
+from .checks import check
+from .fields import Config
+
+Options = TypeVar("Options")
+
+SHORT = {"eval_every": "log.eval_every", "skip_corrupt": "data.skip_corrupt"}
+"""Flags that are asked for so often that they have a short name."""
+
+
+class _Parser:
+    """jsonargparse on one dataclass, with errors that name the near keys."""
+
+    def __init__(self, kind: type, prog: str) -> None:
+        import jsonargparse
+
+        class Raising(jsonargparse.ArgumentParser):
+            def error(self, message: str, ex: Exception | None = None) -> Any:
+                raise UserError(*_explain(message, _keys(kind)))
+
+        self.kind = kind
+        self.parser = Raising(prog=prog, description=(kind.__doc__ or "").split("\n")[0], allow_abbrev=False)
+        self.parser.add_argument("--config", action="config", help="a recipe: a YAML file, or the name of one that is installed")
+        self.parser.add_class_arguments(kind, as_group=False)
+
+    def parse(self, argv: Sequence[str], defaults: Path | None) -> Any:
+        from jsonargparse import ArgumentError
+
+        if defaults is not None:
+            self.parser.default_config_files = [str(defaults)]
+        try:
+            parsed = self.parser.parse_args(list(argv))
+            values = self.parser.instantiate(parsed).as_dict()
+        except (argparse.ArgumentError, ArgumentError) as error:
+            raise UserError(*_explain(str(error), _keys(self.kind))) from None
+        values = {key: values[key] for key in (f.name for f in dataclasses.fields(self.kind))}
+        return _checked(_built(self.kind, values))
+
+
+def _built(kind: type, values: Any) -> Any:
+    """A dataclass from what jsonargparse hands back (nested dataclasses come as such or as dictionaries)."""
+    if not isinstance(values, dict):
+        return values
+    defaults = kind()
+    parts = {}
+    for f in dataclasses.fields(kind):
+        value, default = values[f.name], getattr(defaults, f.name)
+        if dataclasses.is_dataclass(default):
+            value = _built(type(default), value)
+        parts[f.name] = tuple(value) if isinstance(value, list) else value
+    return kind(**parts)
+
+
+def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: bool = False) -> Options:
+    """The options of a command from its arguments.
+
+    Args:
+        kind: a dataclass with a default for every field.
+        argv: arguments; in the names of flags dashes and underscores are the same.
+        prog: the command, for its help.
+        recipes: start from the recipe of the data set that is asked for (``configs/DATASET.yaml``).
+
+    Raises:
+        UserError: an unknown key (with the near ones), a value of another type, a recipe that is not there.
+    """
+    keys = _keys(kind)
+    argv = [_underscored(word, keys) for word in argv]
+    argv = _located_recipes(_with_true(argv, _keys(kind, of=bool)))
+    defaults = None
+    if recipes:
+        dataset = _asked_dataset(argv)
+        defaults = recipe(dataset) if dataset else recipe(kind().dataset)  # type: ignore[attr-defined]
+    return _Parser(kind, prog).parse(argv, defaults)
+
+
+def _underscored(word: str, keys: list[str]) -> str:
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word[2:].partition("=")
+    name = name.replace("-", "_")
+    if name not in keys and SHORT.get(name) in keys:
+        name = SHORT[name]
+    return "--" + name + equals + value
+
+
+def _with_true(argv: list[str], switches: list[str]) -> list[str]:
+    """A bare ``--flip`` means ``--flip true``."""
+    said = []
+    for position, word in enumerate(argv):
+        said.append(word)
+        ends = position + 1 == len(argv) or argv[position + 1].startswith("--")
+        if word[2:] in switches and ends:
+            said.append("true")
+    return said
+
+
+def _located_recipes(argv: list[str]) -> list[str]:
+    """``--config`` takes a file, or the name of an installed recipe from any folder."""
+    located = list(argv)
+    for position, word in enumerate(argv):
+        if word == "--config" and position + 1 < len(argv):
+            located[position + 1] = str(_find_recipe(argv[position + 1]))
+        elif word.startswith("--config="):
+            located[position] = f"--config={_find_recipe(word.partition('=')[2])}"
+    return located
+
+
+def _find_recipe(name: str) -> Path:
+    if Path(name).is_file():
+        return Path(name)
+    found = recipe(Path(name).stem)
+    if found is None:
+        near = difflib.get_close_matches(Path(name).stem, recipe_names(), n=3)
+        raise UserError(f"there is no recipe {name}", f"Near ones: {', '.join(near) or ', '.join(recipe_names())}.")
+    return found
+
+
+def _recipe_folder() -> Path:
+    return Path(str(importlib.resources.files("reid_srdl.configs")))
+
+
+def recipe_names() -> list[str]:
+    """Names of the installed recipes."""
+    return sorted(path.stem for path in _recipe_folder().glob("*.yaml"))
+
+
+def recipe(name: str) -> Path | None:
+    """The file of an installed recipe."""
+    path = _recipe_folder() / f"{name}.yaml"
+    return path if path.is_file() else None
+
+
+def _asked_dataset(argv: Sequence[str]) -> str | None:
+    """The data set that flags, or else the last ``--config`` with one, ask for."""
+    asked = None
+    for position, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        value = value if equals else (argv[position + 1] if position + 1 < len(argv) else "")
+        if name == "--dataset":
+            return value
+        if name == "--config":
+            asked = (_yaml(Path(value)) or {}).get("dataset", asked)
+    return asked
+
+
+def _yaml(path: Path) -> dict[str, Any] | None:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not readable as YAML: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _keys(kind: type, prefix: str = "", *, of: type = object) -> list[str]:
+    """Names of all fields, nested ones with dots; only those whose default is ``of`` a type."""
+    keys: list[str] = []
+    defaults = kind()
+    for f in dataclasses.fields(kind):
+        value = getattr(defaults, f.name)
+        if dataclasses.is_dataclass(value):
+            keys += _keys(type(value), f"{prefix}{f.name}.", of=of)
+        elif isinstance(value, of):
+            keys.append(prefix + f.name)
+    return keys
+
+
+_UNKNOWN = (
+    re.compile(r"[Uu]nrecognized arguments?: (?:--)?(?P<key>[\w.\-]+)"),
+    re.compile(r"(?:[Kk]ey|[Oo]ption|[Gg]roup key) [\"'](?P<key>[\w.\-]+)[\"'] is not expected"),
+    re.compile(r"No action for (?:destination )?key [\"'](?P<key>[\w.\-]+)[\"']"),
+    re.compile(r"Group [\"'](?P<group>[\w.]+)[\"'] does not accept option [\"'](?P<key>[\w.\-]+)[\"']"),
+    re.compile(r"[Dd]oes not accept (?:nested )?key [\"']?(?P<key>[\w.\-]+)"),
+    re.compile(r"[Uu]nexpected keyword argument [\"'](?P<key>[\w.\-]+)[\"']"),
+)
+
+
+def _explain(message: str, keys: list[str]) -> tuple[str, str]:
+    """jsonargparse's message as one line, and the way out."""
+    for pattern in _UNKNOWN:
+        if found := pattern.search(message):
+            unknown = ".".join(filter(None, [found.groupdict().get("group"), found["key"]]))
+            near = difflib.get_close_matches(unknown, keys, n=3, cutoff=0.5)
+            tail = unknown.rsplit(".", 1)[-1]
+            near += [key for key in keys if difflib.SequenceMatcher(None, key.rsplit(".", 1)[-1], tail).ratio() > 0.75]
+            near = list(dict.fromkeys(near))[:4]
+            hint = f"Did you mean {' or '.join(near)}?" if near else "--help lists the keys."
+            return f"there is no option {unknown!r}", hint
+    lines = [line.strip(" -") for line in message.strip().splitlines() if line.strip(" -")]
+    return " ".join(lines)[:400], "--print_config shows what is set, --help what each key takes."
+
+
+def _checked(options: Any) -> Any:
+    if isinstance(options, Config):
+        check(options)
+    return options
+
+
+def load(path: files.Pathlike) -> Config:
+    """A configuration that ``save`` wrote.
+
+    Raises:
+        UserError: the file is missing, or holds a key or value that this version does not know.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} is not there", "A run folder holds config.yaml.")
+    return _Parser(Config, "config").parse(["--config", str(path)], None)
