@@ -132,7 +132,7 @@ def test_bad_files_are_named(tmp_path: Path):
     (tmp_path / "text.parquet").write_text("hello")
     np.savez(tmp_path / "other.npz", features=np.ones((2, 2)))
     for name, message in {
-        "short.npz": "cannot be read", "text.parquet": "cannot be read", "gone.npz": "no file", "x.csv": "known kinds", "other.npz": "no vectors",
+        "short.npz": "no .npz archive", "text.parquet": "cannot be read", "gone.npz": "no file", "x.csv": "known kinds", "other.npz": "no vectors",
     }.items():  # fmt: skip
         with pytest.raises(UserError, match=message) as raised:
             embeddings.load(tmp_path / name)

@@ -161,11 +161,14 @@ def _yaml(path: Path) -> dict[str, Any] | None:
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not readable as YAML: {error}") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
+    if values is not None and not isinstance(values, dict):
+        raise UserError(f"{path} holds {str(values)[:40]!r}, which is no recipe", "A recipe is lines of the form `key: value`; --print_config prints one.")
+    return values
 
 
 def _keys(kind: type, prefix: str = "", *, of: type = object) -> list[str]:

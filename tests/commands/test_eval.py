@@ -44,7 +44,7 @@ def test_a_run_is_scored_into_its_own_folder(run, people, capsys):
     found = scores(run / "eval" / "synthetic")
     trained = runs.load(run, "cpu")
     expected = rank(trained.embeddings(people.query), trained.embeddings(people.gallery), device="cpu")
-    assert found["single"] == expected.scores() and list(found) == ["protocol", "single"]
+    assert expected.scores().items() <= found["single"].items() and list(found) == ["protocol", "single"]
     assert found["protocol"]["checkpoint"] == trained.model_hash and found["protocol"]["flip"] is False
     saved = embeddings.load_pair([run / "eval" / "synthetic" / f"{part}.npz" for part in ("query", "gallery")])
     assert rank(*saved, device="cpu").scores() == expected.scores() and saved[0].paths == people.query.paths

@@ -33,8 +33,8 @@ def test_gradient_of_eq_7_is_the_closed_form(temperature):
 def test_the_divergence_is_of_the_reference_from_the_current():
     logits, _, reference = drawn(1)
     p, q = torch.softmax(reference / 3, 1), torch.softmax(logits / 3, 1)
-    assert float(imitation_loss(logits, reference, 3.0)) == pytest.approx(float((p * (p / q).log()).sum(1).mean()), rel=1e-6)
-    assert float(imitation_loss(logits, logits, 3.0)) == pytest.approx(0, abs=1e-7)
+    assert imitation_loss(logits, reference, 3.0).item() == pytest.approx((p * (p / q).log()).sum(1).mean().item(), rel=1e-6)
+    assert imitation_loss(logits, logits, 3.0).item() == pytest.approx(0, abs=1e-7)
 
 
 def test_soft_targets_permuted_by_one_are_another_loss():
