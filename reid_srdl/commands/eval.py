@@ -145,10 +145,10 @@ def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str 
     name = dataset if split == "test" else f"{dataset}-{split}"
     if trained.folder is None:
         return runs.checkpoint_file(checkpoint).parent / "eval" / name
-    stage = runs.checkpoint_file(checkpoint).parent
-    stages = runs.finished_stages(trained.folder)
-    if stages and stage.resolve() != stages[-1].resolve():
-        name += f"-{stage.name}"
+    stage = runs.checkpoint_file(checkpoint).parent.name
+    planned = [part["folder"] for part in runs.read_facts(trained.folder)["stages"]]
+    if stage in planned[:-1]:
+        name += f"-{stage}"
     return trained.folder / "eval" / name
 
 

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 
 from .conftest import SMALL, environment
 
-TRAIN = [*SMALL, "--model.backbone", "shufflenet_v2_x0_5", "--plan.epochs", "4"]
+# Small batches: with fewer steps the statistics of BatchNorm are still those of no network, and all embeddings nearly the same.
+TRAIN = [*SMALL, "--model.backbone", "shufflenet_v2_x0_5", "--plan.epochs", "4", "--data.batch", "6"]
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SCORES = {"rank1", "rank5", "rank10", "rank20", "mAP", "mAP_trapezoid", "mINP"}
 
@@ -75,7 +76,7 @@ def test_what_training_leaves(trained, people):
     assert [path.name for path in sorted((run / "stages").iterdir())] == ["1-first", "2-second"]
     found = shell.scores("runs/demo/eval/folder")
     assert list(found) == ["protocol", "single"] and found["single"].keys() >= SCORES
-    assert all(0 <= found["single"][name] <= 1 for name in SCORES)
+    assert all(0.5 < found["single"][name] <= 1 for name in SCORES)  # people in one colour each are easily told apart
     stamp = found["protocol"]
     assert (stamp["queries"], stamp["gallery"], stamp["junk_removed"], stamp["distractors"]) == (12, 24, 0, 0)
     assert stamp["metric"] == "euclidean" and stamp["flip"] is False and stamp["queries_without_match"] == 0

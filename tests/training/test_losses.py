@@ -41,7 +41,7 @@ def test_soft_targets_permuted_by_one_are_another_loss():
     logits, targets, reference = drawn(2)
     right = stage_loss(reference, targets, reference, LossConfig())
     wrong = stage_loss(reference, targets, reference.roll(1, 0), LossConfig())
-    assert float(right.imitation) == pytest.approx(0, abs=1e-7) and float(wrong.imitation) > 0.05
+    assert right.imitation.item() == pytest.approx(0, abs=1e-7) and wrong.imitation.item() > 0.05
 
 
 def test_no_gradient_reaches_the_reference():
@@ -54,16 +54,16 @@ def test_no_gradient_reaches_the_reference():
 def test_weight_scale_and_smoothing():
     logits, targets, reference = drawn(4)
     plain = stage_loss(logits, targets, reference, LossConfig())
-    ce = float(torch.nn.functional.cross_entropy(logits, targets))
-    kl = float(plain.imitation)
-    assert float(plain.total) == pytest.approx(ce + 9 * kl, rel=1e-6)
-    assert float(plain.cross_entropy) == pytest.approx(ce, rel=1e-6)
+    ce = torch.nn.functional.cross_entropy(logits, targets).item()
+    kl = plain.imitation.item()
+    assert plain.total.item() == pytest.approx(ce + 9 * kl, rel=1e-6)
+    assert plain.cross_entropy.item() == pytest.approx(ce, rel=1e-6)
     scaled = stage_loss(logits, targets, reference, LossConfig(scale=0.25, imitation=2.0))
-    assert float(scaled.total) == pytest.approx(0.25 * (ce + 2 * kl), rel=1e-6)
+    assert scaled.total.item() == pytest.approx(0.25 * (ce + 2 * kl), rel=1e-6)
     smooth = stage_loss(logits, targets, None, LossConfig(label_smoothing=0.1))
-    expected = 0.9 * ce - 0.1 * float(torch.log_softmax(logits, 1).mean())
-    assert float(smooth.total) == pytest.approx(expected, rel=1e-6)
-    assert float(smooth.cross_entropy) == pytest.approx(ce, rel=1e-6)
+    expected = 0.9 * ce - 0.1 * torch.log_softmax(logits, 1).mean().item()
+    assert smooth.total.item() == pytest.approx(expected, rel=1e-6)
+    assert smooth.cross_entropy.item() == pytest.approx(ce, rel=1e-6)
 
 
 def test_the_ramp():
