@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import platform
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 
 from .. import config as configuration
 from .. import devices, files, runs
@@ -28,10 +25,12 @@ from ..seeds import forked
 from . import checkpoint, log, plans, precision
 from . import reference as references
 from .engine import NonFiniteLoss, StageTrainer, Watcher
+from .facts import describe, differences
+from .keys import stage_key
 from .plans import Imitated, Stage
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+    pass
 
 Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
 """Scores a network during training; the result goes into the log under its own names."""
@@ -92,7 +91,7 @@ class _Run:
     def __init__(self, config: Config, folder: Path, plan: plans.Plan, data: ReIDData | ClassData, watch: Onlooker, score: Score | None) -> None:
         self.config, self.folder, self.plan, self.watch, self.score = config, folder, plan, watch, score
         self.device = devices.choose(config.device)
-        self.threads = devices.set_threads(config.threads)
+        devices.set_threads(config.threads)
         self.data_name = data.name
         self.split = self._readable(data.train)
         self.targets, self.labels = numbered_from_zero(self.split)
@@ -163,63 +162,19 @@ class _Run:
 
     def _begin(self, resume: bool) -> dict[str, Any]:
         """Writes the configuration and the facts of a first start; checks those of a resumed one."""
-        facts = self._facts()
+        facts = describe(
+            self.config, self.plan, dataset=self.data_name, images=len(self.split), identities=len(self.labels), data_hash=self.split_hash,
+            device=self.device, precision_timed=self.timed,
+        )  # fmt: skip
         if resume and (self.folder / runs.FACTS).is_file():  # else it was broken off before anything was trained
-            facts = self._resumed_facts(facts)
+            before = runs.read_facts(self.folder)
+            for line in differences(before, facts, self.folder):
+                self.watch.says(line)
+            facts = before
         elif self.rank == 0 and not resume:
             configuration.save(dataclasses.replace(self.config, output=str(self.folder)), self.folder / runs.CONFIG)
         self._write_facts(facts)
         return facts
-
-    def _facts(self) -> dict[str, Any]:
-        import lightning_fabric
-        import torchvision
-
-        from .. import __version__
-
-        return {
-            "finished": False,
-            "dataset": self.data_name,
-            "images": len(self.split),
-            "identities": len(self.labels),
-            "data_hash": self.split_hash,
-            "plan": self.config.plan.name,
-            "seed": self.config.seed,
-            "device": str(self.device),
-            "precision": self.config.precision,
-            "precision_timed": self.timed,
-            "threads": self.threads,
-            "processes": self.world,
-            "hardware": devices.hardware(self.device),
-            "versions": {
-                "reid_srdl": __version__,
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "torchvision": torchvision.__version__,
-                "lightning_fabric": lightning_fabric.__version__,
-                "numpy": np.__version__,
-            },
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "stages": [
-                {"name": stage.name, "folder": runs.stage_folder(self.folder, number, stage.name).name, "epochs": stage.epochs}
-                for number, stage in enumerate(self.plan)
-            ],
-        }
-
-    def _resumed_facts(self, now: dict[str, Any]) -> dict[str, Any]:
-        before = runs.read_facts(self.folder)
-        if before["data_hash"] != now["data_hash"]:
-            raise UserError(
-                f"the training images of {self.folder} have changed since it began",
-                "Restore them (their list and sizes are hashed), or start a new run with another --output.",
-            )
-        for key, what in (("threads", "CPU threads"), ("processes", "processes"), ("device", "device")):
-            if before[key] != now[key]:
-                self.watch.says(f"note: the run began with {what}: {before[key]}, now {now[key]}; the result will not be bit-identical to an unbroken run")
-        if before["versions"] != now["versions"]:
-            changed = [name for name in now["versions"] if before["versions"].get(name) != now["versions"][name]]
-            self.watch.says(f"note: other versions than when the run began ({', '.join(changed)}); the result may differ in its last bits")
-        return before
 
     def _write_facts(self, facts: dict[str, Any]) -> None:
         if self.rank == 0:
@@ -238,7 +193,12 @@ class _Run:
         """Trains the stage unless it is finished, here or in the store; returns its facts."""
         target = runs.stage_folder(self.folder, number, stage.name)
         reference = self._reference(stage, number)
-        self.keys.append(self._key(stage, number, reference))
+        self.keys.append(
+            stage_key(
+                self.config, stage, number, device=self.device, data_hash=self.split_hash, before=self.keys[number - 1] if stage.start == "continue" else None,
+                reference=reference.how if reference is not None else None,
+            )
+        )  # fmt: skip
         with self.store.lock(self.keys[-1]) if self.rank == 0 else contextlib.nullcontext():
             # Only the first process knows what is on its disk; the others follow what it found.
             found = "here" if (target / runs.MODEL).is_file() else ""
@@ -379,36 +339,3 @@ class _Run:
         index = next(i for i, stage in enumerate(self.plan) if stage.name == imitated.stage)
         folder = runs.stage_folder(self.folder, index, self.plan[index].name)
         return runs.read_model(folder / runs.MODEL), folder
-
-    # --- what determines a stage ----------------------------------------------------------------------------------
-
-    def _key(self, stage: Stage, number: int, reference: references.Reference | None) -> str:
-        """Hash of all that determines the weights at the end of a stage."""
-        described = dataclasses.asdict(stage)
-        for name in ("name", "reference"):
-            described.pop(name)
-        described["optimiser"].pop("rate")  # the rates of each epoch say it
-        if reference is None:
-            described["losses"] = {key: described["losses"][key] for key in ("label_smoothing", "scale")}
-        weights = stage.model.weights
-        data = self.config.data
-        return files.sha256_json(
-            {
-                "stage": described,
-                "number": number,
-                "weights": files.sha256_file(weights) if Path(weights).is_file() else weights,
-                "before": self.keys[number - 1] if stage.start == "continue" else None,
-                "reference": reference.how if reference is not None else None,
-                "data": self.split_hash,
-                "size": self.config.size,
-                "batch": [data.batch, data.sampler, data.instances],
-                "augment": dataclasses.asdict(self.config.augment),
-                "seed": self.config.seed,
-                "precision": self.config.precision,
-                "compile": self.config.compile,
-                "threads": self.threads,
-                "processes": self.world,
-                "device": devices.hardware(self.device).get("gpu", "cpu"),
-                "torch": torch.__version__,
-            }
-        )[:32]

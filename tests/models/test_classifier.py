@@ -93,7 +93,7 @@ def test_float64_stays_float64(images: torch.Tensor) -> None:
 def test_channels_last_changes_nothing_but_rounding(images: torch.Tensor, neck: str) -> None:
     usual = network(neck).eval()(images)
     last = network(neck).eval().to(memory_format=torch.channels_last)(images.to(memory_format=torch.channels_last))
-    for expected, actual in zip(usual, last):
+    for expected, actual in zip(usual, last, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-6)
 
 

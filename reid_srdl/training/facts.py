@@ -1,0 +1,74 @@
+"""``run.json``: what a reader of a result wants to know of the run, and what a resumed run must share with its beginning."""
+
+from __future__ import annotations
+
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import __version__, devices, runs
+from ..config import Config
+from ..errors import UserError
+from .plans import Plan
+
+
+def describe(
+    config: Config, plan: Plan, *, dataset: str, images: int, identities: int, data_hash: str, device: torch.device, precision_timed: dict[str, float]
+) -> dict[str, Any]:
+    """The facts of a run that begins now; ``precision_timed`` are seconds a step of each precision that was tried."""
+    import lightning_fabric
+    import torchvision
+
+    return {
+        "finished": False,
+        "dataset": dataset,
+        "images": images,
+        "identities": identities,
+        "data_hash": data_hash,
+        "plan": config.plan.name,
+        "seed": config.seed,
+        "device": str(device),
+        "precision": config.precision,
+        "precision_timed": precision_timed,
+        "threads": torch.get_num_threads(),
+        "processes": devices.processes()[1],
+        "hardware": devices.hardware(device),
+        "versions": {
+            "reid_srdl": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "lightning_fabric": lightning_fabric.__version__,
+            "numpy": np.__version__,
+        },
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "stages": [
+            {"name": stage.name, "folder": runs.stage_folder(Path(), number, stage.name).name, "epochs": stage.epochs} for number, stage in enumerate(plan)
+        ],
+    }
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], folder: Path) -> list[str]:
+    """What a resumed run does not share with its beginning, a line each.
+
+    Raises:
+        UserError: the training images are others.
+    """
+    if before["data_hash"] != now["data_hash"]:
+        raise UserError(
+            f"the training images of {folder} have changed since it began",
+            "Restore them (their list and sizes are hashed), or start a new run with another --output.",
+        )
+    lines = [
+        f"note: the run began with {what}: {before[key]}, now {now[key]}; the result will not be bit-identical to an unbroken run"
+        for key, what in (("threads", "CPU threads"), ("processes", "processes"), ("device", "device"))
+        if before[key] != now[key]
+    ]
+    changed = [name for name in now["versions"] if before["versions"].get(name) != now["versions"][name]]
+    if changed:
+        lines.append(f"note: other versions than when the run began ({', '.join(changed)}); the result may differ in its last bits")
+    return lines

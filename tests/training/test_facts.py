@@ -1,0 +1,30 @@
+import copy
+
+import pytest
+import torch
+
+from reid_srdl.config import Config
+from reid_srdl.errors import UserError
+from reid_srdl.training import plans
+from reid_srdl.training.facts import describe, differences
+
+
+def facts(**changes):
+    made = describe(
+        Config(), plans.build(Config()), dataset="toy", images=9, identities=3, data_hash="h", device=torch.device("cpu"), precision_timed={}
+    )
+    return {**copy.deepcopy(made), **changes}
+
+
+def test_the_stages_have_their_folders():
+    assert [(stage["folder"], stage["epochs"]) for stage in facts()["stages"]] == [("1-first", 60), ("2-second", 60)]
+
+
+def test_what_a_resumed_run_does_not_share_is_said(tmp_path):
+    assert differences(facts(), facts(), tmp_path) == []
+    (line,) = differences(facts(threads=8), facts(threads=2), tmp_path)
+    assert "CPU threads: 8, now 2" in line
+    (line,) = differences(facts(), facts(versions={**facts()["versions"], "torch": "0"}), tmp_path)
+    assert "torch" in line
+    with pytest.raises(UserError, match="have changed"):
+        differences(facts(), facts(data_hash="other"), tmp_path)

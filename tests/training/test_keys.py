@@ -1,0 +1,33 @@
+import dataclasses
+
+import torch
+
+from reid_srdl.config import Config, LossConfig, PlanConfig
+from reid_srdl.training import plans
+from reid_srdl.training.keys import stage_key
+
+
+def key(config, number=0, **more):
+    given = {"device": torch.device("cpu"), "data_hash": "h", "before": None, "reference": None, **more}
+    return stage_key(config, plans.build(config)[number], number, **given)
+
+
+def test_plans_that_begin_alike_share_the_key():
+    srdl, half = Config(), Config(plan=PlanConfig(name="half"))
+    assert key(srdl) == key(half) == key(dataclasses.replace(srdl, output="elsewhere", loss=LossConfig(temperature=5.0)))
+    assert key(srdl) != key(Config(plan=PlanConfig(name="vanilla")))
+
+
+def test_soft_targets_data_and_place_in_the_plan_matter():
+    config = Config()
+    keys = {key(config), key(config, 1), key(config, 1, reference="a"), key(config, 1, reference="b"), key(config, data_hash="other"), key(config, before="x")}
+    assert len(keys) == 6
+
+
+def test_initial_weights_from_a_file_count_by_their_content(tmp_path):
+    file = tmp_path / "w.pth"
+    config = Config(model=dataclasses.replace(Config().model, weights=str(file)))
+    file.write_bytes(b"one")
+    before = key(config)
+    file.write_bytes(b"two")
+    assert key(config) != before
