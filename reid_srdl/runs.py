@@ -283,7 +283,7 @@ def claimed(run: Path) -> Iterator[None]:
     """Holds a run folder for this process. Raises ``UserError`` where another one trains in it."""
     try:
         run.mkdir(parents=True, exist_ok=True)
-        handle = open(run / ".lock", "w")  # noqa: SIM115: closed below
+        handle = open(run / ".lock", "w")  # closed by the with below
     except OSError as error:
         raise UserError(f"cannot write into {run}: {error.strerror}", "Choose another folder with --output.") from None
     with handle:

@@ -44,11 +44,27 @@ class _Parser:
             self.parser.default_config_files = [str(defaults)]
         try:
             parsed = self.parser.parse_args(list(argv))
+            _refuse_values_for_groups(parsed, self.kind)
             values = self.parser.instantiate(parsed).as_dict()
         except (argparse.ArgumentError, ArgumentError) as error:
             raise UserError(*_explain(str(error), _keys(self.kind))) from None
+        except UnicodeDecodeError:
+            raise UserError("the recipe is no text in UTF-8", "A recipe is a YAML file; --print_config prints one.") from None
         values = {key: values[key] for key in (f.name for f in dataclasses.fields(self.kind))}
         return _checked(_built(self.kind, values))
+
+
+def _refuse_values_for_groups(parsed: Any, kind: type, prefix: str = "") -> None:
+    """``data: 3`` in a recipe, which jsonargparse takes for the whole group, or for what flags have left of it."""
+    defaults = kind()
+    for f in dataclasses.fields(kind):
+        group = getattr(defaults, f.name)
+        if not dataclasses.is_dataclass(group):
+            continue
+        key, value = prefix + f.name, parsed[f.name]
+        if not hasattr(value, "keys") or not all(member.name in value for member in dataclasses.fields(group)):
+            raise UserError(f"{key} is a group of options, not one", f"Set what is in it, such as {_keys(type(group), f'{key}.')[0]}.")
+        _refuse_values_for_groups(value, type(group), f"{key}.")
 
 
 def _built(kind: type, values: Any) -> Any:
@@ -166,6 +182,8 @@ def _yaml(path: Path) -> dict[str, Any] | None:
         raise UserError(f"{path} is not readable as YAML: {error}") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8", "A recipe is a YAML file.") from None
     if values is not None and not isinstance(values, dict):
         raise UserError(f"{path} holds {str(values)[:40]!r}, which is no recipe", "A recipe is lines of the form `key: value`; --print_config prints one.")
     return values
@@ -189,6 +207,7 @@ _UNKNOWN = (
     re.compile(r"(?:[Kk]ey|[Oo]ption|[Gg]roup key) [\"'](?P<key>[\w.\-]+)[\"'] is not expected"),
     re.compile(r"No action for (?:destination )?key [\"'](?P<key>[\w.\-]+)[\"']"),
     re.compile(r"Group [\"'](?P<group>[\w.]+)[\"'] does not accept option [\"'](?P<key>[\w.\-]+)[\"']"),
+    re.compile(r"[Oo]ption [\"'](?P<key>[\w.\-]+)[\"'] is not accepted"),
     re.compile(r"[Dd]oes not accept (?:nested )?key [\"']?(?P<key>[\w.\-]+)"),
     re.compile(r"[Uu]nexpected keyword argument [\"'](?P<key>[\w.\-]+)[\"']"),
 )

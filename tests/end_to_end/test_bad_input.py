@@ -357,6 +357,14 @@ def test_a_truncated_training_state(reid, people, unbroken, tmp_path, monkeypatc
         (["--seed"], ["--seed"]),
         (["--loss.temperature", "0"], ["loss.temperature is 0", "above 0"]),
         (["--schedule.drops", "[0.5, 75]"], ["schedule.drops[1] is 75", "between 0 and 1"]),
+        (["--threads", "-1"], ["threads is -1", "above 0"]),
+        (["--augment.pad", "-1"], ["augment.pad is -1", "between 0 and 15"]),
+        (["--augment.pad", "16"], ["augment.pad is 16", "between 0 and 15"]),
+        (["--optimiser.momentum", "-1"], ["optimiser.momentum is -1", "below 0"]),
+        (["--optimiser.weight_decay", "-1"], ["optimiser.weight_decay is -1", "below 0"]),
+        (["--plan.first.rate", "-1"], ["plan.first.rate is -1", "above 0"]),
+        (["--reference.top_k", "0"], ["reference.top_k is 0", "above 0"]),
+        (["--data.holdout_identities", "-1"], ["data.holdout_identities is -1", "below 0"]),
         (["--plan.epochs", "1"], ["at least 2 epochs", "--plan.epochs"]),
         (["--plan.first.epochs", "9"], ["stages of 9 and -7 epochs"]),
         (["--data.train_identities", "1"], ["1 identity", "two at least"]),
@@ -375,12 +383,16 @@ def test_an_unknown_name_or_an_impossible_value(refused, people, flags, words):
     [
         ("data: {bach: 3}\n", ["'data.bach'", "data.batch"]),
         ("data: {batch: many}\n", ["data.batch", "many"]),
-        ("model: [\n", ["pars"]),
+        ("model: [\n", ["mine.yaml"]),
+        ("datset: folder\n", ["'datset'", "dataset"]),
+        ("data: 3\n", ["data is a group", "data.height"]),
+        ("plan: {first: 3}\n", ["plan.first is a group", "plan.first.epochs"]),
+        (b"\xff\xfe\x00", ["UTF-8"]),
         ("- resnet50\n", ["resnet50"]),
     ],
 )
 def test_a_recipe_with_a_mistake(refused, people, tmp_path, text, words):
-    (tmp_path / "mine.yaml").write_text(text)
+    (tmp_path / "mine.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     line = refused("train", "--config", "mine.yaml", *TRAIN, "--data_root", people.train.root)
     assert all(word in line for word in words), line
 
