@@ -106,7 +106,7 @@ def read_model(path: Path) -> ModelFile:
     try:
         with safe_open(path, "pt") as opened:
             metadata = opened.metadata() or {}
-            state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118: it is no dictionary
+            state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (it is no dictionary)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a whole safetensors file ({error})", "It is truncated or of another kind: copy it again.") from None
     if metadata.get("format") != _FORMAT:

@@ -163,7 +163,7 @@ def load(path: Path) -> Reference:
     try:
         with safe_open(path, "pt") as opened:
             metadata = opened.metadata() or {}
-            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118: it is no dictionary
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (it is no dictionary)
         return Reference(tensors["logits"], tensors.get("classes"), int(metadata["num_classes"]), metadata["split_hash"], metadata["how"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise UserError(f"the soft targets in {path} cannot be read ({error})", "Delete the file, so that they are made anew.") from None
