@@ -14,6 +14,7 @@ def check(config: Config) -> None:
         "data.batch": config.data.batch,
         "data.instances": config.data.instances,
         "data.workers": config.data.workers,
+        "data.train_per_class": config.data.train_per_class,
         "optimiser.rate": config.optimiser.rate,
         "loss.temperature": config.loss.temperature,
         "loss.scale": config.loss.scale,
@@ -32,6 +33,7 @@ def check(config: Config) -> None:
             raise UserError(f"{key} is {value}", "It must be above 0.")
     not_negative = {
         "data.holdout_identities": config.data.holdout_identities,
+        "data.holdout_per_class": config.data.holdout_per_class,
         "data.memory_gb": config.data.memory_gb,
         "optimiser.momentum": config.optimiser.momentum,
         "optimiser.weight_decay": config.optimiser.weight_decay,
@@ -46,7 +48,7 @@ def check(config: Config) -> None:
     pad, most = config.augment.pad, min(config.size) - 1
     if not 0 <= pad <= most:
         raise UserError(f"augment.pad is {pad}", f"It must lie between 0 and {most}, one less than the images' shorter side.")
-    fractions = {"augment.flip": config.augment.flip, "augment.erase": config.augment.erase,
+    fractions = {"loss.ramp_share": config.loss.ramp_share, "augment.flip": config.augment.flip, "augment.erase": config.augment.erase,
                  "loss.label_smoothing": config.loss.label_smoothing,
                  "plan.first.label_smoothing": config.plan.first.label_smoothing,
                  "plan.second.label_smoothing": config.plan.second.label_smoothing,
@@ -54,6 +56,8 @@ def check(config: Config) -> None:
     for key, value in fractions.items():
         if value is not None and not 0 <= value <= 1:
             raise UserError(f"{key} is {value}", "It must lie between 0 and 1.")
+    if config.loss.ramp_share and config.loss.ramp_epochs:
+        raise UserError("loss.ramp_epochs and loss.ramp_share both say how long the imitation weight ramps up", "Set one of them.")
     if config.data.sampler == "identity" and config.data.batch % config.data.instances:
         raise UserError(
             f"data.batch {config.data.batch} is not a multiple of data.instances {config.data.instances}",

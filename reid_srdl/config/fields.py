@@ -18,6 +18,10 @@ class DataConfig:
         instances: images of one person in a batch of the identity sampler.
         train_identities: keep the first so many training identities in ascending order of label; all if null.
         holdout_identities: the last so many training identities never train and are scored as a validation set.
+        train_per_class: of a classification set, keep the first so many training images of each class in order of path; all if null.
+        holdout_per_class: of a classification set, the last so many training images of each class never train and are its validation set.
+        crop: ``imagenet`` trains on random-resized crops (Szegedy et al. 2015) and uses the centre of an image resized by 256/224; ``none``
+            takes whole images.
         memory_gb: decoded images up to this many GiB are held in memory, more are streamed from disk.
         workers: threads that decode.
         skip_corrupt: leave unreadable training images out instead of stopping before the first step.
@@ -30,6 +34,9 @@ class DataConfig:
     instances: int = 4
     train_identities: Optional[int] = None
     holdout_identities: int = 0
+    train_per_class: Optional[int] = None
+    holdout_per_class: int = 0
+    crop: Literal["none", "imagenet"] = "none"
     memory_gb: float = 4.0
     workers: int = 2
     skip_corrupt: bool = False
@@ -108,6 +115,7 @@ class LossConfig:
         temperature: T of the softmax in the imitation term.
         imitation: weight of the imitation term; null means T squared.
         ramp_epochs: the weight grows as exp(-5 (1 - e/ramp)^2) over so many epochs; 0 means at once, as the paper has it.
+        ramp_share: the same as a share of the stage's epochs, for recipes of any length.
         scale: of the whole loss.
     """
 
@@ -115,6 +123,7 @@ class LossConfig:
     temperature: float = 3.0
     imitation: Optional[float] = None
     ramp_epochs: int = 0
+    ramp_share: float = 0.0
     scale: float = 1.0
 
 
@@ -172,7 +181,8 @@ class PlanConfig:
     """The sequence of stages.
 
     Args:
-        name: ``srdl``, ``vanilla``, ``half``, ``no_reference``, ``no_restart``, ``stage_incomplete``, ``born_again`` or ``kd``.
+        name: ``srdl``, ``vanilla``, ``early_stopped``, ``half``, ``no_reference``, ``no_restart``, ``continued``, ``stage_incomplete``,
+            ``born_again`` or ``kd``.
         epochs: total number of epochs M over all stages.
         generations: stages of plan ``born_again``.
         first: what the first stage does otherwise.
