@@ -204,13 +204,16 @@ class LogConfig:
 
     Args:
         eval_every: score after every so many epochs, for the log only; 0 never.
-        eval_split: ``val`` scores the held-out identities, ``test`` the test split.
+        eval_split: ``val`` scores the held-out identities or images, ``test`` the test split.
+        diagnostics: say what the soft targets are like when they are made, and after training how the network agrees with them (a pass
+            over 2,000 training images at most; of a classification set, the earlier stages are scored as well).
         tensorboard: write TensorBoard events beside the CSV log.
         checkpoint_minutes: save the training state inside long epochs this often; it is always saved after each epoch.
     """
 
     eval_every: int = 0
     eval_split: Literal["val", "test"] = "val"
+    diagnostics: bool = True
     tensorboard: bool = True
     checkpoint_minutes: float = 10.0
 
@@ -228,7 +231,7 @@ class Config:
         precision: ``auto`` settles on bf16 where the device does it in hardware and a timed step is faster, else fp32.
         threads: CPU threads of torch; null means as many as there are cores.
         compile: compile the training step with ``torch.compile``.
-        evaluate: what is scored when training is done: the ``test`` split, the held-out identities (``val``), or ``none``.
+        evaluate: what is scored when training is done: the ``test`` split, the held-out identities or images (``val``), or ``none``.
         data: images on their way into the network.
         augment: augmentation.
         model: the network.

@@ -12,6 +12,7 @@ from ..runs import read_log
 
 COLUMNS = (
     "epoch", "rate", "loss", "cross_entropy", "imitation", "accuracy", "images_per_s", "seconds", "waited", "val_rank1", "val_mAP",
+    "val_top1", "val_loss",
 )  # fmt: skip
 
 
