@@ -22,6 +22,11 @@ READERS: dict[str, str] = {
     "folder": "reid_srdl.data.folder:read_folder",
     "csv": "reid_srdl.data.csv_file:read_csv",
     "synthetic": "reid_srdl.data.synthetic:read_synthetic",
+    "cifar10": "reid_srdl.data.cifar:read_cifar10",
+    "cifar100": "reid_srdl.data.cifar:read_cifar100",
+    "tiny-imagenet": "reid_srdl.data.tiny_imagenet:read_tiny_imagenet",
+    "imagenet": "reid_srdl.data.imagenet:read_imagenet",
+    "image-folder": "reid_srdl.data.image_folder:read_image_folder",
 }
 """Name of a data set to its reader, ``"module:function"``; each takes the data root."""
 
@@ -52,7 +57,7 @@ def read(name: str, root: Path | str) -> ReIDData | ClassData:
 
     Args:
         name: a key of ``READERS``.
-        root: the data root; for ``folder`` the folder of images, for ``csv`` the file.
+        root: the data root; for ``folder`` and ``image-folder`` the folder of images, for ``csv`` the file.
 
     Raises:
         UserError: unknown name, data that is not there, an empty split, labels that cannot be trained on or scored.
@@ -77,6 +82,8 @@ def label_problems(data: ReIDData | ClassData) -> list[tuple[str, str]]:
     elif len(np.unique(data.train.labels)) < 2:
         problems.append(
             ("train holds one person only", "Training needs images of two people at least, better of hundreds.")
+            if isinstance(data, ReIDData)
+            else ("train holds one class only", "Training needs images of two classes at least.")
         )
     if isinstance(data, ReIDData):
         asked, there = data.query.identities, data.gallery.identities

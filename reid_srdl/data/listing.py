@@ -132,42 +132,63 @@ def find_folder(
         holds: whether a folder is the data set.
         missing: makes the error for a set that is not there.
     """
-    for folder in _candidates(root, names):
+    for folder in candidates(root, names):
         if holds(folder):
             return folder
     for archive in (parent / name for parent in (root, *(root / name for name in names)) for name in archives):
         if archive.is_file():
             folder = _unpacked(archive)
-            for inner in _candidates(folder, names):
+            for inner in candidates(folder, names):
                 if holds(inner):
                     return inner
             raise UserError(f"{archive} does not hold the data set", "Fetch it again from its publisher.")
     raise missing()
 
 
-def _candidates(root: Path, names: Sequence[str]) -> list[Path]:
+def candidates(root: Path, names: Sequence[str]) -> list[Path]:
+    """Where a data set may lie: the root itself, a folder of one of its names, and one of these in another."""
     outer = [root / name for name in names]
     return [root, *outer, *(folder / name for folder in outer for name in names)]
 
 
 def _unpacked(archive: Path) -> Path:
-    """The folder that an archive is unpacked to, which appears whole or not at all."""
+    """The folder that a zip archive is unpacked to."""
+
+    def unzip(unpacking: Path) -> Path:
+        files.extract_zip(archive, unpacking)
+        inside = sorted(path for path in unpacking.iterdir() if path.name != "__MACOSX")
+        return inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacking
+
+    return unpacked(archive, archive.stem, unzip)
+
+
+def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
+    """The folder that an archive is unpacked to, once, and which appears whole or not at all.
+
+    It stands beside the archive, or in the cache folder where that cannot be written to.
+
+    Args:
+        archive: what is unpacked.
+        name: of the folder beside it.
+        unpack: fills a folder that is not there yet, and returns it, or the one in it that is wanted.
+
+    Raises:
+        UserError: there is no room, or what ``unpack`` raises.
+    """
     stat = archive.stat()
-    beside = archive.with_suffix("")
+    beside = archive.with_name(name)
     if _writable(archive.parent) and not beside.exists():
         folder = beside
     else:
         # The cache may meet several archives of one name.
         version = files.sha256_json([archive.name, stat.st_size, stat.st_mtime_ns])[:12]
-        folder = cache_folder() / f"{archive.stem}-{version}"
+        folder = cache_folder() / f"{name}-{version}"
     if folder.is_dir():
         return folder
     print(f"unpacking {archive} to {folder}", file=sys.stderr)
     unpacking = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        files.extract_zip(archive, unpacking)
-        inside = sorted(path for path in unpacking.iterdir() if path.name != "__MACOSX")
-        whole = inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacking
+        whole = unpack(unpacking)
         try:
             whole.rename(folder)
         except OSError:

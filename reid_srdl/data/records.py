@@ -115,7 +115,7 @@ class ReIDData:
 
 @dataclass(frozen=True, eq=False)
 class ClassData:
-    """A classification set."""
+    """A classification set. Labels count from 0 and are the same in all splits; ``class_names[label]`` is the word for one."""
 
     name: str
     train: Split
@@ -155,3 +155,28 @@ def limit_identities(data: ReIDData, *, train: int | None, holdout: int) -> ReID
         val_query=held.take(is_query, "val_query"),
         val_gallery=held.take(~is_query, "val_gallery"),
     )
+
+
+def limit_images(data: ClassData, *, per_class: int | None, holdout_per_class: int) -> ClassData:
+    """Keeps the first ``per_class`` training images of each class, and holds the last ``holdout_per_class`` out as a validation set.
+
+    First and last go by path. The held-out images never train; as ``val`` they take the place of the data set's own, where it has one.
+
+    Raises:
+        UserError: a class has fewer images than asked for.
+    """
+    if per_class is None and not holdout_per_class:
+        return data
+    train = data.train
+    kept, held = np.zeros(len(train), dtype=bool), np.zeros(len(train), dtype=bool)
+    for label, name in enumerate(data.class_names):
+        rows = np.flatnonzero(train.labels == label)
+        first = len(rows) - holdout_per_class if per_class is None else per_class
+        if first < 1 or first + holdout_per_class > len(rows):
+            raise UserError(
+                f"the class {name} of {data.name} has {len(rows):,} training images; {max(first, 1):,} to train and {holdout_per_class:,} to hold out do not fit",
+                "Lower --data.train_per_class or --data.holdout_per_class.",
+            )
+        kept[rows[:first]] = True
+        held[rows[len(rows) - holdout_per_class :]] = True
+    return dataclasses.replace(data, train=train.take(kept), val=train.take(held, "val") if holdout_per_class else data.val)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from reid_srdl import data
-from reid_srdl.data.records import ReIDData, Split
+from reid_srdl.data.records import ClassData, ReIDData, Split
 from reid_srdl.errors import UserError
 
 
@@ -37,6 +38,12 @@ def test_the_cache_folder_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, t
     assert data.cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("REID_CACHE")
     assert data.cache_folder() == Path.home() / ".cache" / "reid_srdl"
+
+
+def test_a_single_class_is_no_person():
+    one = ClassData("own", split("train", [0, 0]), None, split("test", [0]), ("cat",))
+    assert data.label_problems(one)[0][0] == "train holds one class only"
+    assert data.label_problems(dataclasses.replace(one, train=split("train", [0, 1]))) == []
 
 
 def test_usable_labels_are_no_problem():

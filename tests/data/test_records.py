@@ -1,7 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from reid_srdl.data.records import ReIDData, Split, limit_identities, numbered_from_zero
+from reid_srdl.data.records import ClassData, ReIDData, Split, limit_identities, limit_images, numbered_from_zero
 from reid_srdl.errors import UserError
 
 
@@ -53,3 +55,31 @@ def test_limits_keep_the_first_and_hold_out_the_last():
     assert limit_identities(ReIDData("toy", train, train, train), train=None, holdout=1).train.identities.tolist() == [2, 3, 5, 7]
     with pytest.raises(UserError, match="5 training identities"):
         limit_identities(ReIDData("toy", train, train, train), train=4, holdout=2)
+
+
+def classes(*labels):
+    train = split(labels)
+    return ClassData("toy", train, None, train, ("cat", "dog"))
+
+
+def test_images_are_limited_and_held_out_by_class_in_order_of_path():
+    data = classes(1, 0, 0, 1, 0, 1, 0)
+    limited = limit_images(data, per_class=1, holdout_per_class=2)
+    assert limited.train.paths == ("000.jpg", "001.jpg") and limited.train.labels.tolist() == [1, 0]
+    assert limited.val.paths == ("003.jpg", "004.jpg", "005.jpg", "006.jpg") and limited.val.name == "val"
+    assert limit_images(data, per_class=None, holdout_per_class=1).train.paths == ("000.jpg", "001.jpg", "002.jpg", "003.jpg", "004.jpg")
+    assert limit_images(data, per_class=2, holdout_per_class=0).val is None
+    assert limit_images(data, per_class=None, holdout_per_class=0) is data
+    assert limited.test is data.test
+
+
+def test_held_out_images_take_the_place_of_a_validation_set():
+    data = dataclasses.replace(classes(0, 0, 1, 1), val=split([0, 1]))
+    assert limit_images(data, per_class=1, holdout_per_class=0).val is data.val
+    assert limit_images(data, per_class=None, holdout_per_class=1).val.paths == ("001.jpg", "003.jpg")
+
+
+@pytest.mark.parametrize(("per_class", "holdout", "words"), [(3, 0, "dog of toy has 2 .* 3 to train and 0"), (1, 2, "1 to train and 2"), (None, 2, "1 to train and 2"), (None, 3, "cat")])
+def test_a_class_with_too_few_images_is_named(per_class, holdout, words):
+    with pytest.raises(UserError, match=words):
+        limit_images(classes(0, 1, 0, 1, 0), per_class=per_class, holdout_per_class=holdout)
