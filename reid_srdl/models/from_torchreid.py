@@ -1,0 +1,107 @@
+"""Backbones from torchreid (Zhou and Xiang 2019), whose models alone are imported."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .making import Made, Size, no_download, no_such, no_weights, short_patience
+from .weights import Report, load_backbone
+
+
+def _models() -> types.ModuleType:
+    """torchreid's model factory, without the rest of the package.
+
+    ``import torchreid`` also imports its engines, data managers and metrics, and with them libraries that it does not
+    declare. So its packages are stood in for by bare ones while the models are imported.
+    """
+    if "torchreid" in sys.modules or "torchreid.reid.models" in sys.modules:
+        return importlib.import_module("torchreid.reid.models")
+    found = importlib.util.find_spec("torchreid")
+    if found is None or found.origin is None:
+        raise UserError("torchreid is not installed", "Install it with: pip install torchreid")
+    root = Path(found.origin).parent
+    for package, folder in (("torchreid", root), ("torchreid.reid", root / "reid")):
+        sys.modules[package] = types.ModuleType(package)
+        sys.modules[package].__path__ = [str(folder)]
+    try:
+        return importlib.import_module("torchreid.reid.models")
+    except ImportError as error:
+        hint = "Install it again with: pip install torchreid"
+        raise UserError(f"torchreid's models cannot be imported ({error})", hint) from error
+    finally:
+        # Whoever imports torchreid later gets the real one.
+        del sys.modules["torchreid"], sys.modules["torchreid.reid"]
+
+
+def _factory(models: types.ModuleType) -> Mapping[str, Any]:
+    return vars(models)["__model_factory"]
+
+
+def names() -> list[str]:
+    """Names with their prefix; none where torchreid is not installed."""
+    if importlib.util.find_spec("torchreid") is None:
+        return []
+    return [f"torchreid:{name}" for name in _factory(_models())]
+
+
+def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
+    """torchreid's ``name``, to a vector (B, D); ``image_size`` makes no difference to it.
+
+    Raises:
+        UserError: not installed, unknown, a network of several parts, weights that cannot be had.
+    """
+    models = _models()
+    full = f"torchreid:{name}"
+    if name not in _factory(models):
+        near = difflib.get_close_matches(name, _factory(models), n=3)
+        raise no_such(full, [f"torchreid:{other}" for other in near])
+    network = models.build_model(name, num_classes=1, pretrained=False, use_gpu=False)
+    classifier = getattr(network, "classifier", None)
+    if not isinstance(classifier, nn.Linear):
+        raise UserError(
+            f"{full} has a classifier for each of several parts, which one identity classifier cannot replace",
+            "Choose another network, such as torchreid:osnet_x1_0.",
+        )
+    # In training these networks return classifier(vector), in evaluation the vector: now it is the vector in both.
+    network.classifier = nn.Identity()
+    report = _imagenet(models, name, network) if imagenet else None
+    return Made(network, classifier.in_features, report)
+
+
+def _imagenet(models: types.ModuleType, name: str, network: nn.Module) -> Report:
+    """Fills ``network`` with what torchreid's download changes in a network of that name.
+
+    torchreid only warns where it has no weights or they do not fit, so what it filled is found by comparing with the
+    same draw without them; the rest of ``network`` keeps its own draw.
+    """
+    full = f"torchreid:{name}"
+
+    def state(pretrained: bool) -> dict[str, Tensor]:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return models.build_model(name, num_classes=1, pretrained=pretrained, use_gpu=False).state_dict()
+
+    drawn = state(pretrained=False)
+    try:
+        with short_patience():
+            filled = state(pretrained=True)
+    except ImportError as error:
+        hint = f"Install it with: pip install {error.name}"
+        raise UserError(f"torchreid needs {error.name} to fetch weights", hint) from error
+    except Exception as error:  # each of its downloaders has exceptions of its own
+        raise no_download(full, error) from error
+    changed = {key: tensor for key, tensor in filled.items() if not torch.equal(tensor, drawn[key])}
+    if not changed:
+        raise no_weights(full)
+    return load_backbone(network, changed, f"torchreid's ImageNet weights of {name}", full)

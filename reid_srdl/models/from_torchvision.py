@@ -1,0 +1,120 @@
+"""Backbones from torchvision's classification networks: their heads are cut off, their names stay."""
+
+from __future__ import annotations
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .making import Made, Size, no_download, short_patience
+from .weights import load_backbone
+
+
+def names() -> list[str]:
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def create(name: str, imagenet: bool) -> Made:
+    """torchvision's ``name``, which is one of :func:`names`.
+
+    Raises:
+        UserError: weights that cannot be had.
+    """
+    network, dimension = without_head(_network(name))
+    if not imagenet:
+        return Made(network, dimension, None)
+    offered = torchvision.models.get_model_weights(name)
+    # The first recipe's where there are several: those of the paper's time, which the field's numbers stand on.
+    chosen = getattr(offered, "IMAGENET1K_V1", offered.DEFAULT)
+    try:
+        with short_patience():
+            state = chosen.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise no_download(name, error) from error
+    return Made(network, dimension, load_backbone(network, state, f"torchvision's {chosen}", name))
+
+
+def _network(name: str) -> nn.Module:
+    if name in ("googlenet", "inception_v3"):
+        # Auxiliary classifiers would make the output a tuple in training. The input transform undoes ImageNet's
+        # normalisation in favour of the one that the published weights were trained with.
+        return torchvision.models.get_model(name, aux_logits=False, init_weights=True, transform_input=True)
+    return torchvision.models.get_model(name)
+
+
+def without_head(network: nn.Module) -> tuple[nn.Module, int]:
+    """Cuts a torchvision network's head off before its first layer with weights; what remains keeps its names.
+
+    Returns:
+        The network, whose output is the pooled vector (B, D), and D.
+    """
+    models = torchvision.models
+    attribute = next(name for name in ("fc", "classifier", "head", "heads") if hasattr(network, name))
+    head = getattr(network, attribute)
+    layers = [head] if isinstance(head, nn.Linear) else list(head)
+    cut = next(index for index, layer in enumerate(layers) if isinstance(layer, nn.Linear | nn.Conv2d))
+    dimension = layers[cut].in_channels if isinstance(layers[cut], nn.Conv2d) else layers[cut].in_features
+    if isinstance(network, models.VisionTransformer):
+        return AnySizeViT(network), dimension
+    if isinstance(network, models.MNASNet):
+        return Layers(network.layers), dimension
+    if isinstance(network, models.VGG | models.AlexNet):
+        # They flatten a 7x7 (6x6) map into their classifier; the embedding is its average.
+        height, width = network.avgpool.output_size
+        network.avgpool = nn.AdaptiveAvgPool2d(1)
+        dimension //= height * width
+    kept: list[nn.Module] = [nn.Identity() if isinstance(layer, nn.Dropout) else layer for layer in layers[:cut]]
+    if isinstance(network, models.SqueezeNet):
+        kept = [nn.AdaptiveAvgPool2d(1)]  # its pooling stands at the end of the head that was cut off
+    setattr(network, attribute, nn.Sequential(*kept))
+    return network, dimension
+
+
+class Layers(nn.Module):
+    """Layers one after another, to a map (B, D, h, w); for networks whose own class stands in the way.
+
+    torchvision's MNASNet refuses a state without a version mark, and safetensors do not keep one.
+    """
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+class AnySizeViT(nn.Module):
+    """torchvision's Vision Transformer for images of any size that its patches divide; the output is the class token.
+
+    Position embeddings are for the size that the network was made for (a square grid); for another grid they are
+    interpolated bicubically, as usual (Dosovitskiy et al. 2021, section 3.2).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.patch_size: int = network.patch_size
+        self.grid: int = network.image_size // network.patch_size
+        self.conv_proj = network.conv_proj
+        self.class_token = network.class_token
+        self.encoder = network.encoder
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, D)."""
+        height, width = images.shape[-2:]
+        if height % self.patch_size or width % self.patch_size:
+            raise ValueError(f"height and width must be multiples of {self.patch_size}")
+        tokens = self.conv_proj(images).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
+        tokens = tokens + self._positions((height // self.patch_size, width // self.patch_size))
+        return self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))[:, 0]
+
+    def _positions(self, grid: Size) -> Tensor:
+        positions = self.encoder.pos_embedding
+        if grid == (self.grid, self.grid):
+            return positions
+        of_class, of_patches = positions[:, :1], positions[:, 1:]
+        of_patches = of_patches.transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        of_patches = functional.interpolate(of_patches, size=grid, mode="bicubic", antialias=True, align_corners=False)
+        return torch.cat([of_class, of_patches.flatten(2).transpose(1, 2)], dim=1)

@@ -1,0 +1,70 @@
+"""What the makers of networks share: what they make, what they say when they cannot, a trial run."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .weights import Report
+
+Size = tuple[int, int]
+# Seconds to wait for a server before saying that there is none.
+PATIENCE = 10.0
+
+
+class Made(NamedTuple):
+    """A backbone from images (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D); its D; what filled it, if known."""
+
+    network: nn.Module
+    dimension: int
+    report: Report | None
+
+
+def no_such(name: str, near: list[str]) -> UserError:
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    return UserError(f"unknown network {name!r}", f"{hint}Networks are torchvision's, torchreid:NAME and timm:NAME.")
+
+
+def no_weights(name: str) -> UserError:
+    return UserError(f"there are no ImageNet weights of {name}", "Use --model.weights none, or a file of weights.")
+
+
+def no_download(name: str, error: BaseException) -> UserError:
+    return UserError(
+        f"the ImageNet weights of {name} are not in the cache and cannot be fetched ({type(error).__name__})",
+        "Run the command once with a network connection, so that they are cached, or name a file of weights with "
+        "--model.weights FILE (--model.weights none starts from scratch).",
+    )
+
+
+@contextlib.contextmanager
+def short_patience() -> Iterator[None]:
+    # The libraries open connections without a time limit of their own.
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def probe(network: nn.Module, size: Size, name: str) -> Tensor:
+    """The answer (1, D, …) to an image of zeros, channels last as in training; in eval mode it changes nothing."""
+    was_training = network.training
+    try:
+        with torch.no_grad():
+            return network.eval()(torch.zeros(1, 3, *size).contiguous(memory_format=torch.channels_last))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0][:120]
+        raise UserError(
+            f"{name} cannot take images of {size[0]}x{size[1]} pixels ({reason})",
+            "Choose another --data.height and --data.width, or another --model.backbone.",
+        ) from error
+    finally:
+        network.train(was_training)
