@@ -22,7 +22,8 @@ from safetensors.torch import save as serialised
 from . import config as configuration
 from . import devices, files, inference
 from .config import Config, ModelConfig
-from .data.images import open_source
+from .data import crops
+from .data.images import ImageSource, open_source
 from .data.records import Split
 from .embeddings import Embeddings
 from .errors import UserError
@@ -62,6 +63,7 @@ class ModelFile:
         size: (height, width) of its input in pixels.
         labels: int64 ``(C,)``, the data set's label of each class.
         hash: SHA-256 of names and values in ``state``.
+        crop: what it was trained on of each image (``data.crop``).
     """
 
     state: dict[str, torch.Tensor]
@@ -69,6 +71,7 @@ class ModelFile:
     size: tuple[int, int]
     labels: np.ndarray
     hash: str
+    crop: str = "none"
 
 
 def state_hash(state: dict[str, torch.Tensor]) -> str:
@@ -81,7 +84,7 @@ def state_hash(state: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray) -> str:
+def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray, crop: str = "none") -> str:
     """Writes the network and all that is needed to use it; returns its hash."""
     # safetensors stores contiguous tensors; channels-last weights come back in the plain order.
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
@@ -93,6 +96,8 @@ def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size
         "labels": json.dumps([int(label) for label in labels]),
         "sha256": digest,
     }
+    if crop != "none":
+        metadata["crop"] = crop
     # As bytes, since safetensors' own writing has another exception for a full disk.
     files.write_bytes(path, serialised(state, metadata=metadata))
     return digest
@@ -120,12 +125,16 @@ def read_model(path: Path) -> ModelFile:
         model = ModelConfig(**json.loads(metadata["model"]))
     except TypeError as error:
         raise UserError(f"{path} describes a network that this version does not know ({error})", "Use the version that wrote it.") from None
+    crop = metadata.get("crop", "none")
+    if crop not in crops.NAMES:
+        raise UserError(f"{path} was trained on crops that this version does not know ({crop})", "Use the version that wrote it.")
     return ModelFile(
         state=state,
         model=model,
         size=tuple(json.loads(metadata["size"])),
         labels=np.array(json.loads(metadata["labels"]), dtype=np.int64),
         hash=metadata["sha256"],
+        crop=crop,
     )
 
 
@@ -149,12 +158,13 @@ class Trained:
 
     Attributes:
         network: the ``IdentityClassifier``, in eval mode on ``place.device``.
-        size: (height, width) of its input in pixels; images of any size are resized.
+        size: (height, width) of its input in pixels; images of any size are resized, or their centre is (``crop``).
         labels: int64 ``(C,)``, the training label of each class.
         model_hash: of its weights.
         place: device and precision.
         config: of the run, where it is known.
         folder: of the run, where it is known.
+        crop: what it was trained on of each image (``data.crop``), and sees the centre of where nothing is random.
     """
 
     network: IdentityClassifier
@@ -165,11 +175,23 @@ class Trained:
     model: ModelConfig
     config: Config | None = None
     folder: Path | None = None
+    crop: str = "none"
 
     @property
     def dimension(self) -> int:
         """D of the embeddings."""
         return self.network.dimension
+
+    def source(self, paths: Sequence[files.Pathlike], *, memory_gb: float = 0.0, track: inference.Track = iter) -> ImageSource:
+        """Image files as the network sees them where nothing is augmented, decoded on demand unless they fit into ``memory_gb``.
+
+        Raises:
+            UserError: no images, or (in memory at once; on demand, when it is met) one that cannot be read, by name.
+        """
+        workers = self.config.data.workers if self.config else 2
+        return open_source(
+            [Path(path) for path in paths], self.size, memory_gb=memory_gb, workers=workers, device=self.place.device, track=track, crop=self.crop
+        )
 
     def embed(self, paths: Sequence[files.Pathlike], *, flip: bool = False, batch: int = 64, track: inference.Track = iter) -> np.ndarray:
         """Embeddings float32 ``(N, D)`` of image files, in their order; memory does not grow with their number.
@@ -179,9 +201,7 @@ class Trained:
         Raises:
             UserError: no images, or one that cannot be read, by name.
         """
-        workers = self.config.data.workers if self.config else 2
-        source = open_source([Path(path) for path in paths], self.size, memory_gb=0, workers=workers)
-        return inference.embed(self.network, source, size=self.size, place=self.place, flip=flip, batch=batch, track=track)
+        return inference.embed(self.network, self.source(paths), size=self.size, place=self.place, flip=flip, batch=batch, track=track)
 
     def embeddings(self, split: Split, *, flip: bool = False, track: inference.Track = iter) -> Embeddings:
         """A split with its junk left out, as ``Embeddings``."""
@@ -211,7 +231,7 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto")
         precision = "bf16" if wants and devices.has_bf16(chosen) else "fp32"
     rank, world = devices.processes()
     place = devices.Place(chosen, precision, rank, world if torch.distributed.is_initialized() else 1)
-    return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run)
+    return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop)
 
 
 def checkpoint_file(path: Path) -> Path:

@@ -4,11 +4,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from reid_srdl import config as configuration
 from reid_srdl import runs
 from reid_srdl.config import ModelConfig
+from reid_srdl.data import images
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
 
@@ -148,3 +150,30 @@ def test_a_claimed_folder_is_refused_to_others(tmp_path):
         pass
     with runs.claimed(tmp_path):
         pass
+
+
+def test_a_model_carries_its_crop_and_sees_images_by_it(saved, network, people, tmp_path):
+    assert runs.read_model(saved).crop == runs.load(saved, "cpu").crop == "none"
+    file = tmp_path / "crop.safetensors"
+    runs.save_model(file, network, ModelConfig("small", "none"), (32, 16), LABELS, "imagenet")
+    trained, whole = runs.load(file, "cpu"), runs.load(saved, "cpu")
+    assert trained.crop == "imagenet" and trained.model_hash == whole.model_hash
+    files = people.query.files[:3]
+    assert not np.allclose(trained.embed(files), whole.embed(files), atol=1e-4)
+    memory, stream = trained.source(files, memory_gb=1), trained.source(files)
+    assert type(memory) is not type(stream) and torch.equal(memory.batch([2, 0]), stream.batch([2, 0]))
+    expected = images.open_source(files, (32, 16), crop="imagenet")
+    assert torch.equal(stream.batch([1]), expected.batch([1]))
+
+
+def test_whole_images_leave_the_file_as_it_was(saved):
+    with safe_open(saved, "pt") as opened:
+        assert sorted(opened.metadata()) == ["format", "labels", "model", "sha256", "size"]
+
+
+def test_crops_of_another_version_are_refused(saved, tmp_path):
+    with safe_open(saved, "pt") as opened:
+        metadata = opened.metadata()
+    save_file(load_file(saved), tmp_path / "new", metadata={**metadata, "crop": "spiral"})
+    with pytest.raises(UserError, match="crops that this version does not know"):
+        runs.load(tmp_path / "new")

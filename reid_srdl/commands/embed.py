@@ -87,7 +87,7 @@ def run(argv: list[str]) -> int:
 
     number, processes = devices.processes()
     trained = runs.load(options.checkpoint, _own_device(options.device))
-    size = stored_size(listed.files, trained.size)
+    size = stored_size(listed.files, trained.size) if trained.crop == "none" else trained.size
     listed = listed.rows(*share(len(listed), number, processes))
     output = Path(options.output)
     if processes > 1:
@@ -151,12 +151,15 @@ def embed_in_batches(
         batch: images at a time.
         track: wraps the starts of the batches, for a progress bar.
     """
+    from ..data import crops
     from ..data.images import decode
     from ..inference import embed
 
+    crop = crops.clean(trained.crop, trained.size)
+
     def decoded(file: Path) -> np.ndarray | str:
         try:
-            return decode(file, size)
+            return decode(file, size, crop)
         except UserError as error:
             return error.message
 

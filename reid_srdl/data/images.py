@@ -2,7 +2,7 @@
 
 A source has one storage size: that of the files where they are all alike, else the size the network is trained at. One
 function decodes a file to it, so memory and stream hand out the same bytes. Resizing to the training size comes
-later, in batches on the device.
+later, in batches on the device; only crops (``crops``) are made at decoding, and to the training size.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from ..errors import UserError
+from . import crops
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 200 << 20
@@ -74,8 +75,8 @@ def image_size(file: Path) -> tuple[int, int]:
     return _header(Path(file), _bytes(Path(file)))
 
 
-def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """An encoded image as uint8 RGB ``(H, W, 3)``; ``size`` (height, width) resizes it, averaging areas.
+def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:
+    """An encoded image as uint8 RGB ``(H, W, 3)``; ``size`` (height, width) resizes it, averaging areas, or else ``crop`` takes a part.
 
     Raises:
         UserError: no image, a truncated one, or more pixels than ``MAX_PIXELS``; ``name`` stands for it in the message.
@@ -86,7 +87,8 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None) -
     try:
         # Pillow, unlike OpenCV, refuses a truncated JPEG instead of filling it with grey.
         with Image.open(io.BytesIO(data)) as opened:
-            image = np.asarray(opened.convert("RGB"))
+            picture = opened.convert("RGB")
+            image = np.asarray(picture if crop is None else crop(picture))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _unreadable(name, str(error)) from None
     if size is not None and image.shape[:2] != tuple(size):
@@ -94,25 +96,33 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None) -
     return image
 
 
-def decode(file: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+def decode(file: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:
     """A file as uint8 RGB ``(H, W, 3)``; see ``decode_bytes``."""
-    return decode_bytes(_bytes(Path(file)), Path(file), size)
+    return decode_bytes(_bytes(Path(file)), Path(file), size, crop)
+
+
+Cropping = Callable[[int, int], crops.Crop]
+"""The crop for an epoch and the index of an image."""
 
 
 class StreamedImages:
     """Decodes on demand in threads; nothing is kept."""
 
-    def __init__(self, files: Sequence[Path], size: tuple[int, int], workers: int = 2) -> None:
+    def __init__(self, files: Sequence[Path], size: tuple[int, int], workers: int = 2, cropping: Cropping | None = None) -> None:
         self.files = list(files)
         self.size = size
+        self.cropping = cropping
         self._pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode")
 
     def __len__(self) -> int:
         return len(self.files)
 
     def batch(self, indices: Sequence[int], epoch: int = 0) -> torch.Tensor:
-        images = self._pool.map(lambda index: decode(self.files[index], self.size), indices)
-        return _channels_first(np.stack(list(images)))
+        def image(index: int) -> np.ndarray:
+            crop = None if self.cropping is None else self.cropping(epoch, int(index))
+            return decode(self.files[index], self.size, crop)
+
+        return _channels_first(np.stack(list(self._pool.map(image, indices))))
 
 
 class MemoryImages:
@@ -163,8 +173,10 @@ def open_source(
     workers: int = 2,
     device: torch.device | str = "cpu",
     track: Callable[[Iterable[int]], Iterable[int]] = iter,
+    crop: str = "none",
+    seed: int | None = None,
 ) -> ImageSource:
-    """Images in memory where they fit, else a stream.
+    """Images in memory where they fit, else a stream; random crops are always a stream.
 
     Args:
         files: N image files.
@@ -173,6 +185,8 @@ def open_source(
         workers: threads that decode.
         device: where images in memory live.
         track: wraps the iteration over images, for a progress bar.
+        crop: ``imagenet`` takes the centre of each image, or a random part where there is a ``seed``; ``none`` takes whole images.
+        seed: of the run, to train on random crops.
 
     Raises:
         UserError: no files, or an unreadable one (in memory at once; streamed, when it is met).
@@ -180,12 +194,15 @@ def open_source(
     if not files:
         raise UserError("there are no images", "Check the data set with tools/data.py check.")
     files = [Path(file) for file in files]
-    stored = storage_size(files, size)
+    if crop != "none" and seed is not None:
+        return StreamedImages(files, size, workers, lambda epoch, index: crops.random_resized(size, seed, epoch, index))
+    clean = crops.clean(crop, size)
+    stored = storage_size(files, size) if clean is None else size
     if len(files) * stored[0] * stored[1] * 3 > memory_gb * 2**30:
-        return StreamedImages(files, stored, workers)
+        return StreamedImages(files, stored, workers, None if clean is None else lambda epoch, index: clean)
     images = np.empty((len(files), *stored, 3), dtype=np.uint8)
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        decoded = pool.map(lambda file: decode(file, stored), files)
+        decoded = pool.map(lambda file: decode(file, stored, clean), files)
         for index in track(range(len(files))):
             images[index] = next(decoded)
     return MemoryImages(_channels_first(images).to(device))

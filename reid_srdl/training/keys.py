@@ -41,6 +41,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
             "reference": reference,
             "data": data_hash,
             "size": config.size,
+            **({"crop": data.crop} if data.crop != "none" else {}),
             "batch": [data.batch, data.sampler, data.instances],
             "augment": dataclasses.asdict(config.augment),
             "seed": config.seed,

@@ -93,6 +93,7 @@ class _Run:
         self.device = devices.choose(config.device)
         devices.set_threads(config.threads)
         self.data_name = data.name
+        self.called = "classes" if isinstance(data, ClassData) else "identities"
         self.split = self._readable(data.train)
         self.targets, self.labels = numbered_from_zero(self.split)
         if len(self.labels) < 2:
@@ -148,11 +149,21 @@ class _Run:
         data = self.config.data
         source = open_source(
             self.split.files, self.config.size, memory_gb=data.memory_gb, workers=data.workers, device=self.device,
-            track=self.watch.tracks("reading images"),
+            track=self.watch.tracks("reading images"), crop=data.crop, seed=self.config.seed,
         )  # fmt: skip
         where = "in memory" if isinstance(source, MemoryImages) else "streamed from disk"
-        self.watch.says(f"{len(self.split):,} training images of {len(self.labels):,} identities, {where} at {source.size[0]}x{source.size[1]}")
+        self.watch.says(f"{len(self.split):,} training images of {len(self.labels):,} {self.called}, {where} at {source.size[0]}x{source.size[1]}")
         return source
+
+    def _clean_source(self, model: runs.ModelFile) -> ImageSource:
+        """The training images as an imitated network sees them: those of training, unless they are random crops."""
+        data = self.config.data
+        if model.crop == data.crop == "none":
+            return self.source
+        return open_source(
+            self.split.files, model.size, memory_gb=data.memory_gb, workers=data.workers, device=self.device,
+            track=self.watch.tracks("reading images"), crop=model.crop,
+        )  # fmt: skip
 
     def _settle_precision(self, network: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(
@@ -253,7 +264,7 @@ class _Run:
             paths = ", ".join(self.split.paths[index] for index in error.indices)
             raise UserError(f"{error.message}, in the batch of: {paths}", error.hint) from None
         if self.rank == 0:
-            runs.save_model(target / runs.MODEL, network, stage.model, self.config.size, self.labels)
+            runs.save_model(target / runs.MODEL, network, stage.model, self.config.size, self.labels, self.config.data.crop)
 
     def _end_epoch(self, stage: Stage, number: int, target: Path, trainer: StageTrainer, row: dict[str, Any]) -> None:
         every = self.config.log.eval_every
@@ -314,7 +325,7 @@ class _Run:
         self.fabric.barrier()
         self._check_labels(imitated, model)
         made = references.make(
-            runs.network_of(model).to(self.fabric.device), self.source, self.split, self.targets,
+            runs.network_of(model).to(self.fabric.device), self._clean_source(model), self.split, self.targets,
             how=imitated.how, temperature=imitated.temperature, size=model.size, place=self.place, seed=self.config.seed,
             described=described, track=self.watch.tracks("soft targets"),
         )  # fmt: skip

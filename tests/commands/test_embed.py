@@ -100,3 +100,11 @@ def test_bad_input_is_said(images, output, message, tmp_path, monkeypatch):
 def test_what_is_missing_is_asked_for():
     with pytest.raises(UserError, match="needs --images"):
         command.run(["--checkpoint", "a", "--output", "b.npz"])
+
+
+def test_a_network_trained_on_crops_sees_the_centres(people, tmp_path):
+    torch.manual_seed(0)
+    runs.save_model(tmp_path / "crop.safetensors", build("small", 3).eval(), ModelConfig("small", "none"), (32, 16), np.array([1, 2, 3]), "imagenet")
+    assert embed(tmp_path / "crop.safetensors", people.query.root / "query", tmp_path / "out.npz") == 0
+    expected = runs.load(tmp_path / "crop.safetensors", "cpu").embed(people.query.files)
+    np.testing.assert_allclose(embeddings.load(tmp_path / "out.npz").vectors, expected, atol=1e-6)

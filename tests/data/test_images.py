@@ -61,3 +61,39 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
 def test_no_images():
     with pytest.raises(UserError, match="no images"):
         images.open_source([], (4, 4))
+
+
+@pytest.fixture
+def odd_files(tmp_path):
+    return [write(tmp_path / f"{i}.png", size, i) for i, size in enumerate([(20, 10), (24, 12), (90, 70), (40, 20)])]
+
+
+def test_centre_crops_are_the_same_from_memory_and_stream(odd_files):
+    memory = images.open_source(odd_files, (32, 24), crop="imagenet")
+    stream = images.open_source(odd_files, (32, 24), memory_gb=0, crop="imagenet")
+    assert isinstance(memory, images.MemoryImages) and isinstance(stream, images.StreamedImages)
+    assert memory.size == stream.size == (32, 24)
+    indices = [3, 0, 2, 2]
+    assert torch.equal(memory.batch(indices, 5), stream.batch(indices, 8))
+    whole = images.open_source(odd_files, (32, 24))
+    assert not torch.equal(memory.batch(indices), whole.batch(indices))
+
+
+def test_random_crops_are_a_stream_and_the_same_in_any_batch(odd_files):
+    source = images.open_source(odd_files, (32, 24), crop="imagenet", seed=3)
+    assert isinstance(source, images.StreamedImages) and source.size == (32, 24)
+    batch = source.batch([2, 0, 2], 1)
+    assert batch.shape == (3, 3, 32, 24) and batch.dtype == torch.uint8
+    assert torch.equal(batch[0], batch[2])
+    again = images.open_source(odd_files, (32, 24), crop="imagenet", seed=3, workers=1)
+    assert torch.equal(again.batch(np.array([0]), 1)[0], batch[1])
+    assert not torch.equal(again.batch([2], 2)[0], batch[0]), "another epoch"
+    assert not torch.equal(images.open_source(odd_files, (32, 24), crop="imagenet", seed=4).batch([2], 1)[0], batch[0])
+
+
+def test_a_bad_image_is_named_when_it_is_cropped(tmp_path):
+    file = write(tmp_path / "bad.jpg", (64, 64))
+    file.write_bytes(file.read_bytes()[:700])
+    for more in ({}, {"memory_gb": 0}, {"seed": 1}):
+        with pytest.raises(UserError, match=r"bad\.jpg"):
+            images.open_source([file], (32, 32), crop="imagenet", **more).batch([0])

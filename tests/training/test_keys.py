@@ -2,6 +2,7 @@ import dataclasses
 
 import torch
 
+from reid_srdl import files
 from reid_srdl.config import Config, LossConfig, PlanConfig
 from reid_srdl.training import plans
 from reid_srdl.training.keys import stage_key
@@ -31,3 +32,17 @@ def test_initial_weights_from_a_file_count_by_their_content(tmp_path):
     before = key(config)
     file.write_bytes(b"two")
     assert key(config) != before
+
+
+def test_crops_are_part_of_the_key_and_whole_images_are_not():
+    config = Config()
+    cropped = dataclasses.replace(config, data=dataclasses.replace(config.data, crop="imagenet"))
+    assert key(cropped) != key(config)
+
+
+def test_the_key_of_whole_images_is_that_of_earlier_versions(monkeypatch):
+    """So that stages that are stored already are found again."""
+    seen = []
+    monkeypatch.setattr(files, "sha256_json", lambda value: seen.append(value) or "h")
+    key(Config())
+    assert "crop" not in seen[0]

@@ -10,6 +10,7 @@ from reid_srdl import runs
 from reid_srdl.config import ReferenceConfig, StageConfig, TeacherConfig
 from reid_srdl.data.records import ReIDData
 from reid_srdl.errors import UserError
+from reid_srdl.inference import logits
 from reid_srdl.models import build
 from reid_srdl.training import checkpoint, plans
 from reid_srdl.training import reference as references
@@ -254,3 +255,18 @@ def test_scores_during_training_stand_in_the_log(config, people, watch):
     config = dataclasses.replace(config, log=dataclasses.replace(config.log, eval_every=2))
     folder = train(config, people, watch=watch, score=lambda network, place: {"rank1": 0.5, "mAP": 0.25})
     assert [row["val_mAP"] for row in runs.read_log(folder / "stages/2-second")] == [None, 0.25, None]
+
+
+def test_random_crops_train_and_soft_targets_are_of_the_centres(config, people, watch, tmp_path):
+    cropped = dataclasses.replace(config, data=dataclasses.replace(config.data, crop="imagenet"), augment=dataclasses.replace(config.augment, pad=0))
+    folder = train(cropped, people, watch=watch)
+    assert any("streamed from disk at 32x16" in line for line in watch.lines)
+    first = runs.load(folder / "stages/1-first", "cpu")
+    assert first.crop == "imagenet"
+    believed = logits(first.network, first.source(people.train.files), size=first.size, place=first.place)
+    stored = references.load(folder / "stages/1-first/reference.safetensors")
+    assert np.allclose(stored.rows(torch.arange(54)), believed - believed.max(1, keepdims=True), atol=1e-2)
+    again = train(dataclasses.replace(cropped, output=str(tmp_path / "again/run")), people, watch=watch)
+    assert equal(weights(folder), weights(again))
+    whole = train(dataclasses.replace(config, augment=cropped.augment, output=str(tmp_path / "again/whole")), people, watch=watch)
+    assert not runs.read_facts(whole)["stages"][0]["shared"] and not equal(weights(whole), weights(folder))
