@@ -73,6 +73,7 @@ def run(argv: list[str]) -> int:
 def check(dataset: str, options: CheckOptions) -> int:
     """Prints the doctor's findings; 1 when training or scoring would be wrong."""
     from ..data import doctor, reader
+    from ..data.records import ReIDData
     from ..data.sheet import sheet
     from ..progress import tracked
 
@@ -86,7 +87,8 @@ def check(dataset: str, options: CheckOptions) -> int:
     files.write_json(
         output / "findings.json", {"dataset": data.name, "folder": str(root), **dataclasses.asdict(diagnosis)}
     )
-    files.write_bytes(output / "contact_sheet.png", sheet(doctor.splits_of(data), seen))
+    tile = (160, 80) if isinstance(data, ReIDData) else (112, 112)
+    files.write_bytes(output / "contact_sheet.png", sheet(doctor.splits_of(data), seen, tile=tile))
     print(f"\nSee {output / 'contact_sheet.png'}; {output / 'findings.json'} lists all images that are spoken of.")
     return 1 if diagnosis.stops else 0
 
@@ -122,13 +124,12 @@ def _print(name: str, root: Path, diagnosis: Diagnosis) -> None:
     from rich.text import Text
 
     table = Table(title=f"{name} in {root}", title_justify="left")
+    columns = [field.name for field in dataclasses.fields(diagnosis.counts[0])][1:]
     table.add_column("split")
-    for column in ("images", "people", "cameras", "distractors", "junk"):
-        table.add_column(column, justify="right")
+    for column in columns:
+        table.add_column("people" if column == "identities" else column, justify="right")
     for row in diagnosis.counts:
-        table.add_row(
-            row.name, *(f"{count:,}" for count in (row.images, row.identities, row.cameras, row.distractors, row.junk))
-        )
+        table.add_row(row.name, *(f"{getattr(row, column):,}" for column in columns))
     console = Console(highlight=False)
     console.print(table)
     words = {"stop": ("STOP", "bold red"), "warn": ("look", "bold yellow"), "note": ("note", "dim")}

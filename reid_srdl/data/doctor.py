@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from . import label_problems, matches
+from .class_findings import class_findings
 from .copies import copy_findings
 from .finding import SEVERITIES, Finding, by_share, label_words, number
 from .pixels import Scan, file_findings, scan
@@ -17,7 +19,7 @@ from .records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """A row of the doctor's table; ``identities`` leaves junk and distractors out."""
+    """A row of the doctor's table of people; ``identities`` leaves junk and distractors out."""
 
     name: str
     images: int
@@ -28,8 +30,17 @@ class SplitCounts:
 
 
 @dataclass(frozen=True)
+class ClassCounts:
+    """A row of the doctor's table of classes."""
+
+    name: str
+    images: int
+    classes: int
+
+
+@dataclass(frozen=True)
 class Diagnosis:
-    counts: tuple[SplitCounts, ...]
+    counts: tuple[SplitCounts, ...] | tuple[ClassCounts, ...]
     findings: tuple[Finding, ...]
 
     @property
@@ -38,12 +49,14 @@ class Diagnosis:
 
 
 def splits_of(data: ReIDData | ClassData) -> list[Split]:
-    """The splits that are there, train first."""
+    """The splits that are there, train first. Classes count from 1 here, as people do, so that 0 and -1 mean the same everywhere."""
     if isinstance(data, ReIDData):
-        splits = [data.train, data.query, data.gallery, data.multi_query]
-    else:
-        splits = [data.train, data.val, data.test]
-    return [split for split in splits if split is not None]
+        return [split for split in (data.train, data.query, data.gallery, data.multi_query) if split is not None]
+    return [
+        dataclasses.replace(split, labels=split.labels + 1, label_names=data.class_names)
+        for split in (data.train, data.val, data.test)
+        if split is not None
+    ]
 
 
 def examine(
@@ -69,10 +82,14 @@ def examine(
     findings = [Finding("stop", what, do) for what, do in label_problems(data)]
     if isinstance(data, ReIDData):
         findings += people_findings(data, same_camera=same_camera)
-    findings += file_findings(splits, seen)
+        counts = tuple(_counts(split) for split in splits)
+    else:
+        findings += class_findings(data)
+        counts = tuple(ClassCounts(split.name, len(split), len(split.identities)) for split in splits)
+    findings += file_findings(splits, seen, people=isinstance(data, ReIDData))
     findings += copy_findings(splits, seen, same_camera=same_camera)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Diagnosis(tuple(_counts(split) for split in splits), tuple(findings)), seen
+    return Diagnosis(counts, tuple(findings)), seen
 
 
 def _counts(split: Split) -> SplitCounts:

@@ -69,8 +69,8 @@ def scan(files: Sequence[Path], *, workers: int = 2, track: Callable[[Iterable[i
     return Scan(sizes, groups, errors)
 
 
-def file_findings(splits: Sequence[Split], seen: Scan) -> list[Finding]:
-    """Unreadable images and odd sizes."""
+def file_findings(splits: Sequence[Split], seen: Scan, *, people: bool = True) -> list[Finding]:
+    """Unreadable images and odd sizes; ``people``: images should be crops of a person each."""
     paths = all_paths(splits)
     findings = []
     if seen.errors:
@@ -104,7 +104,7 @@ def file_findings(splits: Sequence[Split], seen: Scan) -> list[Finding]:
                 Finding(
                     "warn",
                     what,
-                    "All are resized, so this does no harm in itself; see that they are crops like the others.",
+                    "All are resized, so this does no harm in itself; see that they are images like the others.",
                     tuple(paths[odd]),
                 )
             )
@@ -117,7 +117,13 @@ def file_findings(splits: Sequence[Split], seen: Scan) -> list[Finding]:
             findings.append(
                 Finding("note", what, "They are resized to the training size (--data.height, --data.width).")
             )
-    height, width = seen.sizes[readable].T
+    return findings + (_crop_findings(seen.sizes[readable], paths[readable]) if people else [])
+
+
+def _crop_findings(sizes: np.ndarray, paths: np.ndarray) -> list[Finding]:
+    """Images that are hardly crops of a person. ``sizes`` ``(N, 2)``, ``paths`` ``(N,)``."""
+    findings = []
+    height, width = sizes.T
     for odd, what, do in (
         (
             (height < TINY[0]) | (width < TINY[1]),
@@ -141,7 +147,7 @@ def file_findings(splits: Sequence[Split], seen: Scan) -> list[Finding]:
                     "warn",
                     f"{number(int(odd.sum()), 'image is', 'images are')} {what}",
                     do,
-                    tuple(paths[readable[odd]]),
+                    tuple(paths[odd]),
                 )
             )
     return findings

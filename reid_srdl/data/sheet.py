@@ -12,10 +12,10 @@ from .pixels import Scan
 from .records import DISTRACTOR, JUNK, Split
 
 
-def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int = 4) -> bytes:
+def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int = 4, tile: tuple[int, int] = (160, 80)) -> bytes:
     """A PNG with two rows a split, and one for its distractors and junk.
 
-    In a row stand ``people`` people side by side, ``images`` images of each.
+    In a row stand ``people`` people (or classes) side by side, ``images`` images of each, on ``tile`` (height, width) pixels each.
     """
     tiles: list[np.ndarray] = []
     captions: list[str] = []
@@ -25,9 +25,9 @@ def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int =
         start += len(split)
         for rows in _shown(split, readable, people, images):
             for row in rows:
-                tiles.append(np.full((128, 64, 3), 255, dtype=np.uint8) if row is None else decode(split.files[row]))
+                tiles.append(np.full((*tile, 3), 255, dtype=np.uint8) if row is None else decode(split.files[row]))
                 captions.append("" if row is None else _caption(split, row))
-    return contact_sheet(tiles, columns=people * images, captions=captions, tile=(160, 80))
+    return contact_sheet(tiles, columns=people * images, captions=captions, tile=tile)
 
 
 def _caption(split: Split, row: int) -> str:
@@ -35,7 +35,7 @@ def _caption(split: Split, row: int) -> str:
     word = {DISTRACTOR: "distractor", JUNK: "junk"}.get(label) or (
         str(label) if split.label_names is None else split.label_names[label - 1]
     )
-    return f"{split.name} {word} c{split.cameras[row]}"
+    return f"{split.name} {word}{f' c{split.cameras[row]}' if split.cameras.any() else ''}"
 
 
 def _shown(split: Split, readable: np.ndarray, people: int, images: int) -> list[list[int | None]]:

@@ -74,6 +74,20 @@ def test_labels_that_cannot_be_scored_are_a_finding_not_an_end(root: Path, capsy
     assert "STOP  No query person is in the gallery (asked for: 99; there: 7, 8)" in capsys.readouterr().out
 
 
+def test_classes_have_a_table_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for number, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        Image.fromarray(np.full((20, 30, 3), number * 9, dtype=np.uint8)).save(tmp_path / "own" / name / "1.png")
+    assert run(["check", "image-folder", "--data-root", str(tmp_path / "own"), "--output", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "classes" in out and "cameras" not in out and "2 classes, with 1 image each to train on" in out
+    found = json.loads((tmp_path / "out/findings.json").read_text())
+    assert found["counts"] == [{"name": "train", "images": 2, "classes": 2}, {"name": "test", "images": 2, "classes": 2}]
+    assert (tmp_path / "out/contact_sheet.png").is_file()
+    with pytest.raises(UserError, match="classification set"):
+        run(["verify", "image-folder", "--data-root", str(tmp_path / "own")])
+
+
 def test_verify(root: Path, capsys: pytest.CaptureFixture[str]):
     (root / "gt_query").mkdir()
     for kind, index in (("good", [2]), ("junk", [1])):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from reid_srdl.data import doctor
+from reid_srdl.data.doctor import ClassCounts
 from reid_srdl.data.finding import Finding
-from reid_srdl.data.records import ReIDData, Split
+from reid_srdl.data.image_folder import read_image_folder
+from reid_srdl.data.records import ClassData, ReIDData, Split
 
 Rows = list[tuple[int, int]]
 """(label, camera) of each image."""
@@ -117,3 +121,35 @@ def test_findings_come_with_the_worst_first_and_labels_are_looked_at(people: ReI
     assert diagnosis.findings[0].what.startswith("9 training images have the label 0 or -1")
     severities = [finding.severity for finding in diagnosis.findings]
     assert severities == sorted(severities, key=["stop", "warn", "note"].index)
+
+
+def test_a_classification_set_on_disk(tmp_path: Path):
+    """Class 0 is a class, not distractors; pictures that are wider than tall are as they should be."""
+    rng = np.random.default_rng(0)
+    for name in ("train/cat/1", "train/cat/2", "train/dog/1", "train/dog/2", "test/cat/1", "test/dog/1"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (24, 40, 3), dtype=np.uint8)).save(tmp_path / f"{name}.png")
+    classes = read_image_folder(tmp_path)
+    diagnosis, _ = doctor.examine(classes)
+    assert diagnosis.counts == (ClassCounts("train", 4, 2), ClassCounts("test", 2, 2))
+    assert [finding.severity for finding in diagnosis.findings] == ["note", "note"]
+
+    shutil.copy(tmp_path / "train/cat/1.png", tmp_path / "train/cat/3.png")
+    shutil.copy(tmp_path / "train/cat/1.png", tmp_path / "train/dog/3.png")
+    shutil.copy(tmp_path / "train/dog/2.png", tmp_path / "test/dog/2.png")
+    (tmp_path / "test/cat/2.png").write_bytes(b"")
+    diagnosis, seen = doctor.examine(read_image_folder(tmp_path))
+    words = " / ".join(finding.what for finding in diagnosis.findings)
+    assert diagnosis.stops and len(seen.errors) == 1
+    for expected in (
+        "1 image cannot be read", "1 test image is pixel for pixel in train as well", "1 image in train repeats another of the same label",
+        "1 picture stands under several labels (train/cat/1.png = train/cat/3.png = train/dog/3.png)",
+    ):  # fmt: skip
+        assert expected in words
+
+
+def test_the_doctor_names_classes_by_their_words(people: ReIDData):
+    train = split("train", [(0, 0), (1, 0)])
+    first = doctor.splits_of(ClassData("own", train, None, train, ("cat", "dog")))[0]
+    assert first.identities.tolist() == [1, 2] and first.label_names == ("cat", "dog")
+    assert doctor.splits_of(people)[0] is people.train

@@ -96,3 +96,9 @@ def test_sizes_of_all_kinds_are_normal():
 def test_what_is_hardly_a_crop_of_a_person(size: tuple[int, int], words: str):
     found = [finding for finding in findings([(100 + row, 50) for row in range(20)] + [size]) if words in finding.what]
     assert [(finding.severity, finding.images) for finding in found] == [("warn", ("0020.jpg",))]
+
+
+def test_images_of_classes_may_have_any_shape():
+    split = Split("train", Path("."), ("a", "b", "c"), np.ones(3), np.ones(3))
+    seen = Scan(np.array([(20, 12), (4000, 1500), (64, 128)]), np.arange(3), {})
+    assert [finding.severity for finding in file_findings([split], seen, people=False)] == ["note"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -34,3 +35,9 @@ def test_rows_show_people_with_images_of_several_cameras():
     assert [split.cameras[row] for row in rows[0][:4]] == [1, 2, 3, 4]
     assert rows[1][8:] == [None] * 4, "the seventh person cannot be read"
     assert all(row is None or split.labels[row] == 0 for row in rows[2])
+
+
+def test_captions_name_cameras_where_there_are_some():
+    split = Split("train", Path("."), ("a", "b"), np.array([1, 2]), np.array([0, 3]), ("cat", "dog"))
+    assert sheet._caption(split, 1) == "train dog c3"
+    assert sheet._caption(dataclasses.replace(split, cameras=np.zeros(2)), 1) == "train dog"
