@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Optional
+from typing import TYPE_CHECKING, Literal, Optional
 
 from .. import config as configuration
 from .. import embeddings, files
 from ..errors import UserError
 
 if TYPE_CHECKING:
-    from ..evaluation.protocol import Evaluation, Rules
+    from ..evaluation.scored import Scored
     from ..runs import Trained
 
 METRICS = "metrics.json"
@@ -27,17 +27,19 @@ class EvalOptions:
         embeddings: two files, of query and gallery (.npz or .parquet with vectors, labels, cameras), or one .mat result file.
         dataset: name of a reader, such as ``market1501`` or ``folder``; null means the one that the run was trained on.
         data_root: folder of the data sets (of ``csv``: the file); null means where the run found them, ``$REID_DATA``, or else ``datasets``.
-        split: ``test``, or ``val`` for the training people that the run held out.
+        split: ``test``, or ``val`` for the training people or images that the run held out.
         query: ``single`` queries, ``multi``, or ``both`` (single alone where the data set has no multi-query images).
-        flip: average the embeddings of the image and its mirror.
+        flip: average the embeddings of the image and its mirror; in classification, their probabilities.
         metric: ``euclidean`` (squared, as in faiss) or ``cosine``.
         ignore_camera: images of a query's own camera count like all others.
         multi_query: how the images of a person and camera become one query.
         engine: ``exact``, or ``faiss``: a flat index, on the GPU where faiss has one.
-        ensemble: score the embeddings of all stages of the run side by side, too, at the cost of all of them.
+        ensemble: score all stages of the run together, too, at the cost of all of them: their embeddings side by side; in classification,
+            the mean of their probabilities.
+        members: further checkpoints, as many as follow, that are scored together with the first in the same way.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        output: folder for metrics.json and the embeddings; null means the run's ``eval/DATASET``.
-        no_save: keep metrics.json only, not the embeddings.
+        output: folder for metrics.json and the embeddings or predictions; null means the run's ``eval/DATASET``.
+        no_save: keep metrics.json only, not the embeddings or predictions.
     """
 
     checkpoint: Optional[str] = None
@@ -52,6 +54,7 @@ class EvalOptions:
     multi_query: Literal["mean", "max"] = "mean"
     engine: Literal["exact", "faiss"] = "exact"
     ensemble: bool = False
+    members: Optional[tuple[str, ...]] = None
     device: str = "auto"
     output: Optional[str] = None
     no_save: bool = False
@@ -66,23 +69,18 @@ def run(argv: list[str]) -> int:
 
 
 def _joined(argv: list[str]) -> list[str]:
-    """``--embeddings Q G`` as the one word that a list is to the parser."""
-    if "--embeddings" not in argv:
-        return argv
-    start = argv.index("--embeddings")
-    stop = next((at for at in range(start + 1, len(argv)) if argv[at].startswith("--")), len(argv))
-    return [*argv[:start], f"--embeddings={json.dumps(argv[start + 1 : stop])}", *argv[stop:]]
-
-
-def rules(options: EvalOptions) -> Rules:
-    """The choices that concern scoring."""
-    from ..evaluation.protocol import Rules
-
-    return Rules(options.metric, options.ignore_camera, options.engine, options.multi_query, options.device)
+    """``--embeddings Q G``, and ``--members A B``, as the one word that a list is to the parser."""
+    for name in ("--embeddings", "--members"):
+        if name in argv:
+            start = argv.index(name)
+            stop = next((at for at in range(start + 1, len(argv)) if argv[at].startswith("--")), len(argv))
+            argv = [*argv[:start], f"{name}={json.dumps(argv[start + 1 : stop])}", *argv[stop:]]
+    return argv
 
 
 def _score_files(options: EvalOptions) -> int:
     from ..evaluation.protocol import score
+    from .kinds import rules
 
     paths = options.embeddings or ()
     found = score(*embeddings.load_pair(paths), rules(options))
@@ -97,13 +95,9 @@ def _score_files(options: EvalOptions) -> int:
 def _score_network(options: EvalOptions) -> int:
     from .. import runs
     from ..data import read
-    from ..data.records import ReIDData, limit_identities
-    from ..evaluation.flat_index import load_faiss
-    from ..evaluation.protocol import evaluate
     from ..progress import tracked
+    from .kinds import kind_of
 
-    if options.engine == "faiss":
-        load_faiss()  # before minutes of embedding
     trained = runs.load(options.checkpoint, options.device)
     dataset = options.dataset or (trained.config.dataset if trained.config else None)
     if dataset is None:
@@ -111,31 +105,48 @@ def _score_network(options: EvalOptions) -> int:
     own = trained.config is not None and trained.config.dataset == dataset
     root = options.data_root or (trained.config.data_root if own else None)
     data = read(dataset, configuration.data_root(root))
-    if own and isinstance(data, ReIDData):
-        data = limit_identities(data, train=trained.config.data.train_identities, holdout=trained.config.data.holdout_identities)
-    others = _other_stages(trained, options) if options.ensemble else []
-    found = evaluate(
-        trained, data, query=options.query, flip=options.flip, rules=rules(options), split=options.split, ensemble=others, tracks=tracked
-    )
+    kind = kind_of(data)
+    kind.accept(data, options)
+    if own:
+        data = kind.limited(data, trained.config)
+    found = kind.evaluate(trained, data, options, _others(trained, options), tracked)
     output = Path(options.output) if options.output else default_output(Path(options.checkpoint), trained, dataset, options.split)
-    save(found, output, vectors=not options.no_save)
+    found.save(output, details=not options.no_save)
     show(found, f"{options.checkpoint} on {dataset}")
-    print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', the embeddings beside it'}.")
+    print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', what they are of beside it'}.")
     if trained.folder is not None and output == trained.folder / "eval" / dataset:
         print(f"Next, see what it finds: tools/report.py {trained.folder} --dataset {dataset}")
     return 0
 
 
-def _other_stages(trained: Trained, options: EvalOptions) -> list[Any]:
+def _others(trained: Trained, options: EvalOptions) -> list[Trained]:
+    """The networks that are scored together with the first, each once."""
+    from .. import runs
+
+    stages = [runs.load(folder, options.device) for folder in _stages(trained)] if options.ensemble else []
+    others = {stage.model_hash: stage for stage in stages if stage.model_hash != trained.model_hash}
+    if options.ensemble and not others:
+        raise UserError(f"{trained.folder} has one stage only, which makes no ensemble", "Train with --plan.name srdl, or name other networks with --members.")
+    for path in _named_members(options):
+        member = runs.load(path, options.device)
+        if member.model_hash == trained.model_hash:
+            raise UserError(f"{path} is the same network as {options.checkpoint}", "An ensemble wants another one.")
+        others.setdefault(member.model_hash, member)
+    return list(others.values())
+
+
+def _stages(trained: Trained) -> list[Path]:
     from .. import runs
 
     if trained.folder is None:
-        raise UserError("--ensemble needs a run folder", "A single file has no other stages.")
-    stages = (runs.load(folder, options.device) for folder in runs.finished_stages(trained.folder))
-    others = [stage for stage in stages if stage.model_hash != trained.model_hash]
-    if not others:
-        raise UserError(f"{trained.folder} has one stage only, which makes no ensemble", "Train with --plan.name srdl.")
-    return others
+        raise UserError("--ensemble needs a run folder", "A single file has no other stages; --members takes further files.")
+    return runs.finished_stages(trained.folder)
+
+
+def _named_members(options: EvalOptions) -> tuple[str, ...]:
+    if options.members is not None and not options.members:
+        raise UserError("--members names no network", "For instance: --members runs/one runs/other")
+    return options.members or ()
 
 
 def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str = "test") -> Path:
@@ -152,36 +163,17 @@ def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str 
     return trained.folder / "eval" / name
 
 
-def save(found: Evaluation, folder: Path, *, vectors: bool = True) -> None:
-    """Writes ``metrics.json`` and, unless told otherwise, ``query.npz`` and ``gallery.npz``, which it is of."""
-    # The scores come last: whoever finds them finds the embeddings that they are of.
-    for name, part in (("query", found.query), ("gallery", found.gallery)):
-        if vectors:
-            embeddings.save(part, folder / f"{name}.npz")
-        else:
-            (folder / f"{name}.npz").unlink(missing_ok=True)
-    files.write_json(folder / METRICS, found.metrics)
-
-
-def show(found: Evaluation, title: str) -> None:
+def show(found: Scored, title: str) -> None:
     """Prints the scores as a table, and what was scored."""
     from rich.console import Console
     from rich.table import Table
 
-    columns = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "rank20": "Rank-20", "mAP": "mAP", "mAP_trapezoid": "mAP (trapezoid)", "mINP": "mINP"}
+    (first, *columns), *rows = found.table()
     table = Table(title=title, title_justify="left")
-    table.add_column("query")
-    for column in columns.values():
+    table.add_column(first)
+    for column in columns:
         table.add_column(column, justify="right")
-    for name, result in found.results.items():
-        scores = result.scores()
-        table.add_row(name, *(f"{100 * scores[key]:.2f}" for key in columns))
-    console = Console(highlight=False)
-    console.print(table)
-    stamp = found.metrics["protocol"]
-    print(
-        f"{stamp['queries']:,} queries, {stamp['gallery']:,} gallery images ({stamp['distractors']:,} distractors; "
-        f"{stamp['junk_removed']:,} of junk left out), {stamp['metric']} distance."
-    )
-    if found.remark:
-        print(f"{found.remark}. They are left out of the means.")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+    print(*found.remarks(), sep="\n")

@@ -1,4 +1,4 @@
-"""Write a run's report: scores, curves and ranked lists on one HTML page."""
+"""Write a run's report: scores, curves, ranked lists or mistakes on one HTML page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Optional
 
 from .. import config as configuration
 from .. import files, runs
-from ..data.records import ReIDData
+from ..data.records import ClassData, ReIDData
 from ..errors import UserError
+
+PICTURED = ("query.npz", "predictions.npz")
+"""What an evaluation may have kept of each image."""
 
 USAGE = """usage: report RUN [--dataset NAME] [--data_root DIR] [--output FILE]
 
@@ -58,21 +61,20 @@ def _own_dataset(folder: Path) -> str:
     return runs.read_facts(folder)["dataset"]
 
 
-def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | None:
+def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | ClassData | None:
     """The data set that the scores are of; none where it is not at hand, since only the pictures need it."""
     from ..data import read
     from ..progress import says
 
-    metrics = folder / "eval" / dataset / "metrics.json"
-    if not (metrics.is_file() and metrics.with_name("query.npz").is_file()):
+    evaluation = folder / "eval" / dataset
+    if not (evaluation / "metrics.json").is_file() or not any((evaluation / name).is_file() for name in PICTURED):
         return None
     # Scores on held-out people or of an earlier stage stand in folders of other names than the data set's.
-    dataset = (files.read_json(metrics).get("protocol") or {}).get("dataset", dataset)
+    dataset = (files.read_json(evaluation / "metrics.json").get("protocol") or {}).get("dataset", dataset)
     trained = configuration.load(folder / runs.CONFIG)
     root = options.data_root or (trained.data_root if trained.dataset == dataset else None)
     try:
-        data = read(dataset, configuration.data_root(root))
+        return read(dataset, configuration.data_root(root))
     except UserError as error:
         says(f"the report goes without pictures: {error}")
         return None
-    return data if isinstance(data, ReIDData) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from pathlib import Path
 
 import torch
@@ -11,16 +12,15 @@ import torch
 from .. import config as configuration
 from .. import devices, runs
 from ..config import Config
-from ..data import matches, read
-from ..data.images import open_source
-from ..data.records import ClassData, ReIDData, limit_identities
-from ..embeddings import Embeddings
+from ..data import read
+from ..data.records import ClassData, ReIDData
 from ..errors import UserError
-from ..evaluation import rank
-from ..inference import embed
-from ..models import IdentityClassifier
 from ..progress import TrainingDisplay, tracked
-from ..training.run import Score, train
+from ..training import beliefs
+from ..training.run import train
+from . import checks
+from .eval import EvalOptions, default_output, show
+from .kinds import kind_of
 
 
 def run(argv: list[str]) -> int:
@@ -30,8 +30,9 @@ def run(argv: list[str]) -> int:
     display = TrainingDisplay(quiet=not first)
     try:
         data = data_of(config)
-        _check_score(config, data)
-        folder = train(config, data, watch=display, score=_score(config, data), resume=resumed)
+        checks.can_be_scored(config, data, display.tracks)
+        score = kind_of(data).score_during(data, config) if config.log.eval_every else None
+        folder = train(_from_anywhere(config), data, watch=display, score=score, resume=resumed)
     finally:
         display.close()
         with contextlib.suppress(RuntimeError, ValueError):
@@ -53,65 +54,40 @@ def _asked(argv: list[str]) -> tuple[Config, bool]:
     return dataclasses.replace(configuration.load(Path(given[0]) / runs.CONFIG), output=given[0]), True
 
 
+def _from_anywhere(config: Config) -> Config:
+    """With the data root as it is found from any folder, so that a run can be taken up again in another."""
+    if config.data_root is None:
+        return config
+    return dataclasses.replace(config, data_root=os.path.abspath(configuration.data_root(config.data_root)))
+
+
 def data_of(config: Config) -> ReIDData | ClassData:
-    """The data set of a configuration, with its training identities limited and held out as it says."""
+    """The data set of a configuration, with its training people or images limited and held out as it says."""
     data = read(config.dataset, configuration.data_root(config.data_root))
-    if isinstance(data, ReIDData):
-        data = limit_identities(data, train=config.data.train_identities, holdout=config.data.holdout_identities)
-    return data
-
-
-def _check_score(config: Config, data: ReIDData | ClassData) -> None:
-    """Before an hour of training, not after it.
-
-    Raises:
-        UserError: held-out identities are asked for and there are none; no query has a match, so there would be no score.
-    """
-    wants_held_out = config.evaluate == "val" or (config.log.eval_every and config.log.eval_split == "val")
-    if wants_held_out and isinstance(data, ReIDData) and data.val_query is None:
-        raise UserError("there are no held-out identities to score", "Set --data.holdout_identities, or score the test split (--evaluate test, --log.eval_split test).")
-    if config.evaluate == "test" and isinstance(data, ReIDData):
-        counts = matches.count(data.query.labels, data.query.cameras, data.gallery.labels, data.gallery.cameras)
-        if not counts.matches.any():
-            raise UserError(
-                f"nothing could be scored after training: {matches.why_unmatched(counts)}",
-                "Train with --evaluate none, and score with tools/eval.py --checkpoint RUN --ignore_camera.",
-            )
-
-
-def _score(config: Config, data: ReIDData | ClassData) -> Score | None:
-    """Rank-1 and mAP during training, on the held-out identities or, where asked, on the test split."""
-    if not config.log.eval_every or not isinstance(data, ReIDData):
-        return None
-    splits = (data.val_query, data.val_gallery) if config.log.eval_split == "val" else (data.query, data.gallery)
-    parts = [split.without_junk() for split in splits if split is not None]
-    sources = [open_source(part.files, config.size, memory_gb=config.data.memory_gb, workers=config.data.workers) for part in parts]
-
-    def score(network: IdentityClassifier, place: devices.Place) -> dict[str, float]:
-        found = []
-        for part, source in zip(parts, sources, strict=True):
-            vectors = embed(network, source, size=config.size, place=place)
-            found.append(Embeddings(vectors=vectors, paths=part.paths, labels=part.labels, cameras=part.cameras))
-        result = rank(*found)
-        return {"rank1": result.rank1, "mAP": result.mAP}
-
-    return score
+    return kind_of(data).limited(data, config)
 
 
 def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
-    """Scores the last epoch's network, writes the report, and says what there is now and what comes next."""
-    from ..evaluation.protocol import evaluate
+    """Scores the last network, writes the report, and says what there is now and what comes next."""
     from ..report import write
-    from .eval import default_output, save, show
 
     print(f"The run is in {folder}")
-    pictured = None
-    if config.evaluate != "none" and isinstance(data, ReIDData):
-        trained = runs.load(folder, config.device)
-        found = evaluate(trained, data, split=config.evaluate, tracks=tracked)
-        save(found, default_output(folder, trained, config.dataset, config.evaluate))
-        show(found, f"{folder} on {config.dataset}")
-        pictured = data if config.evaluate == "test" else None
-    report = write(folder, data=pictured)
+    dataset = _score(folder, config, data) if config.evaluate != "none" else None
+    if config.log.diagnostics:
+        beliefs.compare(folder, config.device, data.train, tracked("comparing with the soft targets"))
+    report = write(folder, data=data, dataset=dataset)
     print(f"Report: {report} (open it in a browser)")
     print(f"Next, take embeddings away: tools/embed.py --checkpoint {folder} --images DIR --output embeddings.npz")
+
+
+def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> str:
+    """Scores the run, and its earlier stages where they are compared; returns the name of the folder of its scores in ``eval/``."""
+    kind, options = kind_of(data), EvalOptions(split=config.evaluate, device=config.device)
+    earlier = runs.finished_stages(folder)[:-1] if config.log.diagnostics and kind.compares_stages else []
+    for checkpoint in (*earlier, folder):
+        trained = runs.load(checkpoint, config.device)
+        found = kind.evaluate(trained, data, options, [], tracked)
+        output = default_output(checkpoint, trained, config.dataset, config.evaluate)
+        found.save(output)
+    show(found, f"{folder} on {config.dataset}")
+    return output.name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from .. import __version__
+from .. import __version__, embeddings, files
 from ..data import matches
 from ..data.records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
 from ..embeddings import Embeddings
@@ -18,11 +19,12 @@ from .faiss_ranking import rank_with_faiss
 from .flat_index import has_gpu, load_faiss
 from .ranking import rank
 from .result import RankResult
+from .scored import METRICS, Track
 from .tiles import Metric
 
 CMC_DEPTH = 50
+COLUMNS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "rank20": "Rank-20", "mAP": "mAP", "mAP_trapezoid": "mAP (trapezoid)", "mINP": "mINP"}
 
-Track = Callable[[Iterable[int]], Iterable[int]]
 Queries = Literal["single", "multi", "both"]
 
 
@@ -80,6 +82,30 @@ class Evaluation:
     results: dict[str, RankResult]
     remark: str
 
+    def table(self) -> list[tuple[str, ...]]:
+        """As ``Scored`` has it."""
+        scores = {name: result.scores() for name, result in self.results.items()}
+        return [("query", *COLUMNS.values()), *((name, *(f"{100 * found[key]:.2f}" for key in COLUMNS)) for name, found in scores.items())]
+
+    def remarks(self) -> list[str]:
+        """As ``Scored`` has it."""
+        stamp = self.metrics["protocol"]
+        counted = (
+            f"{stamp['queries']:,} queries, {stamp['gallery']:,} gallery images ({stamp['distractors']:,} distractors; "
+            f"{stamp['junk_removed']:,} of junk left out), {stamp['metric']} distance."
+        )
+        return [counted, *([f"{self.remark}. They are left out of the means."] if self.remark else [])]
+
+    def save(self, folder: Path, *, details: bool = True) -> None:
+        """Writes ``metrics.json`` and, unless told otherwise, ``query.npz`` and ``gallery.npz``, which it is of."""
+        # The scores come last: whoever finds them finds the embeddings that they are of.
+        for name, part in (("query", self.query), ("gallery", self.gallery)):
+            if details:
+                embeddings.save(part, folder / f"{name}.npz")
+            else:
+                (folder / f"{name}.npz").unlink(missing_ok=True)
+        files.write_json(folder / METRICS, self.metrics)
+
 
 def evaluate(
     trained: Embeds,
@@ -120,7 +146,7 @@ def evaluate(
     single, gallery = (embed(trained, of, f"embedding {of.name}") for of in splits)
     multi = None
     if query != "single" and boxes is not None:
-        asked = boxes.take(_shared_with(boxes, splits[0]))
+        asked = boxes_of(boxes, splits[0])
         multi = multi_queries(single, embed(trained, asked, "embedding multi-query images"), rules.multi_query) if len(asked) else (single, len(single))
     found = score(single, gallery, rules, multi=multi, single=query != "multi")
     stamp = {"dataset": data.name, "split": split, **found.metrics["protocol"]}
@@ -266,7 +292,7 @@ def _person_and_camera(part: Embeddings | Split) -> np.ndarray:
     return np.column_stack([part.labels, np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras])
 
 
-def _shared_with(boxes: Split, query: Split) -> np.ndarray:
-    """Which boxes show the person and camera of a query: the others would be embedded for nothing."""
+def boxes_of(boxes: Split, query: Split) -> Split:
+    """The boxes that show the person and camera of a query: the others would be embedded for nothing."""
     asked = {tuple(pair) for pair in _person_and_camera(query).tolist()}
-    return np.array([tuple(pair) in asked for pair in _person_and_camera(boxes).tolist()], dtype=bool)
+    return boxes.take(np.array([tuple(pair) in asked for pair in _person_and_camera(boxes).tolist()], dtype=bool))

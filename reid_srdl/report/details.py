@@ -24,11 +24,11 @@ def stage_table(facts: Mapping[str, Any]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>\n{shared}'
 
 
-def facts_table(facts: Mapping[str, Any]) -> str:
-    """All that is needed to tell whether two runs may be compared."""
+def facts_table(facts: Mapping[str, Any], labels: str) -> str:
+    """All that is needed to tell whether two runs may be compared; ``labels`` is how many people or classes there are, in words."""
     hardware, timed = facts["hardware"], [stage for stage in facts["stages"] if "seconds" in stage]
     rows = {
-        "Data set": f"{facts['dataset']}: {count(facts['images'], 'image')}, {facts['identities']:,} identities",
+        "Data set": f"{facts['dataset']}: {count(facts['images'], 'image')}, {labels}",
         "Hash of the list": facts["data_hash"],
         "Seed": facts["seed"],
         "Machine": ", ".join(str(hardware[key]) for key in ("gpu", "processor") if hardware.get(key)) + f", {count(hardware['cores'], 'core')}",

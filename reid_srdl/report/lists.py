@@ -176,20 +176,25 @@ def picture(file: Path) -> bytes:
     return pictures.encode(image, "jpg", quality=85)
 
 
-def pictures_of(lists: Iterable[RankedList], roots: Sequence[Path]) -> dict[str, bytes]:
-    """The picture of each path in the lists; what is gone or damaged by now is left out.
+def pictures_of(paths: Iterable[str], roots: Sequence[Path]) -> dict[str, bytes]:
+    """The picture of each path; what is gone or damaged by now is left out.
 
     Args:
-        lists: with paths that are absolute, or relative to one of ``roots``.
+        paths: absolute, or relative to one of ``roots``.
         roots: folders of the data set.
     """
     found = {}
-    for path in dict.fromkeys(path for shown in lists for path in (shown.path, *(item.path for item in shown.found))):
+    for path in dict.fromkeys(paths):
         file = next((root / path for root in (*roots, Path()) if (root / path).is_file()), None)
         if file is not None:
             with contextlib.suppress(UserError):
                 found[path] = picture(file)
     return found
+
+
+def paths_in(lists: Iterable[RankedList]) -> list[str]:
+    """Of queries and of what was found."""
+    return [path for shown in lists for path in (shown.path, *(item.path for item in shown.found))]
 
 
 LEGEND = (
@@ -204,11 +209,11 @@ def as_html(shown: RankedList, jpegs: Mapping[str, bytes]) -> str:
     """A list as HTML; the classes are those of ``page.css``. What has no picture shows its name."""
     matches = count(shown.matches, "match", "matches")
     told = f"<b>AP {100 * shown.ap:.1f} %</b>, first of {matches} at rank {shown.first:,}"
-    query = _shot(jpegs.get(shown.path), shown.path, "query") + f'<span class="caption"><b>query</b>{_seen_by(shown.camera)}</span>'
+    query = shot(jpegs.get(shown.path), shown.path, "query") + f'<span class="caption"><b>query</b>{_seen_by(shown.camera)}</span>'
     items = []
     for place, item in enumerate(shown.found, start=1):
         caption = f"<b>{place} {_MARKS[item.frame]}</b><br>{item.distance:.3g}{_seen_by(item.camera)}"
-        items.append(f'<li class="{item.frame}">{_shot(jpegs.get(item.path), item.path, _MEANING[item.frame])}<span class="caption">{caption}</span></li>')
+        items.append(f'<li class="{item.frame}">{shot(jpegs.get(item.path), item.path, _MEANING[item.frame])}<span class="caption">{caption}</span></li>')
     return f'<div class="list">\n<p>{told}</p>\n<div class="query">{query}</div>\n<ol class="found">{"".join(items)}</ol>\n</div>'
 
 
@@ -216,7 +221,8 @@ def _seen_by(camera: int | None) -> str:
     return "" if camera is None else f"<br>camera {camera}"
 
 
-def _shot(jpeg: bytes | None, path: str, meaning: str) -> str:
+def shot(jpeg: bytes | None, path: str, meaning: str) -> str:
+    """A picture in its frame as HTML, or the name of the file where there is none."""
     name = escape(Path(path).name)
     if jpeg is None:
         return f'<span class="shot"><span class="gone">{name}</span></span>'

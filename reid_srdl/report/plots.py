@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..diagnostics import Calibration
+
 Row = dict[str, float | None]
 Scale = Literal["linear", "log", "percent"]
 
@@ -123,6 +125,53 @@ def cmc(curves: Mapping[str, Mapping[int, float]], *, label: str = "CMC curve") 
     axes.set_xlabel("rank")
     _scale(axes, "percent")
     _legend(axes, curves, above=False)
+    return _svg(figure, label)
+
+
+def reliability(curves: Mapping[str, Calibration], *, label: str = "Reliability diagram") -> bytes:
+    """Accuracy over confidence (Guo et al. 2017), beside the line on which confidence can be taken at its word.
+
+    Args:
+        curves: name in the legend to what is drawn; three at most. A dot is larger where more predictions are.
+        label: of the figure, for those who cannot see it.
+
+    Returns:
+        an SVG.
+    """
+    figure, axes = _figure()
+    axes.plot([0, 1], [0, 1], color=COLOURS["faint"][0], linestyle=_DASHES[2], linewidth=1.2)
+    for number, (name, found) in enumerate(curves.items()):
+        colour, some = COLOURS[f"line{number + 1}"][0], found.counts > 0
+        axes.plot(found.confidence[some], found.accuracy[some], color=colour, linestyle=_DASHES[number], linewidth=1.8, label=name, clip_on=False)
+        share = found.counts[some] / found.counts.sum()
+        axes.scatter(found.confidence[some], found.accuracy[some], s=8 + 160 * share, color=colour, linewidths=0, clip_on=False, zorder=3)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    _scale(axes, "percent")
+    axes.xaxis.set_major_formatter(axes.yaxis.get_major_formatter())
+    axes.set_xlabel("confidence")
+    _legend(axes, curves, above=False)
+    return _svg(figure, label)
+
+
+def histogram(counts: Sequence[int], *, across: str, label: str) -> bytes:
+    """Bars of images over a share from 0 to 1.
+
+    Args:
+        counts: images in bins of equal width.
+        across: what the share is of.
+        label: of the figure, for those who cannot see it.
+
+    Returns:
+        an SVG.
+    """
+    figure, axes = _figure()
+    width = 1 / len(counts)
+    axes.bar([(number + 0.5) * width for number in range(len(counts))], counts, width=0.86 * width, color=COLOURS["line1"][0], linewidth=0)
+    axes.set_xlim(0, 1)
+    _scale(axes, "linear")
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel(across)
     return _svg(figure, label)
 
 

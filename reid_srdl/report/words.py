@@ -26,8 +26,31 @@ def duration(seconds: float) -> str:
 def protocol(stamp: Mapping[str, Any]) -> list[str]:
     """The protocol stamp of ``metrics.json`` in sentences; entries that have none are named as they stand."""
     left = dict(stamp)
-    sentences = [*_images(left), *_distances(left), *_scores(left), *_embeddings(left)]
+    sentences = [*(_classes(left) if "classes" in left else _images(left)), *_distances(left), *_scores(left), *_embeddings(left)]
     return sentences + [f"{name.replace('_', ' ')}: {value}" for name, value in left.items() if value not in (None, "", {})]
+
+
+def _classes(left: dict[str, Any]) -> list[str]:
+    held_out = left.pop("split", "test") == "val"
+    left.pop("dataset", None)
+    said = [f"{count(left.pop('images'), 'held-out training image' if held_out else 'test image')} of {count(left.pop('classes'), 'class', 'classes')}."]
+    crop = left.pop("crop", None)
+    if crop == "imagenet":
+        said.append("Of each image the centre, after its shorter side was resized by 256/224.")
+    elif crop is not None:
+        said.append("Whole images, resized to the size of the network.")
+    if "flip" in left:
+        mirrored = left.pop("flip")
+        said.append("Probabilities are the mean of those of an image and its mirror." if mirrored else "Images are classified as they are, not mirrored.")
+    rules = [f"{short}: {left.pop(name)}" for name, short in {"top5": "Top-5", "ece": "ECE"}.items() if left.get(name)]
+    said += ["; ".join(rules) + "."] if rules else []
+    if ensemble := left.pop("ensemble", None):
+        networks = count(len(ensemble["checkpoints"]), "network")
+        passes = count(ensemble["passes_per_image"], "pass", "passes")
+        said.append(f"Ensemble: the {ensemble['probabilities']} of the probabilities of {networks}, at {passes} through a network for each image.")
+    if checkpoint := left.pop("checkpoint", ""):
+        said.append(f"By the network {checkpoint[:12]}.")
+    return said
 
 
 def _images(left: dict[str, Any]) -> list[str]:

@@ -1,0 +1,63 @@
+"""What is looked at before the first step, so that no hours of training end without a score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..config import Config
+from ..data import images
+from ..data.records import ClassData, ReIDData
+from ..errors import UserError
+from .kinds import Tracks, kind_of
+
+NAMED = 3
+"""Bad images that a message names."""
+
+
+def can_be_scored(config: Config, data: ReIDData | ClassData, tracks: Tracks = lambda title: iter) -> None:
+    """Whether the splits that are scored, during training or after, are there and readable.
+
+    Images that would fit into ``data.memory_gb`` are decoded; of more, only the headers are read.
+
+    Raises:
+        UserError: there is no such split, it cannot be scored, or an image of it cannot be read. None is left out of a
+            score, whatever ``data.skip_corrupt`` says of training images.
+    """
+    during = {config.log.eval_split} if config.log.eval_every else set()
+    after = {config.evaluate} - {"none"}
+    for split in sorted(during | after):
+        files = [file for part in kind_of(data).scored(data, split) for file in part.files]
+        bad = unreadable(files, config, tracks(f"checking images to be scored ({split})"))
+        if bad:
+            named = "; ".join(f"{file} ({why})" for file, why in list(bad.items())[:NAMED]) + ("; …" if len(bad) > NAMED else "")
+            raise UserError(
+                f"{len(bad):,} of the {len(files):,} images to be scored cannot be read: {named}",
+                "Restore them, since a score is of all images (--data.skip_corrupt is for training images), or train with --evaluate none.",
+            )
+
+
+def unreadable(files: Sequence[Path], config: Config, track: Callable[[range], Iterator[int]]) -> dict[Path, str]:
+    """The images that cannot be read, each with its reason."""
+    look = images.decode if _fit(files, config) else images.image_size
+
+    def reason(file: Path) -> str:
+        try:
+            look(file)
+        except UserError as error:
+            return error.message.removeprefix(f"cannot read image {file}: ")
+        return ""
+
+    with ThreadPoolExecutor(max(1, config.data.workers)) as pool:
+        reasons = pool.map(reason, files)
+        return {files[row]: why for row in track(range(len(files))) if (why := next(reasons))}
+
+
+def _fit(files: Sequence[Path], config: Config) -> bool:
+    """Whether the decoded images fit into the memory that is theirs."""
+    try:
+        height, width = images.storage_size(files, config.size)
+    except UserError:  # an unreadable header, which is about to be named
+        height, width = config.size
+    return len(files) * height * width * 3 <= config.data.memory_gb * 2**30

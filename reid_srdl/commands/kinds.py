@@ -1,0 +1,156 @@
+"""The two kinds of data set, and all that training and scoring do differently with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..config import Config
+from ..data import matches
+from ..data.images import open_source
+from ..data.records import ClassData, ReIDData, Split, limit_identities, limit_images
+from ..devices import Place
+from ..embeddings import Embeddings
+from ..errors import UserError
+from ..evaluation import classification, protocol, rank
+from ..evaluation.flat_index import load_faiss
+from ..evaluation.scored import Scored, Track
+from ..inference import embed, logits
+from ..models import IdentityClassifier
+
+if TYPE_CHECKING:
+    from ..runs import Trained
+    from ..training.run import Score
+    from .eval import EvalOptions
+
+Tracks = Callable[[str], Track]
+
+
+class Kind(Protocol):
+    """A kind of data set; ``data`` is of it.
+
+    Attributes:
+        compares_stages: whether earlier stages are scored after training too.
+    """
+
+    compares_stages: bool
+
+    def limited(self, data: Any, config: Config) -> Any:
+        """With as many people or images as the configuration says, and as many held out."""
+        ...
+
+    def scored(self, data: Any, split: str) -> list[Split]:
+        """The splits that are looked at when ``test`` or ``val`` is scored. Raises ``UserError`` where they cannot be scored."""
+        ...
+
+    def score_during(self, data: Any, config: Config) -> Score:
+        """Scores a network during training, by ``log.eval_split``."""
+        ...
+
+    def accept(self, data: Any, options: EvalOptions) -> None:
+        """Before anything is computed. Raises ``UserError`` for options that mean nothing here."""
+        ...
+
+    def evaluate(self, trained: Trained, data: Any, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
+        """Scores a network, and it together with others where there are such."""
+        ...
+
+
+class Reidentification:
+    """Queries that a gallery is ranked for."""
+
+    compares_stages = False
+
+    def limited(self, data: ReIDData, config: Config) -> ReIDData:
+        return limit_identities(data, train=config.data.train_identities, holdout=config.data.holdout_identities)
+
+    def scored(self, data: ReIDData, split: str) -> list[Split]:
+        query, gallery = self._pair(data, split)
+        boxes = [protocol.boxes_of(data.multi_query, query)] if split == "test" and data.multi_query is not None else []
+        counts = matches.count(query.labels, query.cameras, gallery.labels, gallery.cameras)
+        if not counts.matches.any():
+            raise UserError(
+                f"nothing could be scored: {matches.why_unmatched(counts)}",
+                "Train with --evaluate none (and without --log.eval_every), and score with tools/eval.py --checkpoint RUN --ignore_camera.",
+            )
+        return [query, gallery, *boxes]
+
+    def _pair(self, data: ReIDData, split: str) -> tuple[Split, Split]:
+        query, gallery = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
+        if query is None or gallery is None:
+            raise UserError("there are no held-out identities to score", "Set --data.holdout_identities, or score the test split (--evaluate test, --log.eval_split test).")
+        return query.without_junk(), gallery.without_junk()
+
+    def score_during(self, data: ReIDData, config: Config) -> Score:
+        parts = self._pair(data, config.log.eval_split)
+        sources = [open_source(part.files, config.size, memory_gb=config.data.memory_gb, workers=config.data.workers) for part in parts]
+
+        def score(network: IdentityClassifier, place: Place) -> dict[str, float]:
+            found = []
+            for part, source in zip(parts, sources, strict=True):
+                vectors = embed(network, source, size=config.size, place=place)
+                found.append(Embeddings(vectors=vectors, paths=part.paths, labels=part.labels, cameras=part.cameras))
+            result = rank(*found)
+            return {"rank1": result.rank1, "mAP": result.mAP}
+
+        return score
+
+    def accept(self, data: ReIDData, options: EvalOptions) -> None:
+        if options.engine == "faiss":
+            load_faiss()
+
+    def evaluate(self, trained: Trained, data: ReIDData, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
+        return protocol.evaluate(
+            trained, data, query=options.query, flip=options.flip, rules=rules(options), split=options.split, ensemble=others, tracks=tracks
+        )
+
+
+class Classification:
+    """Images that are each of one class."""
+
+    compares_stages = True  # how far the confidence of each can be trusted
+
+    def limited(self, data: ClassData, config: Config) -> ClassData:
+        return limit_images(data, per_class=config.data.train_per_class, holdout_per_class=config.data.holdout_per_class)
+
+    def scored(self, data: ClassData, split: str) -> list[Split]:
+        part = classification.split_of(data, split)
+        classification.targets_of(part, classification.classes_of(data))
+        return [part]
+
+    def score_during(self, data: ClassData, config: Config) -> Score:
+        part = classification.split_of(data, config.log.eval_split)
+        targets = classification.targets_of(part, classification.classes_of(data))
+        source = open_source(part.files, config.size, memory_gb=config.data.memory_gb, workers=config.data.workers)
+
+        def score(network: IdentityClassifier, place: Place) -> dict[str, float]:
+            result = classification.classify(logits(network, source, size=config.size, place=place), targets)
+            return {"top1": result.top1, "loss": result.loss}
+
+        return score
+
+    def accept(self, data: ClassData, options: EvalOptions) -> None:
+        meant = {field.name: field.default for field in fields(options) if field.name in ("query", "metric", "ignore_camera", "multi_query", "engine")}
+        said = [f"--{name}" for name, default in meant.items() if getattr(options, name) != default]
+        if said:
+            raise UserError(
+                f"{data.name} is a classification set: there are no queries for {' and '.join(said)}",
+                "Leave it out; --flip, --ensemble, --members and --split are for such sets too.",
+            )
+
+    def evaluate(self, trained: Trained, data: ClassData, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
+        return classification.evaluate(trained, data, split=options.split, flip=options.flip, ensemble=others, tracks=tracks)
+
+
+KINDS: dict[type, Kind] = {ReIDData: Reidentification(), ClassData: Classification()}
+
+
+def kind_of(data: ReIDData | ClassData) -> Kind:
+    """The kind of a data set."""
+    return KINDS[type(data)]
+
+
+def rules(options: EvalOptions) -> protocol.Rules:
+    """The choices that concern ranking."""
+    return protocol.Rules(options.metric, options.ignore_camera, options.engine, options.multi_query, options.device)

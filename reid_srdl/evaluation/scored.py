@@ -1,0 +1,30 @@
+"""What every evaluation hands out, whatever it measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+METRICS = "metrics.json"
+
+Track = Callable[[Iterable[int]], Iterable[int]]
+"""Wraps an iteration, for a progress bar."""
+
+
+class Scored(Protocol):
+    """Figures, with what was scored and how; ``metrics`` are the contents of ``metrics.json``."""
+
+    metrics: dict[str, Any]
+
+    def table(self) -> list[tuple[str, ...]]:
+        """The scores for a person's eyes: the names of the columns, then a row each."""
+        ...
+
+    def remarks(self) -> list[str]:
+        """What was scored, and what to know of it, a sentence each."""
+        ...
+
+    def save(self, folder: Path, *, details: bool = True) -> None:
+        """Writes ``metrics.json`` and, unless told otherwise, what it is of."""
+        ...

@@ -1,0 +1,69 @@
+"""What the folder ``eval/DATASET`` of a run holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import files
+from ..embeddings import Embeddings, load_pair
+from ..evaluation import RankResult, predictions, rank
+from ..evaluation.predictions import Predictions
+from ..evaluation.scored import METRICS
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """An evaluation.
+
+    Args:
+        dataset: name of its folder.
+        metrics: ``metrics.json``.
+        ranked: query, gallery and how the one ranks the other; none in classification, or where their embeddings were not kept.
+        predictions: what was said of each image; none in re-identification, or where that was not kept.
+        earlier: the same of earlier stages of the run, by their names.
+    """
+
+    dataset: str
+    metrics: dict[str, Any]
+    ranked: tuple[Embeddings, Embeddings, RankResult] | None = None
+    predictions: Predictions | None = None
+    earlier: dict[str, Evaluated] = field(default_factory=dict)
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        return self.metrics.get("protocol") or {}
+
+    @property
+    def classifies(self) -> bool:
+        return "classification" in self.metrics
+
+
+def evaluation_of(run: Path, dataset: str, stages: Sequence[Mapping[str, Any]] = ()) -> Evaluated | None:
+    """The evaluation on a data set, if there is one; ``stages`` are those of ``run.json``."""
+    folder = run / "eval" / dataset
+    if not (folder / METRICS).is_file():
+        return None
+    metrics = files.read_json(folder / METRICS)
+    if "classification" in metrics:
+        said = predictions.load(folder / predictions.FILE) if (folder / predictions.FILE).is_file() else None
+        found = {stage["name"]: evaluation_of(run, f"{dataset}-{stage['folder']}") for stage in stages[:-1]}
+        return Evaluated(dataset, metrics, predictions=said, earlier={name: one for name, one in found.items() if one is not None})
+    return Evaluated(dataset, metrics, ranked=_ranked(folder, metrics))
+
+
+def _ranked(folder: Path, metrics: Mapping[str, Any]) -> tuple[Embeddings, Embeddings, RankResult] | None:
+    pair = [folder / "query.npz", folder / "gallery.npz"]
+    if not all(path.is_file() for path in pair):
+        return None
+    query, gallery = load_pair(pair)
+    if query.labels is None or gallery.labels is None:
+        return None
+    return query, gallery, rank(query, gallery, **how_ranked(metrics.get("protocol") or {}))
+
+
+def how_ranked(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """``metric`` and ``same_camera`` of ``rank``, from a protocol stamp."""
+    return {"metric": protocol.get("metric", "euclidean"), "same_camera": bool(protocol.get("same_camera", False))}

@@ -1,0 +1,102 @@
+"""The scores of a run: the large figures at the top, the table, and how they were measured."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from ..diagnostics import calibration
+from . import plots, words
+from .evaluated import Evaluated
+from .html import beside, figure, missing, named, section, table
+
+RANKING = {
+    "rank1": ("Rank-1", "the nearest image shows the person"),
+    "rank5": ("Rank-5", "one of the nearest 5 does"),
+    "rank10": ("Rank-10", "one of the nearest 10 does"),
+    "rank20": ("Rank-20", "one of the nearest 20 does"),
+    "mAP": ("mAP", "mean average precision"),
+    "mAP_trapezoid": ("mAP, trapezoid", "by the rule of Market-1501's own code"),
+    "mINP": ("mINP", "how early the last match comes"),
+}
+CLASSIFICATION = {
+    "top1": ("Top-1", "the first guess is right"),
+    "top5": ("Top-5", "one of the first 5 is"),
+    "loss": ("Loss", "cross-entropy"),
+    "ece": ("ECE", "expected calibration error"),
+}
+KINDS = {"single": "Single query", "multi": "Multi-query", "classification": "The network", "ensemble": "Ensemble"}
+TILES = {"single": ("rank1", "mAP"), "multi": ("rank1", "mAP"), "classification": ("top1", "top5", "ece")}
+CMC_DEPTH = 50
+"""Ranks of the curve."""
+
+
+def tiles(evaluated: Evaluated | None) -> str:
+    """The figures that are asked for first."""
+    if evaluated is None:
+        return ""
+    shown = []
+    for kind, names in TILES.items():
+        scores = evaluated.metrics.get(kind) or {}
+        for name in names:
+            if scores.get(name) is not None:
+                images = "held-out images" if evaluated.protocol.get("split") == "val" else "test images"
+                what = f"{(RANKING | CLASSIFICATION)[name][0]}, {images if kind == 'classification' else KINDS[kind].lower()}"
+                shown.append(f'<div class="tile"><b>{100 * scores[name]:.1f}<small>%</small></b><span>{what}</span></div>')
+    return f'<div class="tiles">{"".join(shown)}</div>\n' if shown else ""
+
+
+def scores_section(run: Path, dataset: str, evaluated: Evaluated | None) -> str:
+    """The table, the curve, and the protocol in words."""
+    if evaluated is None:
+        others = sorted(path.parent.name for path in (run / "eval").glob("*/metrics.json"))
+        also = f" There are scores on {', '.join(others)}, which --dataset shows." if others else ""
+        return section("Scores", missing(f"Not scored on {dataset} yet.{also} Scores come from", f"tools/eval.py --checkpoint {run} --dataset {dataset}"))
+    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in words.protocol(evaluated.protocol))
+    return section(
+        f"Scores on {dataset}",
+        beside(_table(evaluated), _reliability(evaluated) if evaluated.classifies else _cmc(evaluated)),
+        f'<h3>How this was measured</h3>\n<ul class="words">{sentences}</ul>' if sentences else "",
+    )
+
+
+def _table(evaluated: Evaluated) -> str:
+    columns = {f"{name.capitalize()} stage": one.metrics["classification"] for name, one in evaluated.earlier.items() if one.classifies}
+    columns |= {KINDS[kind]: evaluated.metrics[kind] for kind in KINDS if evaluated.metrics.get(kind)}
+    rows = []
+    for name, said in (CLASSIFICATION if evaluated.classifies else RANKING).items():
+        values = [scores.get(name) for scores in columns.values()]
+        if any(value is not None for value in values):
+            rows.append([named(*said), *(_score(name, value) for value in values)])
+    return table(["", *columns], rows)
+
+
+def _score(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if name == "loss" else f"{100 * value:.2f}<small> %</small>"
+
+
+def _cmc(evaluated: Evaluated) -> str:
+    curves = {}
+    for kind in ("single", "multi", "ensemble"):
+        scores = evaluated.metrics.get(kind) or {}
+        known = dict(enumerate(scores.get("cmc") or [], start=1))
+        known = known or {place: scores[f"rank{place}"] for place in plots.TOLD if scores.get(f"rank{place}") is not None}
+        if known:
+            curves[KINDS[kind]] = known
+    if KINDS["single"] in curves and evaluated.ranked is not None:
+        depth = min(CMC_DEPTH, len(evaluated.ranked[1]))
+        curves[KINDS["single"]] = dict(enumerate(evaluated.ranked[2].cmc(depth).tolist(), start=1))
+    if not curves:
+        return ""
+    return figure(plots.cmc(curves, label="CMC curve"), "CMC curve", "Share of queries with a match among so many nearest images")
+
+
+def _reliability(evaluated: Evaluated) -> str:
+    networks = {f"{name} stage": one.predictions for name, one in evaluated.earlier.items()} | {"the network": evaluated.predictions}
+    curves = {name: calibration(said.confidence, said.right) for name, said in list(networks.items())[-2:] if said is not None}
+    if not curves:
+        return ""
+    svg = plots.reliability(curves, label="Reliability diagram")
+    return figure(svg, "Reliability", "How many of the images that it is so sure of are right; on the dotted line, as many as it says")

@@ -1,0 +1,63 @@
+"""What the soft targets of a run were like, from the ``diagnostics.json`` of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from .. import diagnostics, files
+from ..diagnostics import SoftTargets
+from . import plots
+from .html import beside, figure, named, percent, section, table
+from .words import count
+
+
+def soft_targets_section(run: Path, facts: Mapping[str, Any]) -> str:
+    """A part for each stage that gave soft targets, or was given those of a teacher; empty where none did."""
+    noted = {stage["name"]: run / "stages" / stage["folder"] / diagnostics.FILE for stage in facts["stages"]}
+    noted = {name: path for name, path in noted.items() if path.is_file()}
+    parts = []
+    for name, path in noted.items():
+        if len(noted) > 1:
+            parts.append(f"<h3>In the folder of stage {escape(name)}</h3>")
+        parts.append(_part(files.read_json(path)))
+    return section("Soft targets", *parts) if parts else ""
+
+
+def _part(values: Mapping[str, Any]) -> str:
+    found = SoftTargets.of_json(values["soft_targets"])
+    about = f"What the imitated network believes of {count(found.images, 'training image')}, written down once: no augmentation, running statistics. What is said of it goes by rules of thumb."
+    drawn = [
+        figure(
+            plots.histogram(found.entropy_counts, across="entropy at T, share of the most possible", label="Entropy of the soft targets"),
+            "How soft they are",
+            "Training images by the entropy of their target: left, all on one class; right, all classes alike",
+        ),
+        figure(
+            plots.histogram(found.label_counts, across="probability of the label at T = 1", label="Probability of the label"),
+            "Belief in the label",
+            "Training images by the probability that their label is given",
+        ),
+    ]
+    return f'<p>{escape(diagnostics.verdict(found))}</p>\n<p class="note">{escape(about)}</p>\n{beside(_table(found, values.get("last_network")), "".join(drawn))}'
+
+
+def _table(found: SoftTargets, last: Mapping[str, Any] | None) -> str:
+    at = f"at T = {found.temperature:g}, at which they are imitated"
+    rows = [
+        [named("Entropy", at), f"{found.entropy:.2f}<small> nats</small>"],
+        [named("Share of the most possible", f"which is log {found.classes:,}, all classes alike"), percent(found.entropy_share)],
+        [named("Label first", "how often the largest belief is the label"), percent(found.agreement)],
+        [named("Probability of the label", "at T = 1"), f"{found.label:.3f}"],
+        [named("Probability of the label", at), f"{found.label_softened:.3f}"],
+        [named("Calibration error", f"of the beliefs about training images at T = 1, {diagnostics.BINS} bins"), percent(found.ece)],
+    ]
+    if last:
+        on = f"on {count(last['images'], 'training image')}"
+        rows += [
+            [named("The last network agrees", f"how often its first class is the same, {on}"), percent(last["same"])],
+            [named("Overlap with its beliefs", f"{at}; 1 where all are the same"), f"{last['overlap']:.3f}"],
+        ]
+    return table([], rows)
