@@ -95,7 +95,7 @@ def config(tmp_path: Path) -> Config:
     return configuration.parse(
         Config,
         [
-            "--output", str(tmp_path / "runs" / "run"), "--threads", "1", "--device", "cpu", "--plan.epochs", "5", "--model.backbone", "small",
+            "--output", str(tmp_path / "runs" / "run"), "--threads", "1", "--device", "cpu", "--precision", "fp32", "--plan.epochs", "5", "--model.backbone", "small",
             "--model.weights", "none", "--data.height", str(SIZE[0]), "--data.width", str(SIZE[1]), "--data.batch", "16", "--optimiser.rate", "0.05",
         ],
     )  # fmt: skip

@@ -43,6 +43,7 @@ class Stage:
         rates: learning rate of each epoch.
         losses: weights of Eq. 7.
         reference: what it imitates; none trains from the labels alone.
+        keep: which epoch's network the stage hands on: the ``last``, or the ``best`` on the held-out part of the training set.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Stage:
     rates: tuple[float, ...]
     losses: LossConfig
     reference: Imitated | None = None
+    keep: Literal["last", "best"] = "last"
 
 
 Plan = tuple[Stage, ...]
@@ -77,7 +79,8 @@ def _stage(
     rates = step_rates(base, length, config.schedule.drops, config.schedule.factor)[offset : offset + epochs]
     changes = {key: getattr(override, key) for key in ("label_smoothing", "scale") if getattr(override, key) is not None}
     optimiser = dataclasses.replace(config.optimiser, rate=base)
-    losses = dataclasses.replace(config.loss, **changes)
+    ramp = config.loss.ramp_epochs or round(config.loss.ramp_share * epochs)
+    losses = dataclasses.replace(config.loss, **changes, ramp_epochs=ramp, ramp_share=0.0)
     return Stage(name, epochs, start, config.model, optimiser, rates, losses, reference)
 
 
@@ -102,6 +105,17 @@ def _imitated(config: Config, **whose: str) -> Imitated:
 def vanilla(config: Config) -> Plan:
     """Cross-entropy for all epochs."""
     return (_stage(config, "first", config.plan.epochs, config.plan.first),)
+
+
+def early_stopped(config: Config) -> Plan:
+    """A control: cross-entropy for all epochs, of which the one with the best score on held-out images or people is kept."""
+    log, data = config.log, config.data
+    if not 0 < log.eval_every <= config.plan.epochs or log.eval_split != "val" or not (data.holdout_identities or data.holdout_per_class):
+        raise UserError(
+            "plan early_stopped chooses its epoch by scores on held-out images",
+            "Set --log.eval_every (at most --plan.epochs), and --data.holdout_per_class or (re-identification) --data.holdout_identities.",
+        )
+    return (dataclasses.replace(vanilla(config)[0], keep="best"),)
 
 
 def half(config: Config) -> Plan:
@@ -174,6 +188,7 @@ def kd(config: Config) -> Plan:
 PLANS: dict[str, Callable[[Config], Plan]] = {
     "vanilla": vanilla,
     "srdl": srdl,
+    "early_stopped": early_stopped,
     "half": half,
     "no_reference": no_reference,
     "no_restart": no_restart,

@@ -20,11 +20,11 @@ def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, si
         return wanted, {}
     if not has_bf16(device):
         return "fp32", {}
-    timed = {name: _step_seconds(network, Place(device, name), size, batch) for name in ("fp32", "bf16")}
+    timed = {name: step_seconds(network, Place(device, name), size, batch) for name in ("fp32", "bf16")}
     return min(timed, key=timed.__getitem__), timed
 
 
-def _step_seconds(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float:
+def step_seconds(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float:
     """The fastest of a few forward and backward passes on a copy of the network."""
     trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
     images = torch.zeros(batch, 3, *size, device=place.device).contiguous(memory_format=torch.channels_last)

@@ -12,7 +12,7 @@ import pytest
 
 SMALL = [
     "--dataset", "folder", "--device", "cpu", "--threads", "1", "--model.weights", "none", "--data.height", "64", "--data.width", "32",
-    "--data.batch", "16", "--optimiser.rate", "0.01", "--log.tensorboard", "false",
+    "--data.batch", "16", "--optimiser.rate", "0.01", "--log.tensorboard", "false", "--precision", "fp32",
 ]  # fmt: skip
 """Flags of a run that takes seconds."""
 

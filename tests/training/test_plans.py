@@ -8,7 +8,9 @@ from reid_srdl.training.plans import PLANS, build
 
 
 def plan(name, epochs=200, **more):
-    return build(Config(plan=PlanConfig(name=name, epochs=epochs, **more)))
+    config = Config(plan=PlanConfig(name=name, epochs=epochs, **more))
+    held = dataclasses.replace(config.data, holdout_identities=1)  # which early stopping chooses by
+    return build(dataclasses.replace(config, data=held, log=dataclasses.replace(config.log, eval_every=1)))
 
 
 def drops(stages):
@@ -90,3 +92,18 @@ def test_a_stage_may_differ_from_the_run():
 def test_plans_that_cannot_be(name, more):
     with pytest.raises(UserError):
         build(Config(plan=dataclasses.replace(PlanConfig(name=name), **more)))
+
+
+def test_early_stopping_needs_something_to_choose_by():
+    held = dataclasses.replace(Config().data, holdout_identities=2)
+    log = dataclasses.replace(Config().log, eval_every=1)
+    (stage,) = build(Config(plan=PlanConfig(name="early_stopped"), data=held, log=log))
+    assert stage.keep == "best" and stage.epochs == 120
+    for wrong in (Config(data=held), Config(log=log), Config(data=held, log=dataclasses.replace(log, eval_split="test")), Config(data=held, log=dataclasses.replace(log, eval_every=121))):
+        with pytest.raises(UserError, match="held-out"):
+            build(dataclasses.replace(wrong, plan=PlanConfig(name="early_stopped")))
+
+
+def test_a_ramp_may_be_a_share_of_the_stage():
+    _, second = build(Config(plan=PlanConfig(epochs=60), loss=dataclasses.replace(Config().loss, ramp_share=0.27)))
+    assert second.losses.ramp_epochs == 8

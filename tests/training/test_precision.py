@@ -29,5 +29,5 @@ def test_with_it_the_faster_one_wins_and_the_network_is_untouched(monkeypatch):
     assert settled == min(timed, key=timed.get) and set(timed) == {"fp32", "bf16"}
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
-    monkeypatch.setattr(precision, "_step_seconds", lambda network, place, size, batch: {"fp32": 2.0, "bf16": 1.0}[place.precision])
+    monkeypatch.setattr(precision, "step_seconds", lambda network, place, size, batch: {"fp32": 2.0, "bf16": 1.0}[place.precision])
     assert settle("auto", network)[0] == "bf16"
