@@ -68,7 +68,7 @@ def _drawn(curves: Curves) -> Figure:
                 _draw(axes, profile, what, _CYCLE[number % len(_CYCLE)], split, f"{name}, {split}")
         axes.set_ylim(bottom=0)
     if _highest(curves) > _GUESSING:
-        panels[0].set_yscale("log", nonpositive="mask")
+        panels[0].set_yscale("log", nonpositive="clip")
         panels[0].autoscale(axis="y")
         panels[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for axes in panels[1:]:
@@ -91,7 +91,9 @@ def _highest(curves: Curves) -> float:
 
 def _draw(axes: Axes, profile: Profile, what: str, colour: str, split: str, label: str) -> None:
     over = band(profile.loss if what == "loss" else profile.accuracy)
-    for low, high, faint in ((over.low, over.high, 0.10), (over.mean - over.sd, over.mean + over.sd, 0.16)):
+    # Within the range: below it may lie losses under zero, which no network has and a log axis cannot show.
+    near = np.maximum(over.mean - over.sd, over.low), np.minimum(over.mean + over.sd, over.high)
+    for low, high, faint in ((over.low, over.high, 0.10), (*near, 0.16)):
         axes.fill_between(profile.distances, low, high, where=np.isfinite(low) & np.isfinite(high), color=colour, alpha=faint, linewidth=0)
     axes.plot(profile.distances, np.where(np.isfinite(over.mean), over.mean, np.nan), color=colour, linestyle=_DASHES.get(split, "dotted"), linewidth=1.8, label=label)
 
