@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from reid_srdl import runs
 from reid_srdl.config import ReferenceConfig, StageConfig, TeacherConfig
-from reid_srdl.data.records import ReIDData
+from reid_srdl.data.records import ClassData, ReIDData
 from reid_srdl.errors import UserError
 from reid_srdl.inference import logits
 from reid_srdl.models import build
@@ -270,3 +270,11 @@ def test_random_crops_train_and_soft_targets_are_of_the_centres(config, people, 
     assert equal(weights(folder), weights(again))
     whole = train(dataclasses.replace(config, augment=cropped.augment, output=str(tmp_path / "again/whole")), people, watch=watch)
     assert not runs.read_facts(whole)["stages"][0]["shared"] and not equal(weights(whole), weights(folder))
+
+
+def test_classes_count_from_zero_and_train_as_people_do(config, people, watch):
+    labels = people.train.labels - 1
+    split = dataclasses.replace(people.train, labels=labels)
+    folder = train(config, ClassData("toy", split, None, split, tuple("abcdef")), watch=watch)
+    assert runs.load(folder).labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert any("54 training images of 6 classes" in line for line in watch.lines)
