@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,8 +57,8 @@ def unreadable(files: Sequence[Path], config: Config, track: Callable[[range], I
 
 def _fit(files: Sequence[Path], config: Config) -> bool:
     """Whether the decoded images fit into the memory that is theirs."""
-    try:
-        height, width = images.storage_size(files, config.size)
-    except UserError:  # an unreadable header, which is about to be named
-        height, width = config.size
+    height, width = config.size
+    if config.data.crop == "none":
+        with contextlib.suppress(UserError):  # an unreadable header, which is about to be named
+            height, width = images.storage_size(files, config.size)
     return len(files) * height * width * 3 <= config.data.memory_gb * 2**30

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..config import Config
 from ..data import matches
-from ..data.images import open_source
+from ..data.images import ImageSource, open_source
 from ..data.records import ClassData, ReIDData, Split, limit_identities, limit_images
 from ..devices import Place
 from ..embeddings import Embeddings
@@ -84,7 +84,7 @@ class Reidentification:
 
     def score_during(self, data: ReIDData, config: Config) -> Score:
         parts = self._pair(data, config.log.eval_split)
-        sources = [open_source(part.files, config.size, memory_gb=config.data.memory_gb, workers=config.data.workers) for part in parts]
+        sources = [_clean(part, config) for part in parts]
 
         def score(network: IdentityClassifier, place: Place) -> dict[str, float]:
             found = []
@@ -122,7 +122,7 @@ class Classification:
     def score_during(self, data: ClassData, config: Config) -> Score:
         part = classification.split_of(data, config.log.eval_split)
         targets = classification.targets_of(part, classification.classes_of(data))
-        source = open_source(part.files, config.size, memory_gb=config.data.memory_gb, workers=config.data.workers)
+        source = _clean(part, config)
 
         def score(network: IdentityClassifier, place: Place) -> dict[str, float]:
             result = classification.classify(logits(network, source, size=config.size, place=place), targets)
@@ -149,6 +149,12 @@ KINDS: dict[type, Kind] = {ReIDData: Reidentification(), ClassData: Classificati
 def kind_of(data: ReIDData | ClassData) -> Kind:
     """The kind of a data set."""
     return KINDS[type(data)]
+
+
+def _clean(part: Split, config: Config) -> ImageSource:
+    """Its images as a network of this run sees them where nothing is random."""
+    data = config.data
+    return open_source(part.files, config.size, memory_gb=data.memory_gb, workers=data.workers, crop=data.crop)
 
 
 def rules(options: EvalOptions) -> protocol.Rules:

@@ -11,7 +11,6 @@ import numpy as np
 from scipy.special import log_softmax
 
 from .. import __version__, files, inference
-from ..data.images import open_source
 from ..data.records import ClassData, Split
 from ..diagnostics import BINS, Calibration, calibration
 from ..errors import UserError
@@ -175,7 +174,7 @@ def evaluate(
         "split": split,
         "images": len(part),
         "classes": len(trained.labels),
-        "crop": crop_of(trained),
+        "crop": trained.crop,
         "flip": flip,
         "top5": f"the label is among the {min(5, len(trained.labels))} most probable classes",
         "ece": f"{BINS} bins of equal width",
@@ -197,14 +196,8 @@ def evaluate(
 
 def beliefs(trained: Trained, split: Split, *, flip: bool = False, track: Track = iter) -> np.ndarray:
     """Logits float32 ``(N, C)`` of a split; with ``flip`` their softmax is the mean of those of the image and its mirror."""
-    workers = trained.config.data.workers if trained.config else 2
-    source = open_source(split.files, trained.size, memory_gb=0, workers=workers)
+    source = trained.source(split.files)
     return inference.logits(trained.network, source, size=trained.size, place=trained.place, flip_at=1.0 if flip else None, track=track)
-
-
-def crop_of(trained: Trained) -> str | None:
-    """How images are brought to the size of the network, where the run says so."""
-    return getattr(trained.config.data, "crop", None) if trained.config else None
 
 
 def split_of(data: ClassData, split: str) -> Split:

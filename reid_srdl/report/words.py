@@ -36,7 +36,7 @@ def _classes(left: dict[str, Any]) -> list[str]:
     said = [f"{count(left.pop('images'), 'held-out training image' if held_out else 'test image')} of {count(left.pop('classes'), 'class', 'classes')}."]
     crop = left.pop("crop", None)
     if crop == "imagenet":
-        said.append("Of each image the centre, after its shorter side was resized by 256/224.")
+        said.append("Of each image the centre, once it was resized to cover 256/224 of the network’s size.")
     elif crop is not None:
         said.append("Whole images, resized to the size of the network.")
     if "flip" in left:

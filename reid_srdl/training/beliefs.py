@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from .. import diagnostics, files, inference, runs
-from ..data.images import open_source
 from ..data.records import Split
 from . import reference as references
 from .reference import Reference
@@ -59,7 +58,7 @@ def compare(run: Path, device: str, split: Split, track: inference.Track = iter)
         return
     rows = np.unique(np.linspace(0, len(split) - 1, min(COMPARED, len(split))).astype(np.int64))
     trained = runs.load(run, device)
-    source = open_source([split.files[row] for row in rows], trained.size, memory_gb=0, workers=trained.config.data.workers if trained.config else 2)
+    source = trained.source([split.files[row] for row in rows])
     own = torch.from_numpy(inference.logits(trained.network, source, size=trained.size, place=trained.place, track=track))
     for folder, reference in made.items():
         noted_before = files.read_json(folder / diagnostics.FILE)

@@ -77,6 +77,15 @@ def test_the_ensemble_of_the_stages(run, capsys):
     assert "ensemble" in capsys.readouterr().out
 
 
+def test_other_networks_are_scored_together_with_the_first(run, tmp_path):
+    shutil.copytree(run / "stages" / "1-first", tmp_path / "other")
+    command.run(["--checkpoint", str(run), "--members", str(tmp_path / "other"), "--metric", "cosine"])
+    found = scores(run / "eval" / "synthetic")["protocol"]["ensemble"]
+    assert found["checkpoints"] == [runs.load(run, "cpu").model_hash, runs.load(tmp_path / "other", "cpu").model_hash] and found["dimension"] == 32
+    with pytest.raises(UserError, match="same network"):
+        command.run(["--checkpoint", str(run), "--members", str(run)])
+
+
 def test_a_result_file_is_scored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # One query; at distance 1 a wrong person, at 2 the right one: rank 2, AP 1/2.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 
+from reid_srdl.diagnostics import calibration
 from reid_srdl.report import plots
 from reid_srdl.report.plots import StageLog
 
@@ -77,6 +79,20 @@ def test_the_cmc_curve_tells_its_curves_apart():
     svg = plots.cmc({"Single query": {1: 0.5, 5: 0.6}, "Multi-query": {1: 0.7, 5: 0.8}})
     assert {"Single query", "Multi-query", "rank"} <= set(texts(svg))
     assert curves(svg, "line1") and curves(svg, "line2")
+
+
+def test_the_reliability_diagram_shows_the_bins_that_hold_something():
+    found = calibration(np.array([0.95, 0.97, 0.55, 0.3]), np.array([True, True, False, True]))
+    svg = plots.reliability({"first stage": found, "the network": found})
+    assert {"first stage", "the network", "confidence", "100 %"} <= set(texts(svg))
+    assert curves(svg)[0] == curves(svg, "line2")[0] == 3
+
+
+def test_a_histogram_has_a_bar_for_each_bin():
+    svg = plots.histogram([5, 0, 2, 0], across="share", label="images")
+    bars = re.findall(r'<path d="([^"]*)"[^>]*style="fill: var\(--line1,', svg.decode())
+    assert len(bars) == 4 and "share" in texts(svg)
+    assert plots.histogram([0, 0], across="share", label="empty")
 
 
 def test_svg_stands_alone_without_links_and_is_the_same_each_time():

@@ -32,5 +32,18 @@ def test_other_rules_are_told_otherwise():
     assert "cosine" in text and "length 1" in text and "like all others" in text and "held out" in text
 
 
+def test_a_classification_is_told_in_its_own_words():
+    stamp = {
+        "dataset": "trees", "split": "val", "images": 1200, "classes": 10, "crop": "imagenet", "flip": True, "top5": "the first 5", "ece": "15 bins",
+        "checkpoint": "f" * 64, "ensemble": {"probabilities": "mean", "checkpoints": ["a", "b"], "passes_per_image": 4}, "version": "1.0",
+    }  # fmt: skip
+    told = words.protocol(stamp)
+    text = " ".join(told)
+    for fact in ("1,200 held-out training images of 10 classes", "centre", "mirror", "Top-5: the first 5; ECE: 15 bins.", "mean of the probabilities of 2 networks", "4 passes", "f" * 12, "1.0"):
+        assert fact in text
+    assert not [sentence for sentence in told if ": " in sentence and sentence.split(":")[0] in stamp]
+    assert "Whole images" in words.protocol({"images": 1, "classes": 2, "crop": "none"})[1]
+
+
 def test_what_has_no_sentence_is_still_told():
     assert words.protocol({"re_ranking": "k = 20", "nothing": None}) == ["re ranking: k = 20"]

@@ -1,0 +1,160 @@
+"""``train`` on a classification set, from images to the report, and what comes after: ``eval`` and ``report``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reid_srdl import config, files, runs
+from reid_srdl.commands import eval as evaluation
+from reid_srdl.commands import report, train
+from reid_srdl.errors import UserError
+from reid_srdl.evaluation import predictions
+
+from ..conftest import SIZE, write_person
+
+NAMES = ("ash", "beech", "cedar", "douglas fir", "elm", "fig")
+SCORES = {"top1", "top5", "loss", "ece"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """Images of 6 classes, each in a colour of its own: 8 to train on, 3 to test."""
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(NAMES):
+        colour = np.random.default_rng(label + 1).uniform(30, 225, 3)
+        for split, count in (("train", 8), ("test", 3)):
+            for shot in range(count):
+                write_person(root / split / name / f"{shot}.png", colour, rng)
+    return root
+
+
+@pytest.fixture
+def argv(photos, tmp_path, monkeypatch) -> list[str]:
+    """Of a run that takes a second."""
+    monkeypatch.chdir(tmp_path)
+    return [
+        "--dataset", "image-folder", "--data_root", str(photos), "--output", "runs/run", "--device", "cpu", "--threads", "1", "--precision", "fp32",
+        "--model.backbone", "small", "--model.weights", "none", "--data.height", str(SIZE[0]), "--data.width", str(SIZE[1]), "--data.batch", "12",
+        "--optimiser.rate", "0.05", "--plan.epochs", "6", "--log.tensorboard", "false",
+    ]  # fmt: skip
+
+
+def metrics(name: str) -> dict:
+    return files.read_json(Path("runs/run/eval") / name / "metrics.json")
+
+
+def test_from_images_to_the_report(argv, capsys):
+    assert train.run([*argv, "--log.eval_every", "2", "--data.holdout_per_class", "2"]) == 0
+    found = metrics("image-folder")
+    assert list(found) == ["protocol", "classification"] and found["classification"].keys() == SCORES
+    assert found["protocol"]["images"] == 18 and found["protocol"]["classes"] == 6 and found["protocol"]["split"] == "test"
+    assert found["protocol"]["checkpoint"] == runs.read_facts(Path("runs/run"))["stages"][1]["model"]
+    said = predictions.load("runs/run/eval/image-folder/predictions.npz")
+    assert said.names == NAMES and said.right.mean() == pytest.approx(found["classification"]["top1"])
+    # 36 images are left to train on; the 12 held-out ones are scored after every second epoch of a stage.
+    assert runs.read_facts(Path("runs/run"))["images"] == 36
+    rows = runs.read_log(Path("runs/run/stages/2-second"))
+    assert [row["val_top1"] is None for row in rows] == [True, False, True] and rows[1]["val_loss"] > 0 and rows[1]["val_mAP"] is None
+    # The first stage is scored beside it, so that their calibration can be compared.
+    first = metrics("image-folder-1-first")
+    assert first["protocol"]["checkpoint"] == runs.read_facts(Path("runs/run"))["stages"][0]["model"]
+    assert files.read_json("runs/run/stages/1-first/diagnostics.json")["last_network"]["images"] == 36
+    printed = capsys.readouterr().out
+    assert "top-1" in printed and "18 test images of 6 classes." in printed and "Report: runs/run/report.html" in printed
+    page = Path("runs/run/report.html").read_text()
+    for part in ("Scores on image-folder", "Soft targets", "Reliability", "Where it errs", "6 classes", "First stage"):
+        assert part in page
+
+
+def test_the_held_out_images_or_nothing_can_be_scored(argv):
+    train.run([*argv, "--evaluate", "val", "--data.holdout_per_class", "2", "--log.diagnostics", "false"])
+    assert metrics("image-folder-val")["protocol"]["images"] == 12
+    assert [path.name for path in Path("runs/run/eval").iterdir()] == ["image-folder-val"]
+    assert "Scores on image-folder-val" in Path("runs/run/report.html").read_text()
+    train.run([*argv, "--evaluate", "none", "--output", "runs/none"])
+    assert not Path("runs/none/eval").exists() and "tools/eval.py --checkpoint runs/none" in Path("runs/none/report.html").read_text()
+    with pytest.raises(UserError, match="no held-out images"):
+        train.run([*argv, "--evaluate", "val", "--output", "runs/other"])
+    assert not Path("runs/other").exists()
+
+
+def test_stages_and_other_runs_are_scored_together(argv, capsys):
+    train.run(argv)
+    train.run([*argv, "--seed", "1", "--output", "runs/other", "--evaluate", "none"])
+    capsys.readouterr()
+    evaluation.run(["--checkpoint", "runs/run", "--ensemble", "--flip", "--device", "cpu"])
+    found = metrics("image-folder")
+    assert list(found) == ["protocol", "classification", "ensemble"] and found["ensemble"].keys() == SCORES
+    stages = [stage["model"] for stage in runs.read_facts(Path("runs/run"))["stages"]]
+    assert sorted(found["protocol"]["ensemble"]["checkpoints"]) == sorted(stages) and found["protocol"]["ensemble"]["passes_per_image"] == 4
+    assert "ensemble" in capsys.readouterr().out
+    evaluation.run(["--checkpoint", "runs/run", "--members", "runs/other", "runs/run/stages/1-first", "--device", "cpu", "--output", "together"])
+    together = files.read_json("together/metrics.json")
+    other = runs.read_facts(Path("runs/other"))["stages"][1]["model"]
+    assert together["protocol"]["ensemble"]["checkpoints"] == [stages[1], other, stages[0]]
+    with pytest.raises(UserError, match="is the same network"):
+        evaluation.run(["--checkpoint", "runs/run", "--members", "runs/run/stages/2-second"])
+    with pytest.raises(UserError, match="--members names no network"):
+        evaluation.run(["--checkpoint", "runs/run", "--members"])
+
+
+def test_options_of_ranking_mean_nothing_here(argv, people):
+    train.run([*argv, "--plan.name", "vanilla", "--plan.epochs", "1", "--evaluate", "none"])
+    for option in (["--query", "multi"], ["--metric", "cosine"], ["--engine", "faiss"], ["--ignore_camera"], ["--multi_query", "max"]):
+        with pytest.raises(UserError, match=f"a classification set: there are no queries for {option[0]}"):
+            evaluation.run(["--checkpoint", "runs/run", *option])
+    with pytest.raises(UserError, match="one stage only"):
+        evaluation.run(["--checkpoint", "runs/run", "--ensemble"])
+    with pytest.raises(UserError, match="no held-out images"):
+        evaluation.run(["--checkpoint", "runs/run", "--split", "val"])
+    assert not Path("runs/run/eval").exists()
+
+
+def test_other_classes_are_refused(argv, photos, tmp_path):
+    train.run([*argv, "--plan.name", "vanilla", "--plan.epochs", "1", "--evaluate", "none"])
+    for split in ("train", "test"):
+        (tmp_path / "fewer" / split).mkdir(parents=True)
+        for name in NAMES[:4]:
+            (tmp_path / "fewer" / split / name).symlink_to(photos / split / name)
+    with pytest.raises(UserError, match="6 labels, which are not the 4 of image-folder"):
+        evaluation.run(["--checkpoint", "runs/run", "--data_root", "fewer"])
+
+
+def test_the_report_without_predictions_or_pictures_says_how_to_fill_it(argv, photos, monkeypatch):
+    train.run(argv)
+    assert report.run(["runs/run", "--data_root", "nowhere"]) == 0
+    page = Path("runs/run/report.html").read_text()
+    assert "<img" not in page and (re.search(r"all of 18 images are right", page) or "--data_root DIR" in page)
+    evaluation.run(["--checkpoint", "runs/run", "--no_save", "--device", "cpu"])
+    report.run(["runs/run"])
+    page = Path("runs/run/report.html").read_text()
+    assert "was not kept" in page and "tools/eval.py --checkpoint runs/run" in page
+
+
+def test_a_run_is_taken_up_again_in_another_folder(argv, photos, tmp_path, monkeypatch):
+    """The data root was said relative to where the run began."""
+    relative = argv.copy()
+    relative[relative.index("--data_root") + 1] = "photos"
+    (tmp_path / "photos").symlink_to(photos)
+    train.run(relative)
+    assert config.load("runs/run/config.yaml").data_root == str(tmp_path / "photos")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert train.run(["--resume", str(tmp_path / "runs/run")]) == 0
+
+
+def test_a_bad_test_image_stops_it_before_the_first_step(argv, photos, tmp_path):
+    import shutil
+
+    spoilt = shutil.copytree(photos, tmp_path / "spoilt")
+    bad = spoilt / "test" / "cedar" / "1.png"
+    bad.write_bytes(bad.read_bytes()[:200])
+    argv[argv.index("--data_root") + 1] = str(spoilt)
+    with pytest.raises(UserError, match="1 of the 18 images to be scored") as error:
+        train.run(argv)
+    assert str(bad) in error.value.message and not Path("runs").exists()
