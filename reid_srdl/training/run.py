@@ -22,7 +22,7 @@ from ..errors import UserError
 from ..inference import Track
 from ..models import IdentityClassifier, build
 from ..seeds import forked
-from . import checkpoint, log, plans, precision
+from . import beliefs, checkpoint, log, plans, precision
 from . import reference as references
 from .engine import NonFiniteLoss, StageTrainer, Watcher
 from .facts import describe, differences
@@ -330,6 +330,8 @@ class _Run:
             described=described, track=self.watch.tracks("soft targets"),
         )  # fmt: skip
         if self.rank == 0:
+            if self.config.log.diagnostics:
+                self.watch.says(beliefs.note(made, self.targets, imitated.temperature, folder))
             references.save(made, path)
         self.fabric.barrier()
         # From the file, so that a resume sees the same numbers.
