@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
 """Scores a network during training; the result goes into the log under its own names."""
+CHOOSES = ("val_mAP", "val_top1")
+"""The score by which a stage that keeps its best epoch chooses it: the first of these that there is."""
 
 
 class Onlooker(Watcher, Protocol):
@@ -264,7 +266,22 @@ class _Run:
             paths = ", ".join(self.split.paths[index] for index in error.indices)
             raise UserError(f"{error.message}, in the batch of: {paths}", error.hint) from None
         if self.rank == 0:
-            runs.save_model(target / runs.MODEL, network, stage.model, self.config.size, self.labels, self.config.data.crop)
+            if stage.keep == "best":
+                (target / runs.BEST).replace(target / runs.MODEL)
+            else:
+                self._save_model(target / runs.MODEL, network, stage)
+
+    def _save_model(self, path: Path, network: IdentityClassifier, stage: Stage) -> None:
+        runs.save_model(path, network, stage.model, self.config.size, self.labels, self.config.data.crop)
+
+    def _keep_if_best(self, target: Path, network: IdentityClassifier, stage: Stage, row: dict[str, Any]) -> None:
+        """Writes the network down where no epoch before scored as high on the held-out part; the log says what they scored."""
+        name = next((name for name in CHOOSES if row.get(name) is not None), None)
+        if name is None:
+            return
+        before = [earlier[name] for earlier in runs.read_log(target) if earlier.get(name) is not None]
+        if not before or row[name] > max(before):
+            self._save_model(target / runs.BEST, network, stage)
 
     def _end_epoch(self, stage: Stage, number: int, target: Path, trainer: StageTrainer, row: dict[str, Any]) -> None:
         every = self.config.log.eval_every
@@ -272,6 +289,8 @@ class _Run:
             row.update({f"val_{name}": value for name, value in self.score(trainer.network, self.place).items()})
             trainer.network.train()
         if self.rank == 0:
+            if stage.keep == "best":
+                self._keep_if_best(target, trainer.network, stage, row)
             log.append(target / runs.LOG, row)
         step = sum(earlier.epochs for earlier in self.plan[:number]) + row["epoch"]
         self.fabric.log_dict({name: value for name, value in row.items() if value is not None and name != "epoch"}, step=step)
