@@ -10,7 +10,16 @@ __all__ = ["BACKBONES", "IdentityClassifier", "Output", "build"]
 
 # Networks of our own: a name to "module:function". The function takes nothing and returns a module from images
 # (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D), with D as its attribute ``dimension``.
-BACKBONES: dict[str, str] = {}
+BACKBONES: dict[str, str] = {
+    "resnet32": "reid_srdl.models.resnet_cifar:resnet32",
+    "resnet110": "reid_srdl.models.resnet_cifar:resnet110",
+    "resnet32_conv": "reid_srdl.models.resnet_cifar:resnet32_conv",
+    "resnet110_conv": "reid_srdl.models.resnet_cifar:resnet110_conv",
+    "resnet110_bottleneck": "reid_srdl.models.resnet_cifar:resnet110_bottleneck",
+    "wrn_28_10": "reid_srdl.models.wrn:wrn_28_10",
+    "densenet_bc_100_12": "reid_srdl.models.densenet_bc:densenet_bc_100_12",
+    "densenet_bc_190_40": "reid_srdl.models.densenet_bc:densenet_bc_190_40",
+}
 
 
 def build(

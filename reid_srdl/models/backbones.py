@@ -76,6 +76,8 @@ def _keep_last_stage_large(network: nn.Module, name: str) -> None:
     leaves = [module for module in first.modules() if not list(module.children())]
     strided = [module for module in leaves if getattr(module, "stride", 1) in (2, (2, 2))]
     if not strided or not all(isinstance(module, nn.Conv2d) for module in strided):
-        raise UserError(f"the last stride of {name} cannot be 1", "Only ResNets have it: use --model.last_stride 2.")
+        raise UserError(
+            f"the last stride of {name} cannot be 1", "Only ResNets of four stages have it: use --model.last_stride 2."
+        )
     for convolution in strided:
         convolution.stride = (1, 1)

@@ -1,0 +1,49 @@
+"""What a network costs: multiply-accumulates of a forward pass, and parameters."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def forward_macs(network: nn.Module, size: tuple[int, int]) -> int:
+    """Multiply-accumulates of one forward pass of one image, in evaluation.
+
+    Convolutions and linear layers count, and the matrix products of attention; biases, BatchNorm, activations and
+    pooling do not. That is the convention of the field's tables, whether they call it MACs, Flops or FLOPs: 4.09 G for
+    a ResNet-50 at 224x224.
+
+    The network runs on shapes alone (torch's fake tensors), so nothing is computed, and its weights, running
+    statistics, gradients and modes stay as they are.
+
+    Args:
+        network: takes images (B, 3, H, W); on any device, ``meta`` too.
+        size: (height, width) in pixels.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    counter = FlopCounterMode(display=False)
+    try:
+        network.eval()
+        # The counter knows attention as plain matrix products, and encoders layer by layer, as they run for a gradient.
+        with FakeTensorMode(allow_non_fake_inputs=True), sdpa_kernel(SDPBackend.MATH), torch.enable_grad(), counter:
+            named = [*network.named_parameters(), *network.named_buffers()]
+            shapes = {name: _shape_of(tensor) for name, tensor in named}
+            functional_call(network, shapes, torch.empty(1, 3, *size, requires_grad=True))
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return counter.get_total_flops() // 2  # it counts the multiplication and the addition
+
+
+def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
+    # Floats in one precision whatever the network's, so that they fit the image.
+    return torch.empty(tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype)
+
+
+def parameters(network: nn.Module) -> int:
+    """Values that training may change, and such as are held fixed (the shift of a ``bnneck``); no running statistics."""
+    return sum(parameter.numel() for parameter in network.parameters())
