@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "data": "reid_srdl.commands.data",
     "report": "reid_srdl.commands.report",
     "study": "reid_srdl.commands.study",
+    "reproduce": "reid_srdl.commands.reproduce",
 }
 
 BAD_INPUT = 2

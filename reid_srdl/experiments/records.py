@@ -1,14 +1,18 @@
-"""What the runs of a study found, in one JSON file that is kept with the code: finished cells are never run again."""
+"""What the runs of a study found, in one JSON file that is kept with the code: finished cells are never run again.
+
+The file of a study that no recipe describes (a row of a table) also holds the study itself, so that its page can be written anywhere.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 from pathlib import Path
 from typing import Any
 
 from .. import files
 from ..errors import UserError
-from .study import Cell, Found
+from .study import Cell, Found, Study
 
 
 def read(path: Path) -> Found:
@@ -21,10 +25,56 @@ def read(path: Path) -> Found:
         raise UserError(f"{path} holds no records of a study ({error})", "Move it away to start anew.") from None
 
 
+def read_study(path: Path) -> Study | None:
+    """The study that a file of records describes; none where a recipe does that."""
+    described = files.read_json(path).get("study")
+    if described is None:
+        return None
+    try:
+        pairs = tuple((one, other) for one, other in described.pop("compare"))
+        ensembles = {name: tuple(members) for name, members in described.pop("ensembles").items()}
+        return Study(**described, compare=pairs, ensembles=ensembles)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} describes no study of this version ({error})", "Move it away to start anew.") from None
+
+
+def describe(path: Path, study: Study) -> None:
+    """Writes down which study the records are of; arms that an earlier study of that name had stay in it."""
+    before = read_study(path) if path.is_file() else None
+    if before is not None:
+        study = dataclasses.replace(
+            study,
+            arms={**before.arms, **study.arms},
+            ensembles={**before.ensembles, **study.ensembles},
+            seeds={**before.seeds, **study.seeds, "default": max(before.seeds["default"], study.seeds["default"])},
+            compare=tuple(dict.fromkeys([*before.compare, *study.compare])),
+        )
+    with _locked(path):
+        cells = files.read_json(path)["cells"] if path.is_file() else []
+        files.write_json(path, {"study": {**dataclasses.asdict(study), "tune": None}, "cells": cells})
+
+
 def add(path: Path, cell: Cell, record: dict[str, Any]) -> Found:
     """Adds a finished cell, and returns all."""
-    found = read(path)
-    found[cell] = record
-    ordered = sorted(found.items(), key=lambda item: (not item[0].held_out, item[0].arm, item[0].seed, item[0].value or 0))
-    files.write_json(path, {"cells": [{"cell": dataclasses.asdict(one), **row} for one, row in ordered]})
+    with _locked(path):
+        found = read(path)
+        found[cell] = record
+        ordered = sorted(found.items(), key=lambda item: (not item[0].held_out, item[0].arm, item[0].seed, item[0].value or 0))
+        kept = {key: value for key, value in (files.read_json(path) if path.is_file() else {}).items() if key != "cells"}
+        files.write_json(path, {**kept, "cells": [{"cell": dataclasses.asdict(one), **row} for one, row in ordered]})
     return found
+
+
+class _locked:
+    """Holds a file of records, so that two commands which fill it lose nothing of each other's."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path.parent / f".{path.name}.lock"
+
+    def __enter__(self) -> None:
+        self.handle = open(self.path, "w")
+        fcntl.flock(self.handle, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self.handle.close()

@@ -1,36 +1,63 @@
-"""``docs/results.md``: written from the records of the studies, never by hand."""
+"""``docs/results.md`` and the tables of ``tools/reproduce.py``: written from the records of the studies, never by hand."""
 
 from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from . import records, study
-from .statistics import paired, summary
+from . import lines, records, study, tables
+from .lines import SCORES, Line
+from .statistics import Difference, summary
 from .study import Cell, Found, Study
 
-SCORES = {"rank1": "Rank-1", "mAP": "mAP"}
+INTRODUCTION = (
+    "Written by `tools/study.py --write` from the records beside this page. Scores are those of the last epoch, in percent, by the exact protocol of "
+    "`tools/eval.py` (re-identification: single-query); ± is the standard deviation over seeds; a difference is paired by seed, with its 95% interval "
+    "(Student's t). Wall times are of the machine named with them and only tell what to expect."
+)
 
 
 def page(folder: Path, names: list[str]) -> str:
-    """The page of results as Markdown; a study without records is listed with the command that fills it.
+    """The page of results as Markdown; an installed study without records is listed with the command that fills it.
 
     Args:
         folder: of the records, a file ``NAME.json`` a study.
-        names: of the studies.
+        names: of the installed studies.
     """
-    parts = [
-        "# Results",
-        "Written by `tools/study.py --write` from the records beside this page. Scores are those of the last epoch, in percent, single-query, with the "
-        "exact protocol of `tools/eval.py`; ± is the standard deviation over seeds; a difference is paired by seed, with its 95% interval (Student's t). "
-        "Wall times are of the machine named with them and only tell what to expect.",
-    ]
+    parts = ["# Results", INTRODUCTION]
     for name in names:
-        plan = study.read(name)
-        parts += _study(plan, records.read(folder / f"{name}.json"))
+        parts += _study(study.read(name), records.read(folder / f"{name}.json"))
+    described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json")) if path.stem not in names]
+    rows = [(plan, found) for plan, found in described if plan is not None]
+    if rows:
+        parts += [
+            "## Rows of the paper's tables",
+            "By `tools/reproduce.py`. Each row has all its arms in one place, whichever of the paper's tables they stand in; the images are fewer, and the epochs too, "
+            "where a title says so, and such a row repeats the question and not the paper's number.",
+        ]
+        for plan, found in rows:
+            parts += row_section(plan, found, {})
     return "\n\n".join(parts) + "\n"
+
+
+def row_section(plan: Study, found: Found, paper: Mapping[str, float], arms: Sequence[str] | None = None) -> list[str]:
+    """A row of a table: scores, differences to the baseline, cost; ``paper`` has the paper's values in percent by arm."""
+    shown = lines.of(plan, found, arms)
+    parts = [f"### {plan.title}"]
+    if not shown:
+        return [*parts, "No run is finished yet."]
+    left = study.pending(plan, found, arms)
+    if left:
+        parts.append(f"**Not finished**: at least {len(left)} runs are still to be done.")
+    parts += [scores_table(shown, paper), *_against(plan, shown), _arms(shown), _facts(found)]
+    return parts
+
+
+def _arms(shown: Sequence[Line]) -> str:
+    known = tables.arms()
+    return " ".join(f"`{line.arm}`: {known[line.arm]['about']}." for line in shown if line.arm in known)
 
 
 def _study(plan: Study, found: Found) -> list[str]:
@@ -40,14 +67,18 @@ def _study(plan: Study, found: Found) -> list[str]:
         parts.append(f"**Not finished**: at least {len(left)} runs are still to be done; the command above goes on with them.")
     if plan.tune is not None and any(cell.held_out for cell in found):
         parts += ["Chosen rates (mAP on the held-out identities, one seed):", _tries_table(plan, found)]
-    if any(not cell.held_out for cell in found):
-        parts += ["On the test split:", _scores_table(plan, found), *_differences(plan, found), _facts(found), _commands(plan, found)]
+    shown = lines.of(plan, found)
+    if shown:
+        parts += ["On the test split:", scores_table(shown, {}), *_compared(plan, found), _facts(found), _commands(plan, found)]
     return parts
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*out, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def _percent(value: float) -> str:
@@ -62,67 +93,77 @@ def _tries_table(plan: Study, found: Found) -> str:
         chosen = study.best_value(plan, arm, found)
         cells = [f"{_percent(tries[value]['mAP'])}{' **chosen**' if value == chosen else ''}" if value in tries else "" for value in values]
         rows.append([arm, *cells])
-    return _table([f"{plan.tune.key}", *(f"{value:g}" for value in values)], rows)
+    return table([f"{plan.tune.key}", *(f"{value:g}" for value in values)], rows)
 
 
-def _of(found: Found, arm: str) -> dict[int, dict[str, Any]]:
-    """Seed to record, on the test split."""
-    return {cell.seed: record for cell, record in sorted(found.items(), key=lambda item: item[0].seed) if cell.arm == arm and not cell.held_out}
+def scores_table(shown: Sequence[Line], paper: Mapping[str, float]) -> str:
+    """A row an arm; columns that no arm has anything for are left out."""
+    names = [name for name in SCORES if any(name in line.values for line in shown)]
+    first = names[0]
+    columns: dict[str, list[str]] = {"arm": [line.arm for line in shown], "n": [str(len(line.seeds)) for line in shown]}
+    for name in names:
+        columns[f"{SCORES[name]} (each seed)"] = [_spread(line, name) for line in shown]
+    columns["Rank-1, multi-query"] = [_percent(summary(line.multi).mean) if line.multi else "" for line in shown]
+    columns[f"best epoch, {SCORES[first]}"] = [_percent(summary(line.best).mean) if line.best else "" for line in shown]
+    columns["final cross-entropy"] = ["" if line.cross_entropy is None else f"{line.cross_entropy:.3f}" for line in shown]
+    columns[f"the paper's {SCORES[first]}"] = [f"{paper[line.arm]:.2f}" if line.arm in paper else "" for line in shown]
+    columns["10¹² MACs"] = ["" if line.macs is None else f"{line.macs / 1e12:,.0f}" for line in shown]
+    columns["minutes a run"] = [f"{line.seconds / 60:.0f}" if line.seconds else "" for line in shown]
+    filled = {head: cells for head, cells in columns.items() if any(cells)}
+    return table(list(filled), [list(row) for row in zip(*filled.values(), strict=True)])
 
 
-def _scores_table(plan: Study, found: Found) -> str:
-    rows = []
-    for arm in plan.arms:
-        runs = _of(found, arm)
-        if not runs:
-            continue
-        cells = [arm, str(len(runs))]
-        for name in SCORES:
-            values = [record["scores"][name] for record in runs.values()]
-            one = summary(values)
-            spread = f" ± {_percent(one.sd)}" if one.n > 1 else ""
-            cells.append(f"{_percent(one.mean)}{spread}" + (f" ({', '.join(map(_percent, values))})" if one.n > 1 else ""))
-        multi = [record["multi"]["rank1"] for record in runs.values() if record.get("multi")]
-        cells.append(_percent(summary(multi).mean) if multi else "–")
-        cells.append(f"{summary([record['cross_entropy'] for record in runs.values()]).mean:.3f}")
-        cells.append(f"{summary([sum(stage['seconds'] for stage in record['stages']) for record in runs.values()]).mean / 60:.0f}")
-        rows.append(cells)
-    return _table(["arm", "n", *(f"{name} (each seed)" for name in SCORES.values()), "Rank-1, multi-query", "final cross-entropy", "minutes a run"], rows)
+def _spread(line: Line, name: str) -> str:
+    if name not in line.summaries:
+        return ""
+    one = line.summaries[name]
+    spread = f" ± {_percent(one.sd)} ({', '.join(map(_percent, line.values[name]))})" if one.n > 1 else ""
+    return f"{_percent(one.mean)}{spread}"
 
 
-def _differences(plan: Study, found: Found) -> list[str]:
-    rows = []
-    for one, other in plan.compare:
-        a, b = _of(found, one), _of(found, other)
-        seeds = sorted(set(a) & set(b))
-        if not seeds:
-            continue
-        cells = [f"{one} − {other}", str(len(seeds))]
-        for name in SCORES:
-            difference = paired([a[seed]["scores"][name] for seed in seeds], [b[seed]["scores"][name] for seed in seeds])
-            interval = "" if math.isnan(difference.low) else f" [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
-            cells.append(f"{100 * difference.mean:+.1f}{interval}")
-        rows.append(cells)
+def gain(difference: Difference) -> str:
+    """``+1.2 [+0.3, +2.1]``, in percent."""
+    interval = "" if math.isnan(difference.low) else f" [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
+    return f"{100 * difference.mean:+.1f}{interval}"
+
+
+def _differences(rows: Sequence[tuple[str, Mapping[str, Difference]]]) -> list[str]:
+    rows = [(title, found) for title, found in rows if found]
     if not rows:
         return []
-    note = "One seed tells nothing of chance: such a difference has no interval." if any(row[1] == "1" for row in rows) else ""
-    return [_table(["difference", "pairs", *SCORES.values()], rows), *([note] if note else [])]
+    names = [name for name in SCORES if any(name in found for _, found in rows)]
+    cells = [[title, str(next(iter(found.values())).n), *(gain(found[name]) if name in found else "" for name in names)] for title, found in rows]
+    note = "One seed tells nothing of chance: such a difference has no interval." if any(row[1] == "1" for row in cells) else ""
+    return [table(["difference", "pairs", *(SCORES[name] for name in names)], cells), *([note] if note else [])]
+
+
+def _compared(plan: Study, found: Found) -> list[str]:
+    """The pairs that a study asks about."""
+    return _differences([(f"{one} − {other}", lines.difference(lines.finished(plan, found, one), lines.finished(plan, found, other))) for one, other in plan.compare])
+
+
+def _against(plan: Study, shown: Sequence[Line]) -> list[str]:
+    """Every arm against the baseline."""
+    return _differences([(f"{line.arm} − {plan.baseline}", line.differences) for line in shown])
+
+
+# --- what the runs were ------------------------------------------------------------------------------------------
 
 
 def _facts(found: Found) -> str:
     """What the runs share, and where they do not."""
-    rows = [record for cell, record in found.items() if not cell.held_out]
-    machines = sorted({f"{record['hardware']['processor']}, {record['threads']} thread{'s' * (record['threads'] > 1)}, {record['precision']}" for record in rows})
-    data = sorted({f"{record['images']:,} training images of {record['identities']} identities" for record in rows})
+    rows = [record for cell, record in found.items() if not cell.held_out and record.get("hardware")]
+    machines = sorted({f"{record['hardware'].get('gpu') or record['hardware']['processor']}, {record['threads']} thread{'s' * (record['threads'] > 1)}, {record['precision']}" for record in rows})
+    data = sorted({f"{record['images']:,} training images of {record['identities']:,} {record.get('kind', 'identities')}" for record in rows})
     dates = sorted({record["date"] for record in rows})
     torch = sorted({record["versions"]["torch"] for record in rows})
     return f"{'; '.join(data)}. Machine: {'; '.join(machines)}. torch {', '.join(torch)}. {dates[0]}{' to ' + dates[-1] if len(dates) > 1 else ''}."
 
 
 def _commands(plan: Study, found: Found) -> str:
-    lines = []
+    out = []
     for arm in plan.arms:
         cell = next((cell for cell in found if cell.arm == arm and not cell.held_out), None)
         if cell is not None:
-            lines.append("tools/train.py " + shlex.join(study.flags(plan, Cell(arm, 0, cell.value, held_out=False))))
-    return "Each run alone (other seeds likewise):\n\n```bash\n" + "\n".join(lines) + "\n```"
+            out.append("tools/train.py " + shlex.join(study.flags(plan, Cell(arm, 0, cell.value, held_out=False))))
+    return "Each run alone (other seeds likewise):\n\n```bash\n" + "\n".join(out) + "\n```"

@@ -12,8 +12,11 @@ from typing import Any
 
 from .. import files, runs
 from ..errors import UserError
-from . import records, study
+from . import cost, lines, records, study
 from .study import Cell, Study
+
+KEPT = ("rank1", "rank5", "rank10", "mAP", "mAP_trapezoid", "mINP", "top1", "top5", "loss", "ece")
+"""Scores of a run that its record keeps."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,14 @@ class Place:
         record: the file that keeps what they found.
         extra: further flags of every run, such as ``--data-root``.
         jobs: runs side by side.
+        data_root: where the data sets are; none for the place that every command looks at.
     """
 
     folder: Path
     record: Path
     extra: tuple[str, ...] = ()
     jobs: int = 1
+    data_root: str | None = None
 
 
 def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: Iterable[str] | None = None) -> None:
@@ -56,7 +61,8 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
                 record = run_cell(plan, chosen, place)
                 with lock:
                     records.add(place.record, chosen, record)
-                    says(f"{plan.name}: {chosen.name} rank1 {record['scores']['rank1']:.1%}, mAP {record['scores']['mAP']:.1%}")
+                    told = ", ".join(f"{lines.SCORES[name]} {value:.1%}" for name, value in record["scores"].items() if name in lines.SCORES)
+                    says(f"{plan.name}: {chosen.name} {told}")
             except UserError as error:
                 failures.append(str(error))
             finally:
@@ -76,23 +82,32 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
 
 def _shares_start(plan: Study, cell: Cell, busy: set[Cell]) -> bool:
     """Whether a run that is under way begins like this one: it would only wait for that stage."""
+    if any(one.arm in plan.ensembles for one in (cell, *busy)):
+        return False
     two_stages = [plan.arms[one.arm].get("plan.name", "srdl") not in ("vanilla", "kd") for one in (cell, *busy)]
     return two_stages[0] and any(two and other.seed == cell.seed and other.value == cell.value for two, other in zip(two_stages[1:], busy, strict=True))
 
 
 def run_cell(plan: Study, cell: Cell, place: Place) -> dict[str, Any]:
-    """Trains and scores one cell in a process of its own; returns its record."""
+    """Trains and scores one cell in a process of its own, or puts an ensemble together; returns its record."""
+    if cell.arm in plan.ensembles:
+        return _join(plan, cell, place)
     run = place.folder / cell.name
-    log = place.folder / "logs" / f"{cell.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     resumes = (run / runs.CONFIG).is_file()
     words = ["--resume", str(run)] if resumes else [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", *place.extra, "--output", str(run)]
+    _command("train", words, place, cell.name)
+    return record_of(plan, cell, run)
+
+
+def _command(name: str, words: list[str], place: Place, title: str) -> None:
+    """A sub-command in a process of its own, with its output in a log. Raises ``UserError`` with its last line where it fails."""
+    log = place.folder / "logs" / f"{title}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a") as out:
-        done = subprocess.run([sys.executable, "-m", "reid_srdl", "train", *words], stdout=out, stderr=out, check=False)
+        done = subprocess.run([sys.executable, "-m", "reid_srdl", name, *words], stdout=out, stderr=out, check=False)
     if done.returncode != 0:
         last = next((line for line in reversed(log.read_text().splitlines()) if line.strip()), "it said nothing")
-        raise UserError(f"the run {run} ended with code {done.returncode}: {last}", f"Its log is {log}.")
-    return record_of(plan, cell, run)
+        raise UserError(f"{title} ended with code {done.returncode}: {last}", f"Its log is {log}.")
 
 
 def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
@@ -103,19 +118,54 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
         raise UserError(f"the run {run} is not finished and scored", f"Go on with tools/train.py --resume {run}.")
     metrics = files.read_json(found[0])
     stages = facts["stages"]
+    scored = next(metrics[kind] for kind in ("single", "classification") if kind in metrics)
     return {
         "command": ["train", *study.flags(plan, cell)],
-        "scores": {name: metrics["single"][name] for name in ("rank1", "rank5", "rank10", "mAP", "mAP_trapezoid", "mINP")},
+        "scores": {name: scored[name] for name in KEPT if name in scored},
         "multi": {name: metrics["multi"][name] for name in ("rank1", "mAP")} if "multi" in metrics else None,
+        "best": _best_epoch(runs.read_log(run / "stages" / stages[-1]["folder"])),
         "cross_entropy": stages[-1]["final"]["cross_entropy"],
+        "macs": cost.of_run(run).total,
         "stages": [{key: stage[key] for key in ("name", "epochs", "shared", "seconds", "images_per_s")} for stage in stages],
-        "images": facts["images"],
-        "identities": facts["identities"],
-        "data_hash": facts["data_hash"],
+        "kind": "classes" if "classification" in metrics else "identities",
+        **{key: facts[key] for key in ("images", "identities", "data_hash", "precision", "threads", "hardware", "versions")},
         "model": stages[-1]["model"],
-        "precision": facts["precision"],
-        "threads": facts["threads"],
-        "hardware": facts["hardware"],
-        "versions": facts["versions"],
         "date": facts["started"][:10],
     }
+
+
+def _best_epoch(rows: list[dict[str, float | None]]) -> dict[str, Any] | None:
+    """The epoch of the last stage that scored highest, of those that were scored on the way; chosen with the scores known, so no result."""
+    for name in ("val_rank1", "val_top1"):
+        scored = [(row[name], int(row["epoch"] or 0)) for row in rows if row.get(name) is not None]
+        if scored:
+            value, epoch = max(scored, key=lambda pair: pair[0])
+            return {"value": value, "epoch": epoch, "scored": len(scored)}
+    return None
+
+
+def _join(plan: Study, cell: Cell, place: Place) -> dict[str, Any]:
+    """Scores an ensemble of finished runs."""
+    found = records.read(place.record)
+    members = [(member, study.member_cell(plan, member, cell.seed, found)) for member in study.members_of(plan, cell.arm)]
+    checkpoints = [str(_network(place.folder / run.name, member.stage)) for member, run in members]
+    output = place.folder / cell.name
+    words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--dataset", plan.recipe, "--query", "single", "--no_save", "true", "--output", str(output)]
+    _command("eval", [*words, *(["--data_root", place.data_root] if place.data_root else [])], place, cell.name)
+    scored = files.read_json(output / "metrics.json")["ensemble"]
+    trained = {run: found[run] for _, run in members}  # a run that gives two networks is paid for once
+    first = next(iter(trained.values()))
+    return {
+        "command": ["eval", "--checkpoint", members[0][1].name, "--members", *(run.name for _, run in members[1:])],
+        "scores": {name: scored[name] for name in KEPT if name in scored},
+        "macs": sum(record["macs"] for record in trained.values()),
+        "stages": [stage for record in trained.values() for stage in record["stages"]],
+        **{key: first[key] for key in ("kind", "images", "identities", "data_hash", "precision", "threads", "hardware", "versions", "date")},
+    }
+
+
+def _network(run: Path, stage: str | None) -> Path:
+    """A run's last network, or that of its stage called so."""
+    if stage is None:
+        return run
+    return next(folder for folder in runs.finished_stages(run) if folder.name.partition("-")[2] == stage)

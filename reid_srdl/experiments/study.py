@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ class Study:
         baseline: the arm that stands first.
         compare: pairs (one, other) whose paired difference is the question.
         tune: how each arm finds its rate; none where all share the recipe's.
+        settings: flags that all arms share, on top of the recipe.
+        ensembles: further arms that train nothing: name to the members whose softmax (or embeddings) are put together. A member is ``ARM``;
+            ``ARM:STAGE`` is the network of an earlier stage of it, ``ARM+N`` the run whose seed is higher by N.
     """
 
     name: str
@@ -52,9 +55,27 @@ class Study:
     baseline: str
     compare: tuple[tuple[str, str], ...]
     tune: Tuning | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    ensembles: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def seeds_of(self, arm: str) -> int:
         return self.seeds.get(arm, self.seeds["default"])
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of an ensemble: the last stage of an arm's run, or an earlier ``stage``; ``offset`` is added to the seed."""
+
+    arm: str
+    stage: str | None = None
+    offset: int = 0
+
+    @classmethod
+    def read(cls, text: str) -> Member:
+        """``ARM``, ``ARM:STAGE`` or ``ARM+N``."""
+        arm, _, stage = text.partition(":")
+        arm, _, offset = arm.partition("+")
+        return cls(arm, stage or None, int(offset or 0))
 
 
 @dataclass(frozen=True)
@@ -99,8 +120,9 @@ def read(name: str) -> Study:
             tune = Tuning(**{**tune, "values": tuple(tune["values"])})
         values["compare"] = tuple((one, other) for one, other in values["compare"])
         study = Study(name=path.stem, tune=tune, **values)
-        unknown = {arm for pair in study.compare for arm in pair} | {study.baseline} | set(study.seeds) - {"default"}
-        if missing := unknown - set(study.arms):
+        spoken_of = {arm for pair in study.compare for arm in pair} | {study.baseline} | set(study.seeds) - {"default"}
+        spoken_of |= {member.arm for arm in study.ensembles for member in members_of(study, arm)}
+        if missing := spoken_of - set(study.arms) - set(study.ensembles):
             raise ValueError(f"it speaks of {', '.join(sorted(missing))}, which are no arms of it")
     except (yaml.YAMLError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"the study {path} is not whole: {error}", f"{studies_folder()} holds examples.") from None
@@ -140,23 +162,42 @@ def pending_tries(study: Study, arm: str, found: Found) -> list[Cell]:
 
 def pending(study: Study, found: Found, arms: Iterable[str] | None = None) -> list[Cell]:
     """The cells that can be run now; running them may make others pending."""
-    chosen = list(study.arms) if arms is None else list(arms)
-    tries = [pending_tries(study, arm, found) for arm in chosen]
+    chosen = [*study.arms, *study.ensembles] if arms is None else list(arms)
+    trained, joined = [arm for arm in chosen if arm in study.arms], [arm for arm in chosen if arm in study.ensembles]
+    wanted = {(arm, seed) for arm in trained for seed in range(study.seeds_of(arm))}
+    members = {(member.arm, seed + member.offset) for arm in joined for member in members_of(study, arm) for seed in range(study.seeds_of(arm))}
+    trained += sorted({arm for arm, _ in members} - set(trained))
+    tries = [pending_tries(study, arm, found) for arm in trained]
     # Alternating, so that what is known at any moment is known of all arms.
     cells = [row[i] for i in range(max(map(len, tries), default=0)) for row in tries if i < len(row)]
-    for seed in range(max(study.seeds_of(arm) for arm in chosen)):
-        for arm in chosen:
-            if seed < study.seeds_of(arm) and (study.tune is None or not pending_tries(study, arm, found)):
+    for seed in sorted({seed for _, seed in wanted | members}):
+        for arm in trained:
+            if (arm, seed) in wanted | members and (study.tune is None or not pending_tries(study, arm, found)):
                 cell = Cell(arm, seed, best_value(study, arm, found), held_out=False)
                 if cell not in found:
                     cells.append(cell)
+    for arm in joined:
+        for seed in range(study.seeds_of(arm)):
+            parts = [member_cell(study, member, seed, found) for member in members_of(study, arm)]
+            cell = Cell(arm, seed, None, held_out=False)
+            if cell not in found and all(part in found for part in parts):
+                cells.append(cell)
     return cells
+
+
+def members_of(study: Study, arm: str) -> list[Member]:
+    return [Member.read(text) for text in study.ensembles[arm]]
+
+
+def member_cell(study: Study, member: Member, seed: int, found: Found) -> Cell:
+    """The run that a member of an ensemble comes from."""
+    return Cell(member.arm, seed + member.offset, best_value(study, member.arm, found), held_out=False)
 
 
 def flags(study: Study, cell: Cell) -> list[str]:
     """Flags of ``reid-srdl train`` for a cell, without its output folder."""
     words = ["--config", study.recipe, "--seed", str(cell.seed)]
-    settings = dict(study.arms[cell.arm])
+    settings = study.settings | study.arms[cell.arm]
     if study.tune is not None:
         settings[study.tune.key] = cell.value
     if cell.held_out:

@@ -30,7 +30,7 @@ from reid_srdl.models import build
 TRAIN = [
     "--dataset", "folder", "--output", "runs/run", "--device", "cpu", "--threads", "1", "--model.backbone", "small", "--model.weights", "none",
     "--data.height", "32", "--data.width", "16", "--data.batch", "16", "--optimiser.rate", "0.01", "--plan.epochs", "2",
-    "--log.tensorboard", "false", "--evaluate", "none",
+    "--log.tensorboard", "false", "--precision", "fp32", "--evaluate", "none",
 ]  # fmt: skip
 
 

@@ -9,14 +9,6 @@ def record(rank1, mean):
     }  # fmt: skip
 
 
-def test_records_come_back(tmp_path):
-    cell = Cell("srdl", 0, 0.01, True)
-    assert records.read(tmp_path / "x.json") == {}
-    records.add(tmp_path / "x.json", Cell("vanilla", 1, None, False), record(0.5, 0.25))
-    found = records.add(tmp_path / "x.json", cell, record(0.6, 0.3))
-    assert records.read(tmp_path / "x.json") == found and found[cell]["scores"]["rank1"] == 0.6
-
-
 def test_the_page_shows_every_arm_with_its_spread_and_the_paired_difference(tmp_path):
     file = tmp_path / "market1501_osnet_x0_25.json"
     for seed, (one, other) in enumerate([(0.70, 0.66), (0.72, 0.66), (0.74, 0.69)]):

@@ -1,0 +1,174 @@
+"""Run a table or a figure of the paper and write it beside the paper's values."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from .. import config as configuration
+from .. import files
+from ..errors import UserError
+from ..progress import says
+
+if TYPE_CHECKING:
+    from ..config import Config, ModelConfig
+    from ..experiments.tables import Asked, Table
+
+
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """A table or a figure of the paper by one command: its runs, and what they found beside the paper's values.
+
+    Finished runs are never run again, broken-off ones are taken up; two tables that speak of the same run share it.
+
+    Args:
+        table: 1 to 6, ``imagenet``, ``controls``, ``map`` (when does it pay?), ``fig3``, ``fig4``, or ``cost``.
+        dataset: only these rows, with commas between; null means all of the table.
+        network: only these rows, with commas between; null means all of the table.
+        arms: instead of the table's, with commas between, the first is what the others are measured against; ARM:N has N seeds.
+        seeds: runs of each arm, with the seeds 0 to N-1.
+        epochs: in all, instead of the recipe's; a list with commas for the map.
+        train_per_class: only so many training images of each class; a list with commas for the map.
+        output: folder of the table, and of its runs unless ``runs`` says otherwise.
+        runs: folder of the runs; null means ``runs`` in the output.
+        records: folder of what the runs found; null means ``records`` in the output. With ``docs/results`` the page of results is written too.
+        data_root: where the data sets are (as for training).
+        weights: initial weights of all runs, such as a file of ImageNet weights; null means the recipe's.
+        precision: of all runs, so that arms which are compared share it; null leaves it to each recipe.
+        jobs: runs side by side; each then has its share of the cores.
+        threads: CPU threads of each run; null shares the cores out among the jobs.
+        dry_run: list what would be run, what it costs in forward MACs, and how long it would take here.
+    """
+
+    table: str = "1"
+    dataset: Optional[str] = None
+    network: Optional[str] = None
+    arms: Optional[str] = None
+    seeds: int = 5
+    epochs: Optional[str] = None
+    train_per_class: Optional[str] = None
+    output: str = "runs/reproduce"
+    runs: Optional[str] = None
+    records: Optional[str] = None
+    data_root: Optional[str] = None
+    weights: Optional[str] = None
+    precision: Optional[str] = None
+    jobs: int = 1
+    threads: Optional[int] = None
+    dry_run: bool = False
+
+
+def run(argv: list[str]) -> int:
+    """``--table NAME`` and its options."""
+    from ..experiments import reproducing, tables
+
+    options = configuration.parse(ReproduceOptions, argv, prog="reproduce")
+    output = Path(options.output)
+    if options.seeds < 1 or options.jobs < 1:
+        raise UserError("--seeds and --jobs are numbers above 0", "Leave them out for 5 seeds, one run at a time.")
+    without_runs: dict[str, Callable[[Asked, Path], list[Path]]] = {"fig3": reproducing.write_schedules, "cost": reproducing.write_costs}
+    if options.table in without_runs:
+        return _told(without_runs[options.table](_asked(options), output))
+    return _with_runs(options, tables.read(options.table), output)
+
+
+def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
+    from ..experiments import flatness_figure, records, reproducing, results, runner, study, tables
+
+    asked = _asked(options)
+    arms = [text.partition(":")[0] for text in asked.arms or table.arms]
+    rows = tables.studies(table, asked)
+    folder = Path(options.records) if options.records else output / "records"
+    paths = [folder / f"{plan.name}.json" for _, plan in rows]
+    if options.dry_run:
+        return _forecast([(row, plan, records.read(path)) for (row, plan), path in zip(rows, paths, strict=True)], arms)
+    runs = Path(options.runs) if options.runs else output / "runs"
+    for (_, plan), path in zip(rows, paths, strict=True):
+        records.describe(path, plan)
+        place = runner.Place(runs / plan.name, path, _extra(options), options.jobs, options.data_root)
+        runner.carry_out(plan, place, says=says, arms=arms)
+        # After each row, so that a table which takes days can be looked at on the way.
+        parts = [(row, one, records.read(file)) for (row, one), file in zip(rows, paths, strict=True)]
+        writers = {"map": reproducing.write_map}
+        written = writers.get(table.name, reproducing.write_table)(table, parts, arms, output)
+    if table.name == "fig4":
+        written += flatness_figure.write(rows, runs, output, data_root=options.data_root)
+    if folder.resolve() == Path("docs/results").resolve():
+        files.write_text(folder.parent / "results.md", results.page(folder, study.names()))
+        written.append(folder.parent / "results.md")
+    return _told(written)
+
+
+def _asked(options: ReproduceOptions) -> Asked:
+    from ..experiments.tables import Asked
+
+    flags = {key: value for key, value in (("model.weights", options.weights), ("precision", options.precision)) if value is not None}
+    return Asked(
+        _words(options.dataset), _words(options.network), _words(options.arms), options.seeds, _numbers(options.epochs, "epochs"),
+        _numbers(options.train_per_class, "train_per_class"), flags,
+    )  # fmt: skip
+
+
+def _words(text: str | None) -> list[str] | None:
+    return [word.strip() for word in text.split(",") if word.strip()] if text else None
+
+
+def _numbers(text: str | None, name: str) -> list[int] | None:
+    words = _words(text)
+    if words and not all(word.isdigit() and int(word) > 0 for word in words):
+        raise UserError(f"--{name} {text} is no list of numbers above 0", f"Write, for instance, --{name} 60, or --{name} 20,60,120.")
+    return [int(word) for word in words] if words else None
+
+
+def _extra(options: ReproduceOptions) -> tuple[str, ...]:
+    threads = options.threads or max(1, len(os.sched_getaffinity(0)) // options.jobs)
+    return ("--threads", str(threads), *(("--data_root", options.data_root) if options.data_root else ()))
+
+
+def _forecast(parts: list, arms: list[str]) -> int:
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    from ..experiments import reproducing
+
+    rows = reproducing.forecast(parts, arms, _images_per_s)
+    if not rows:
+        print("All runs of this table are finished; without --dry_run it is written anew.")
+        return 0
+    shown = Shown(title="Runs that are still to be done", title_justify="left")
+    for head in ("run", "10¹² forward MACs", "minutes here"):
+        shown.add_column(head, justify="left" if head == "run" else "right")
+    for row in rows:
+        shown.add_row(*row)
+    Console(highlight=False, width=140).print(shown)
+    minutes = sum(float(row[2].replace(",", "")) for row in rows)
+    print(f"{len(rows)} runs, about {minutes / 60:,.1f} hours one after the other. Stages that runs share are trained once, which saves some of it.")
+    return 0
+
+
+def _images_per_s(config: Config) -> float:
+    """Training images a second here, from a few steps of a small batch."""
+    return _speed(config.model, config.size, config.data.batch, config.device, config.precision)
+
+
+@functools.cache
+def _speed(model: ModelConfig, size: tuple[int, int], batch: int, device: str, wanted: str) -> float:
+    from .. import devices
+    from ..models import build
+    from ..training import precision
+
+    place = devices.choose(device)
+    network = build(model.backbone, 100, weights="none", neck=model.neck, last_stride=model.last_stride, image_size=size)
+    batch = min(batch, 16) if place.type == "cpu" else batch
+    settled, timed = precision.settle(wanted, network, device=place, size=size, batch=batch)
+    return batch / (timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch))
+
+
+def _told(written: list[Path]) -> int:
+    for path in written:
+        print(f"Written: {path}")
+    return 0

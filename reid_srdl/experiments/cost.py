@@ -1,0 +1,78 @@
+"""What training costs in multiply-accumulates (the paper's TrCost, Tables 1 and 2), counted from what is done and not from time.
+
+The convention: forward MACs of convolutions and linear layers for one image x epochs x images, plus one forward pass over
+the training images for each set of soft targets. The backward pass, about twice the forward one, is left out of all alike, and
+so are the scorings that only tell how training goes.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import runs
+from ..config import Config, ModelConfig
+from ..models import build
+from ..models.cost import forward_macs
+from ..training.plans import Plan
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Forward multiply-accumulates: of the training steps, of writing soft targets down, and of a teacher that was trained before."""
+
+    training: int
+    extraction: int
+    teacher: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.training + self.extraction + self.teacher
+
+
+@functools.cache
+def macs_of(model: ModelConfig, num_classes: int, size: tuple[int, int]) -> int:
+    """Forward MACs of a network for one image of ``size`` (height, width)."""
+    network = build(model.backbone, num_classes, weights="none", neck=model.neck, last_stride=model.last_stride, image_size=size)
+    return forward_macs(network, size)
+
+
+def planned(config: Config, plan: Plan, images: int, num_classes: int) -> Cost:
+    """The cost of a plan over ``images`` training images.
+
+    A finished teacher (``plan.teacher.checkpoint``) counts with what its own run cost.
+    """
+    training = extraction = teacher = 0
+    for number, stage in enumerate(plan):
+        spent = macs_of(stage.model, num_classes, config.size) * stage.epochs * images
+        if stage.name == "teacher":
+            teacher += spent
+        else:
+            training += spent
+        if stage.reference is None:
+            continue
+        views = 1 + stage.reference.how.flip
+        if stage.reference.checkpoint is not None:
+            file = runs.read_model(runs.checkpoint_file(Path(stage.reference.checkpoint)))
+            extraction += macs_of(file.model, len(file.labels), file.size) * images * views
+            teacher += _of_run(Path(stage.reference.checkpoint))
+        else:
+            by = next(earlier for earlier in plan[:number] if earlier.name == stage.reference.stage)
+            extraction += macs_of(by.model, num_classes, config.size) * images * views
+    return Cost(training, extraction, teacher)
+
+
+def _of_run(checkpoint: Path) -> int:
+    """What a teacher's own run cost; 0 where only its file is there, so that nobody knows."""
+    return of_run(checkpoint).total if (checkpoint / runs.FACTS).is_file() else 0
+
+
+def of_run(run: Path) -> Cost:
+    """The cost of a finished run, from its configuration."""
+    from .. import config as configuration
+    from ..training import plans
+
+    facts = runs.read_facts(run)
+    config = configuration.load(run / runs.CONFIG)
+    return planned(config, plans.build(config), facts["images"], facts["identities"])

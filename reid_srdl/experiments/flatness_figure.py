@@ -1,0 +1,62 @@
+"""Fig. 4 from finished runs: the surroundings of their minima, in the paper's way and in three that are fairer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import files, runs
+from ..config import data_root as root_of
+from ..data import read
+from ..data.records import ClassData, limit_images
+from ..errors import UserError
+from ..evaluation.classification import classes_of, targets_of
+from ..progress import tracked
+from . import flatness, flatness_plot, results
+from .flatness import Settings
+from .study import Cell, Study
+from .tables import Row
+
+VARIANTS = {
+    "unit": Settings(),
+    "unit_renewed": Settings(statistics="renewed"),
+    "filter": Settings(scale="filter"),
+    "filter_renewed": Settings(scale="filter", statistics="renewed"),
+}
+"""The paper's way comes first: directions of length 1, running statistics as training left them."""
+
+
+def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data_root: str | None = None, seed: int = 0) -> list[Path]:
+    """``fig4-VARIANT.csv`` and ``.png`` for each of ``VARIANTS``, and their numbers in ``fig4-flatness.md``.
+
+    Args:
+        rows: of the figure; the first is drawn.
+        folder: of the studies' runs, which are finished.
+        output: where the files go.
+        data_root: where the data sets are.
+        seed: whose runs are compared.
+
+    Raises:
+        UserError: the data set is no classification set, so that its test images have no loss.
+    """
+    _, study = rows[0]
+    networks = {arm: runs.load(folder / study.name / Cell(arm, seed, None, held_out=False).name) for arm in study.arms}
+    config = next(iter(networks.values())).config
+    data = read(config.dataset, root_of(data_root or config.data_root))
+    if not isinstance(data, ClassData):
+        raise UserError(f"{data.name} has other people in its test split, for which there is no loss", "Flatness needs a classification set.")
+    data = limit_images(data, per_class=config.data.train_per_class, holdout_per_class=config.data.holdout_per_class)
+    any_network = next(iter(networks.values()))
+    labelled = [(any_network.source(split.files, memory_gb=config.data.memory_gb), targets_of(split, classes_of(data))) for split in (data.train, data.test)]
+    written, summaries = [], []
+    for name, settings in VARIANTS.items():
+        curves = flatness.compare(networks, *labelled, settings, track=tracked(f"flatness, {name}"))
+        paths = [output / f"fig4-{name}.csv", output / f"fig4-{name}.png"]
+        flatness.write_csv(curves, paths[0])
+        flatness_plot.plot(curves, paths[1])
+        written += paths
+        summaries += [[name, *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())] for row in curves.summary()]
+    head = ["directions", "network", "split", "loss", "accuracy", "distance at which the loss has risen by 1", "rise at distance 1"]
+    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip(), results.table(head, summaries)]
+    files.write_text(output / "fig4-flatness.md", "\n\n".join(text) + "\n")
+    return [*written, output / "fig4-flatness.md"]

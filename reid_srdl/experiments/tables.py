@@ -1,0 +1,199 @@
+"""The paper's tables as data: each is rows (data set and network) of arms, and each row is a study.
+
+Rows are named after all that their runs share, so that a run that two tables speak of is trained once.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .study import Study
+
+SEEDS = 5
+"""As in the paper."""
+SCORINGS = 20
+"""Of a network during training: enough to tell the best epoch from the last, few enough to cost little."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A data set and a network; ``paper`` has the paper's values of its arms in percent, as far as they were at hand."""
+
+    dataset: str
+    network: str
+    paper: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper, or one that it lacks.
+
+    Args:
+        name: as ``--table`` takes it.
+        title: for the reader.
+        rows: what it compares on.
+        arms: what it compares; the first is what the others are measured against.
+        epochs: budgets of a grid; none where the recipe's is the only one.
+        train_per_class: training images a class of a grid.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    arms: tuple[str, ...]
+    epochs: tuple[int, ...] = ()
+    train_per_class: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user wants of a table otherwise than it stands; null leaves it as it stands.
+
+    Args:
+        datasets, networks: only the rows with these.
+        arms: these, instead of the table's; ``ARM:N`` has N seeds of its own.
+        seeds: of every arm.
+        epochs: in all, one or (of a grid) several.
+        train_per_class: training images of each class (of a grid, several).
+        flags: further flags of every run.
+    """
+
+    datasets: Sequence[str] | None = None
+    networks: Sequence[str] | None = None
+    arms: Sequence[str] | None = None
+    seeds: int = SEEDS
+    epochs: Sequence[int] | None = None
+    train_per_class: Sequence[int] | None = None
+    flags: Mapping[str, Any] | None = None
+
+
+def _folder() -> Path:
+    return Path(str(importlib.resources.files("reid_srdl.configs"))) / "tables"
+
+
+@functools.cache
+def _data(name: str) -> dict[str, Any]:
+    import yaml
+
+    return yaml.safe_load((_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def names() -> list[str]:
+    """Of the tables."""
+    return list(_data("tables")["tables"])
+
+
+def arms() -> dict[str, dict[str, Any]]:
+    """Name to ``flags`` of an arm that trains, or ``members`` of an ensemble, and ``about``."""
+    return _data("arms")
+
+
+def read(name: str) -> Table:
+    """A table by name. Raises ``UserError`` where there is none."""
+    everything = _data("tables")
+    if name not in everything["tables"]:
+        raise UserError(f"there is no table {name!r}", f"There are: {', '.join(names())}, fig3, cost.")
+    found = everything["tables"][name]
+    rows = tuple(Row(dataset, network, everything["paper"].get(f"{dataset} {network}", {})) for dataset, network in found["rows"])
+    return Table(name, found["title"], rows, tuple(found["arms"]), tuple(found.get("epochs", ())), tuple(found.get("train_per_class", ())))
+
+
+def training_images(dataset: str, train_per_class: int | None) -> int | None:
+    """Of the official set, or as many of each class; none for a set that no table knows."""
+    data = _data("tables")
+    if train_per_class is not None and dataset in data["classes"]:
+        return train_per_class * data["classes"][dataset]
+    return data["images"].get(dataset)
+
+
+def classes(dataset: str) -> int:
+    return _data("tables")["classes"][dataset]
+
+
+def studies(table: Table, asked: Asked = Asked()) -> list[tuple[Row, Study]]:
+    """A study for each row (and, of a grid, each budget and size).
+
+    Raises:
+        UserError: a data set, network or arm that the table does not have.
+    """
+    rows = _chosen_rows(table, asked)
+    wanted, seeds = _chosen_arms(asked.arms or table.arms, asked.seeds)
+    budgets = tuple(asked.epochs or table.epochs) or (None,)
+    sizes = tuple(asked.train_per_class or table.train_per_class) or (None,)
+    if not table.epochs and len(budgets) > 1:
+        raise UserError(f"table {table.name} has one budget", "Give one number to --epochs; --table map takes several.")
+    return [(row, _study(row, wanted, seeds, budget, size, asked.flags or {})) for row in rows for size in sizes for budget in budgets]
+
+
+def _chosen_rows(table: Table, asked: Asked) -> list[Row]:
+    for kind, given, there in (
+        ("data set", asked.datasets, [row.dataset for row in table.rows]),
+        ("network", asked.networks, [row.network for row in table.rows]),
+    ):
+        for name in given or ():
+            if name not in there:
+                raise UserError(f"table {table.name} of the paper has no {kind} {name!r}", f"It has: {', '.join(dict.fromkeys(there))}.")
+    rows = [row for row in table.rows if row.dataset in (asked.datasets or [row.dataset]) and row.network in (asked.networks or [row.network])]
+    if not rows:
+        raise UserError(f"table {table.name} has no row with that data set and that network", "Leave one of --dataset and --network out.")
+    return rows
+
+
+def _chosen_arms(given: Iterable[str], seeds: int) -> tuple[list[str], dict[str, int]]:
+    """Names, and how many seeds each has (``default``: all others)."""
+    known, chosen, counts = arms(), [], {"default": seeds}
+    for text in given:
+        name, _, own = text.partition(":")
+        if name not in known:
+            raise UserError(f"there is no arm {name!r}", f"Arms: {', '.join(known)}.")
+        if own and not own.isdigit():
+            raise UserError(f"{text!r} does not say how many seeds", "Write ARM:N, for instance kd_resnet110:1.")
+        chosen.append(name)
+        if own:
+            counts[name] = int(own)
+    return chosen, counts
+
+
+def _study(row: Row, wanted: list[str], seeds: dict[str, int], epochs: int | None, train_per_class: int | None, flags: Mapping[str, Any]) -> Study:
+    known, data = arms(), _data("tables")
+    ensembles = {name: tuple(known[name]["members"]) for name in wanted if "members" in known[name]}
+    members = [member.partition(":")[0].partition("+")[0] for some in ensembles.values() for member in some]
+    trained = dict.fromkeys([*(name for name in wanted if "flags" in known[name]), *members])
+    settings = {**data["networks"][row.network], **({"plan.epochs": epochs} if epochs else {}), **({"data.train_per_class": train_per_class} if train_per_class else {}), **flags}
+    budget = settings.get("plan.epochs") or _recipe_epochs(row.dataset)
+    settings = {"log.eval_every": max(1, round(budget / SCORINGS)), "log.eval_split": "test", **settings}
+    name = f"{row.dataset}-{row.network}-e{budget}" + (f"-n{train_per_class}" if train_per_class else "")
+    size = f", {train_per_class} training images of each class" if train_per_class else ""
+    baseline = wanted[0]
+    return Study(
+        name=name,
+        title=f"{row.dataset}, {row.network}, {budget} epochs{size}",
+        about="",
+        recipe=row.dataset,
+        arms={arm: {**known[arm]["flags"], **_held_out(known[arm], row.dataset, train_per_class)} for arm in trained},
+        seeds=seeds,
+        baseline=baseline,
+        compare=tuple((arm, baseline) for arm in wanted if arm != baseline),
+        settings=settings,
+        ensembles=ensembles,
+    )
+
+
+def _held_out(arm: Mapping[str, Any], dataset: str, train_per_class: int | None) -> dict[str, int]:
+    """The share of the training images that an arm wants held out, as images of each class."""
+    if "holdout" not in arm:
+        return {}
+    each = (training_images(dataset, train_per_class) or 0) / classes(dataset)
+    return {"data.holdout_per_class": max(1, round(arm["holdout"] * each))}
+
+
+def _recipe_epochs(recipe: str) -> int:
+    from .. import config as configuration
+
+    return configuration.parse(configuration.Config, ["--config", recipe], recipes=True).plan.epochs

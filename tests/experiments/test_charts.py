@@ -1,0 +1,30 @@
+import cv2
+import numpy as np
+
+from reid_srdl.experiments import charts
+from reid_srdl.experiments.lines import Line
+from reid_srdl.experiments.statistics import paired, summary
+
+
+def decoded(png):
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image
+
+
+def line(arm, *values):
+    return Line(arm, tuple(range(len(values))), {"top1": values}, {"top1": summary(values)}, {}, (), (), None, None, 0.0)
+
+
+def test_every_arm_takes_room_and_one_seed_draws_without_a_spread():
+    few = decoded(charts.arms([("A", [line("vanilla", 0.5)], {})], "top1"))
+    more = decoded(charts.arms([("A", [line("vanilla", 0.5, 0.6), line("srdl", 0.5), line("half", 0.4)], {"srdl": 71.63})], "top1"))
+    assert more.shape[0] > few.shape[0] and few.std() > 0
+
+
+def test_a_panel_a_plan_and_a_panel_a_comparison():
+    one = decoded(charts.schedules({"vanilla": [[0.1] * 4 + [0.01] * 2]}))
+    two = decoded(charts.schedules({"vanilla": [[0.1] * 6], "srdl": [[0.1, 0.01], [0.1, 0.01]]}))
+    assert two.shape[0] > one.shape[0]
+    single = {"5,000 images": {20: paired([0.5], [0.4]), 60: paired([0.5, 0.6], [0.4, 0.6])}}
+    assert decoded(charts.gains({"a − b": single, "a − c": single})).shape[1] > decoded(charts.gains({"a − b": single})).shape[1]

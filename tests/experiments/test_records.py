@@ -1,0 +1,46 @@
+import threading
+
+import pytest
+
+from reid_srdl.errors import UserError
+from reid_srdl.experiments import records
+from reid_srdl.experiments.study import Cell, Study
+
+STUDY = Study("s", "Title", "", "cifar100", {"vanilla": {"plan.name": "vanilla"}}, {"default": 2}, "vanilla", (), settings={"plan.epochs": 4})
+
+
+def test_records_come_back(tmp_path):
+    cell = Cell("srdl", 0, 0.01, True)
+    assert records.read(tmp_path / "x.json") == {}
+    records.add(tmp_path / "x.json", Cell("vanilla", 1, None, False), {"scores": {"rank1": 0.5}})
+    found = records.add(tmp_path / "x.json", cell, {"scores": {"rank1": 0.6}})
+    assert records.read(tmp_path / "x.json") == found and found[cell]["scores"]["rank1"] == 0.6
+    assert records.read_study(tmp_path / "x.json") is None
+
+
+def test_a_study_is_kept_with_its_records_and_grows(tmp_path):
+    path = tmp_path / "s.json"
+    records.describe(path, STUDY)
+    records.add(path, Cell("vanilla", 0, None, False), {"scores": {}})
+    assert records.read_study(path) == STUDY
+    more = Study("s", "Title", "", "cifar100", {"srdl": {"plan.name": "srdl"}}, {"default": 1, "srdl": 1}, "vanilla", (("srdl", "vanilla"),), ensembles={"e": ("srdl:first", "srdl")})
+    records.describe(path, more)
+    kept = records.read_study(path)
+    assert set(kept.arms) == {"vanilla", "srdl"} and kept.seeds == {"default": 2, "srdl": 1} and kept.ensembles == {"e": ("srdl:first", "srdl")}
+    assert list(records.read(path)) == [Cell("vanilla", 0, None, False)]
+
+
+def test_two_that_write_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "s.json"
+    workers = [threading.Thread(target=records.add, args=(path, Cell("vanilla", seed, None, False), {"scores": {}})) for seed in range(12)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(records.read(path)) == 12
+
+
+def test_a_file_of_something_else(tmp_path):
+    (tmp_path / "x.json").write_text('{"cells": [{"no": 1}]}')
+    with pytest.raises(UserError, match="no records"):
+        records.read(tmp_path / "x.json")
