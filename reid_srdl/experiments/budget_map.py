@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import charts, lines
-from .results import gain
+from .markdown import gain, table
 from .statistics import Difference
 from .study import Found, Study
 
@@ -51,13 +51,12 @@ def cells(parts: Sequence[tuple[Study, Found]]) -> list[Cell]:
 
 def markdown(shown: Sequence[Cell]) -> str:
     """A row a cell, in percentage points."""
-    head = ["training images", "epochs in all", "pairs", *(f"{one} − {other}" for one, other in COMPARED)]
-    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    rows = []
     for cell in shown:
         counts = sorted({difference.n for difference in cell.differences.values()})
         gains = [gain(cell.differences[pair]) if pair in cell.differences else "" for pair in COMPARED]
-        out.append("| " + " | ".join([f"{cell.images:,}", str(cell.epochs), " and ".join(map(str, counts)), *gains]) + " |")
-    return "\n".join(out)
+        rows.append([f"{cell.images:,}", str(cell.epochs), " and ".join(map(str, counts)), *gains])
+    return table(["training images", "epochs in all", "pairs", *(f"{one} − {other}" for one, other in COMPARED)], rows)
 
 
 def as_csv(shown: Sequence[Cell]) -> str:

@@ -12,8 +12,9 @@ from ..data.records import ClassData, limit_images
 from ..errors import UserError
 from ..evaluation.classification import classes_of, targets_of
 from ..progress import tracked
-from . import flatness, flatness_plot, results
+from . import flatness, flatness_plot
 from .flatness import Settings
+from .markdown import table
 from .study import Cell, Study
 from .tables import Row
 
@@ -57,6 +58,6 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
         written += paths
         summaries += [[name, *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())] for row in curves.summary()]
     head = ["directions", "network", "split", "loss", "accuracy", "distance at which the loss has risen by 1", "rise at distance 1"]
-    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip(), results.table(head, summaries)]
+    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip(), table(head, summaries)]
     files.write_text(output / "fig4-flatness.md", "\n\n".join(text) + "\n")
     return [*written, output / "fig4-flatness.md"]

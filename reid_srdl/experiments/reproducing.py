@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from .. import files
 from ..config import Config
 from ..training import plans
 from . import budget_map, charts, cost, lines, results, tables
+from .markdown import table as as_table
 from .study import Cell, Found, Study, flags, pending
 from .tables import Asked, Row, Table
 
@@ -119,7 +121,7 @@ def write_costs(asked: Asked, output: Path) -> list[Path]:
             [one.study.title, one.arm, f"{one.images:,}", f"{paid.total / 1e15:,.3f}", f"{paid.extraction / 1e15:,.4f}", f"{paid.teacher / 1e15:,.3f}" if paid.teacher else "", f"{paid.total / base:.4f}" if base else ""]
         )  # fmt: skip
         writer.writerow([one.study.name, one.arm, one.images, paid.training, paid.extraction, paid.teacher, paid.total])
-    text = ["# Cost of training", (cost.__doc__ or "").strip(), results.table(head, cells)]
+    text = ["# Cost of training", (cost.__doc__ or "").strip(), as_table(head, cells)]
     files.write_text(output / "cost.md", "\n\n".join(text) + "\n")
     files.write_text(output / "cost.csv", out.getvalue())
     return [output / "cost.md", output / "cost.csv"]
@@ -127,8 +129,6 @@ def write_costs(asked: Asked, output: Path) -> list[Path]:
 
 def _only_where_it_has(name: str, asked: Asked) -> Asked:
     """Of several tables each has its own data sets: the wish counts where it can be met."""
-    import dataclasses
-
     there = {row.dataset for row in tables.read(name).rows}
     wanted = [dataset for dataset in asked.datasets or () if dataset in there]
     return dataclasses.replace(asked, datasets=wanted or None, networks=None, arms=None)

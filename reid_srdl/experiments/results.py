@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import lines, records, study, tables
+from . import budget_map, lines, records, study, tables
 from .lines import SCORES, Line
+from .markdown import gain, percent, table
 from .statistics import Difference, summary
 from .study import Cell, Found, Study
 
@@ -39,7 +39,21 @@ def page(folder: Path, names: list[str]) -> str:
         ]
         for plan, found in rows:
             parts += row_section(plan, found, {})
+        parts += _map(rows)
     return "\n\n".join(parts) + "\n"
+
+
+def _map(rows: Sequence[tuple[Study, Found]]) -> list[str]:
+    """The gains by budget and size, where there is more than one to compare."""
+    grids: dict[str, list[tuple[Study, Found]]] = {}
+    for plan, found in rows:
+        grids.setdefault(plan.name.rpartition("-e")[0], []).append((plan, found))
+    parts = []
+    for name, some in grids.items():
+        cells = budget_map.cells(some)
+        if len(cells) > 1:
+            parts += [f"### When does it pay? {name}", "Gains in percentage points, by `tools/reproduce.py --table map`.", budget_map.markdown(cells)]
+    return parts
 
 
 def row_section(plan: Study, found: Found, paper: Mapping[str, float], arms: Sequence[str] | None = None) -> list[str]:
@@ -76,22 +90,13 @@ def _study(plan: Study, found: Found) -> list[str]:
 # --- tables ------------------------------------------------------------------------------------------------------
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*out, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"
-
-
 def _tries_table(plan: Study, found: Found) -> str:
     values = sorted({cell.value for cell in found if cell.held_out})
     rows = []
     for arm in plan.arms:
         tries = {cell.value: record["scores"] for cell, record in found.items() if cell.held_out and cell.arm == arm}
         chosen = study.best_value(plan, arm, found)
-        cells = [f"{_percent(tries[value]['mAP'])}{' **chosen**' if value == chosen else ''}" if value in tries else "" for value in values]
+        cells = [f"{percent(tries[value]['mAP'])}{' **chosen**' if value == chosen else ''}" if value in tries else "" for value in values]
         rows.append([arm, *cells])
     return table([f"{plan.tune.key}", *(f"{value:g}" for value in values)], rows)
 
@@ -103,8 +108,8 @@ def scores_table(shown: Sequence[Line], paper: Mapping[str, float]) -> str:
     columns: dict[str, list[str]] = {"arm": [line.arm for line in shown], "n": [str(len(line.seeds)) for line in shown]}
     for name in names:
         columns[f"{SCORES[name]} (each seed)"] = [_spread(line, name) for line in shown]
-    columns["Rank-1, multi-query"] = [_percent(summary(line.multi).mean) if line.multi else "" for line in shown]
-    columns[f"best epoch, {SCORES[first]}"] = [_percent(summary(line.best).mean) if line.best else "" for line in shown]
+    columns["Rank-1, multi-query"] = [percent(summary(line.multi).mean) if line.multi else "" for line in shown]
+    columns[f"best epoch, {SCORES[first]}"] = [percent(summary(line.best).mean) if line.best else "" for line in shown]
     columns["final cross-entropy"] = ["" if line.cross_entropy is None else f"{line.cross_entropy:.3f}" for line in shown]
     columns[f"the paper's {SCORES[first]}"] = [f"{paper[line.arm]:.2f}" if line.arm in paper else "" for line in shown]
     columns["10¹² MACs"] = ["" if line.macs is None else f"{line.macs / 1e12:,.0f}" for line in shown]
@@ -117,14 +122,8 @@ def _spread(line: Line, name: str) -> str:
     if name not in line.summaries:
         return ""
     one = line.summaries[name]
-    spread = f" ± {_percent(one.sd)} ({', '.join(map(_percent, line.values[name]))})" if one.n > 1 else ""
-    return f"{_percent(one.mean)}{spread}"
-
-
-def gain(difference: Difference) -> str:
-    """``+1.2 [+0.3, +2.1]``, in percent."""
-    interval = "" if math.isnan(difference.low) else f" [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"
-    return f"{100 * difference.mean:+.1f}{interval}"
+    spread = f" ± {percent(one.sd)} ({', '.join(map(percent, line.values[name]))})" if one.n > 1 else ""
+    return f"{percent(one.mean)}{spread}"
 
 
 def _differences(rows: Sequence[tuple[str, Mapping[str, Difference]]]) -> list[str]:

@@ -150,7 +150,7 @@ def _join(plan: Study, cell: Cell, place: Place) -> dict[str, Any]:
     members = [(member, study.member_cell(plan, member, cell.seed, found)) for member in study.members_of(plan, cell.arm)]
     checkpoints = [str(_network(place.folder / run.name, member.stage)) for member, run in members]
     output = place.folder / cell.name
-    words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--dataset", plan.recipe, "--query", "single", "--no_save", "true", "--output", str(output)]
+    words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--dataset", plan.recipe, "--no_save", "true", "--output", str(output)]
     _command("eval", [*words, *(["--data_root", place.data_root] if place.data_root else [])], place, cell.name)
     scored = files.read_json(output / "metrics.json")["ensemble"]
     trained = {run: found[run] for _, run in members}  # a run that gives two networks is paid for once

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from reid_srdl import runs
+from reid_srdl import inference, runs
 from reid_srdl.config import ReferenceConfig, StageConfig, TeacherConfig
 from reid_srdl.data.records import ClassData, ReIDData
 from reid_srdl.errors import UserError
@@ -200,6 +200,10 @@ def test_kd_from_a_run_and_from_a_teacher_stage(config, people, watch, tmp_path)
     folder = train(student, people, watch=watch)
     stored = references.load(folder / "stages/1-student/reference.safetensors")
     assert runs.read_model(teacher / "stages/1-first/model.safetensors").hash in stored.how
+    # Its targets are what the teacher says of each image in the order of the split, up to the shift of each row and float16.
+    own = runs.load(teacher)
+    said = torch.from_numpy(inference.logits(own.network, own.source(people.train.files), size=own.size, place=own.place))
+    assert torch.allclose(stored.logits.float(), said - said.max(dim=1, keepdim=True).values, atol=5e-3)
     both = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd2")), name="kd", epochs=2, teacher=TeacherConfig(backbone="small", weights="none", epochs=1))
     assert [path.name for path in runs.finished_stages(train(both, people, watch=watch))] == ["1-teacher", "2-student"]
 
