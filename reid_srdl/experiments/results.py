@@ -111,11 +111,16 @@ def scores_table(shown: Sequence[Line], paper: Mapping[str, float]) -> str:
     columns["Rank-1, multi-query"] = [percent(summary(line.multi).mean) if line.multi else "" for line in shown]
     columns[f"best epoch, {SCORES[first]}"] = [percent(summary(line.best).mean) if line.best else "" for line in shown]
     columns["final cross-entropy"] = ["" if line.cross_entropy is None else f"{line.cross_entropy:.3f}" for line in shown]
-    columns[f"the paper's {SCORES[first]}"] = [f"{paper[line.arm]:.2f}" if line.arm in paper else "" for line in shown]
-    columns["10¹² MACs"] = ["" if line.macs is None else f"{line.macs / 1e12:,.0f}" for line in shown]
+    columns[f"the paper's {SCORES[first]}, at its own budget"] = [f"{paper[line.arm]:.2f}" if line.arm in paper else "" for line in shown]
+    columns["10¹² MACs"] = ["" if line.macs is None else _rounded(line.macs / 1e12) for line in shown]
     columns["minutes a run"] = [f"{line.seconds / 60:.0f}" if line.seconds else "" for line in shown]
     filled = {head: cells for head, cells in columns.items() if any(cells)}
     return table(list(filled), [list(row) for row in zip(*filled.values(), strict=True)])
+
+
+def _rounded(value: float) -> str:
+    """Three digits, more where the number has more before its point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _spread(line: Line, name: str) -> str:
