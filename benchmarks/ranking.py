@@ -51,7 +51,8 @@ def run(repeats: int) -> Report:
     seconds = alternate(tasks, repeats)
     figures = [
         Figure("rank beyond the product / argsort", median_of(seconds, lambda product, argsort, rank, **_: (rank - product) / argsort), 0.5),
-        Figure("rank / product", median_of(seconds, lambda product, rank, **_: rank / product), 1.4),
+        # Without a limit: processors that multiply faster than they sort make it larger.
+        Figure("rank / product", median_of(seconds, lambda product, rank, **_: rank / product)),
         Figure("memory beyond the inputs", memory / 2**20, 300, "MB"),
         Figure(f"memory with {LARGE_ITEMS:,} items of {LARGE_DIMENSION} numbers", large_memory / 2**20, 300, "MB"),
     ]
