@@ -1,5 +1,6 @@
-from reid_srdl.experiments import records, results
+from reid_srdl.experiments import records, results, tables
 from reid_srdl.experiments.study import Cell
+from reid_srdl.experiments.tables import Asked
 
 
 def record(rank1, mean):
@@ -27,3 +28,17 @@ def test_a_single_seed_gets_no_interval(tmp_path):
     records.add(file, Cell("srdl", 0, None, False), record(0.6, 0.4))
     page = results.page(tmp_path, ["market1501_osnet_x0_25"])
     assert "| srdl − vanilla | 1 | -10.0 | +0.0 |" in page and "One seed" in page
+
+
+def test_rows_of_the_papers_tables_are_on_the_page_and_what_is_missing_is_said(tmp_path):
+    ((_, small),) = tables.studies(tables.read("1"), Asked(datasets=["cifar100"], networks=["resnet32"], seeds=1, epochs=[4], train_per_class=[50]))
+    ((_, whole),) = tables.studies(tables.read("1"), Asked(datasets=["cifar100"], networks=["resnet32"], seeds=1))
+    one = {**record(0, 0), "scores": {"top1": 0.4, "top5": 0.7}, "kind": "classes"}
+    for plan in (small, whole):
+        records.describe(tmp_path / f"{plan.name}.json", plan)
+    records.add(tmp_path / f"{small.name}.json", Cell("vanilla", 0, None, False), one)
+    page = results.page(tmp_path, [])
+    assert "neither confirmed nor refuted" in page and "### cifar100, resnet32, 4 epochs, 50 training images of each class" in page
+    assert "| vanilla | 1 | 40.0 | 70.0 |" in page and "cross-entropy for all epochs" in page
+    records.add(tmp_path / f"{whole.name}.json", Cell("vanilla", 0, None, False), one)
+    assert "neither confirmed" not in results.page(tmp_path, [])
