@@ -55,10 +55,17 @@ def _asked(argv: list[str]) -> tuple[Config, bool]:
 
 
 def _from_anywhere(config: Config) -> Config:
-    """With the data root as it is found from any folder, so that a run can be taken up again in another."""
-    if config.data_root is None:
-        return config
-    return dataclasses.replace(config, data_root=os.path.abspath(configuration.data_root(config.data_root)))
+    """With files and folders as they are found from any folder, so that a run can be taken up again in another."""
+    teacher = config.plan.teacher
+    if teacher.checkpoint is not None:
+        teacher = dataclasses.replace(teacher, checkpoint=os.path.abspath(teacher.checkpoint))
+    if Path(teacher.weights).is_file():
+        teacher = dataclasses.replace(teacher, weights=os.path.abspath(teacher.weights))
+    model = config.model
+    if Path(model.weights).is_file():
+        model = dataclasses.replace(model, weights=os.path.abspath(model.weights))
+    root = None if config.data_root is None else os.path.abspath(configuration.data_root(config.data_root))
+    return dataclasses.replace(config, data_root=root, model=model, plan=dataclasses.replace(config.plan, teacher=teacher))
 
 
 def data_of(config: Config) -> ReIDData | ClassData:

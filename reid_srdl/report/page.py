@@ -101,7 +101,7 @@ def _header(run: Path, facts: Mapping[str, Any], evaluated: Evaluated | None) ->
 
 def _labels(facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
     """How many people, or classes, trained."""
-    return count(facts["identities"], *(("class", "classes") if evaluated and evaluated.classifies else ("person", "people")))
+    return count(facts["identities"], *(("class", "classes") if facts.get("kind") == "classes" or (evaluated and evaluated.classifies) else ("person", "people")))
 
 
 # --- its sections ------------------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ from .plans import Plan
 
 
 def describe(
-    config: Config, plan: Plan, *, dataset: str, images: int, identities: int, data_hash: str, device: torch.device, precision_timed: dict[str, float]
+    config: Config, plan: Plan, *, dataset: str, images: int, identities: int, kind: str, data_hash: str, device: torch.device, precision_timed: dict[str, float]
 ) -> dict[str, Any]:
-    """The facts of a run that begins now; ``precision_timed`` are seconds a step of each precision that was tried."""
+    """The facts of a run that begins now; ``kind`` says what is told apart, ``precision_timed`` are seconds a step of each precision that was tried."""
     import lightning_fabric
     import torchvision
 
@@ -28,6 +28,7 @@ def describe(
         "dataset": dataset,
         "images": images,
         "identities": identities,
+        "kind": kind,
         "data_hash": data_hash,
         "plan": config.plan.name,
         "seed": config.seed,

@@ -176,8 +176,8 @@ class _Run:
     def _begin(self, resume: bool) -> dict[str, Any]:
         """Writes the configuration and the facts of a first start; checks those of a resumed one."""
         facts = describe(
-            self.config, self.plan, dataset=self.data_name, images=len(self.split), identities=len(self.labels), data_hash=self.split_hash,
-            device=self.device, precision_timed=self.timed,
+            self.config, self.plan, dataset=self.data_name, images=len(self.split), identities=len(self.labels), kind=self.called,
+            data_hash=self.split_hash, device=self.device, precision_timed=self.timed,
         )  # fmt: skip
         if resume and (self.folder / runs.FACTS).is_file():  # else it was broken off before anything was trained
             before = runs.read_facts(self.folder)

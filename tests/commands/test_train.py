@@ -158,3 +158,13 @@ def test_a_bad_test_image_stops_it_before_the_first_step(argv, photos, tmp_path)
     with pytest.raises(UserError, match="1 of the 18 images to be scored") as error:
         train.run(argv)
     assert str(bad) in error.value.message and not Path("runs").exists()
+
+
+def test_files_that_a_run_needs_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "w.pth").touch()
+    asked = config.parse(config.Config, ["--data_root", "data", "--model.weights", "w.pth", "--plan.teacher.checkpoint", "runs/teacher"], "train")
+    there = train._from_anywhere(asked)
+    assert (there.data_root, there.model.weights, there.plan.teacher.checkpoint) == tuple(str(tmp_path / name) for name in ("data", "w.pth", "runs/teacher"))
+    unchanged = train._from_anywhere(config.Config())
+    assert unchanged.data_root is None and unchanged.model.weights == "imagenet" and unchanged.plan.teacher.weights == "imagenet"

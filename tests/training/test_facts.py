@@ -11,7 +11,7 @@ from reid_srdl.training.facts import describe, differences
 
 def facts(**changes):
     made = describe(
-        Config(), plans.build(Config()), dataset="toy", images=9, identities=3, data_hash="h", device=torch.device("cpu"), precision_timed={}
+        Config(), plans.build(Config()), dataset="toy", images=9, identities=3, kind="classes", data_hash="h", device=torch.device("cpu"), precision_timed={}
     )
     return {**copy.deepcopy(made), **changes}
 
