@@ -232,7 +232,7 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto")
         wants = config is not None and config.precision == "bf16"
         precision = "bf16" if wants and devices.has_bf16(chosen) else "fp32"
     rank, world = devices.processes()
-    place = devices.Place(chosen, precision, rank, world if torch.distributed.is_initialized() else 1)
+    place = devices.Place(chosen, precision, rank, world) if torch.distributed.is_initialized() else devices.Place(chosen, precision)
     return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop)
 
 

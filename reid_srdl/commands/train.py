@@ -64,7 +64,7 @@ def _from_anywhere(config: Config) -> Config:
     model = config.model
     if Path(model.weights).is_file():
         model = dataclasses.replace(model, weights=os.path.abspath(model.weights))
-    root = None if config.data_root is None else os.path.abspath(configuration.data_root(config.data_root))
+    root = os.path.abspath(configuration.data_root(config.data_root))
     return dataclasses.replace(config, data_root=root, model=model, plan=dataclasses.replace(config.plan, teacher=teacher))
 
 

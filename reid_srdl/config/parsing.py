@@ -95,7 +95,7 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
     """
     keys = _keys(kind)
     argv = [_underscored(word, keys) for word in argv]
-    argv = _located_recipes(_with_true(argv, _keys(kind, of=bool)))
+    argv = _recipes_first(_located_recipes(_with_true(argv, _keys(kind, of=bool))))
     defaults = None
     if recipes:
         dataset = _asked_dataset(argv)
@@ -122,6 +122,19 @@ def _with_true(argv: list[str], switches: list[str]) -> list[str]:
         if word[2:] in switches and ends:
             said.append("true")
     return said
+
+
+def _recipes_first(argv: list[str]) -> list[str]:
+    """Flags win over recipes wherever they stand; of several recipes the last wins."""
+    recipes: list[str] = []
+    others: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--config":
+            recipes += [word, *(value for value in [next(words, None)] if value is not None)]
+        else:
+            (recipes if word.startswith("--config=") else others).append(word)
+    return [*recipes, *others]
 
 
 def _located_recipes(argv: list[str]) -> list[str]:

@@ -28,8 +28,9 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
     for name in ("name", "reference"):
         described.pop(name)
     described["optimiser"].pop("rate")  # the rates of each epoch say it
-    if described.pop("keep") == "best":
-        described["chosen_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every]
+    if described.pop("keep") == "best" or config.log.eval_every:
+        # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
+        described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split]
     if reference is None:
         described["losses"] = {key: described["losses"][key] for key in ("label_smoothing", "scale")}
     weights = stage.model.weights

@@ -17,6 +17,7 @@ from ..data.augment import Augment
 from ..data.images import ImageSource, MemoryImages, open_source, unreadable
 from ..data.loader import Loader
 from ..data.records import ClassData, ReIDData, Split, numbered_from_zero
+from ..data.samplers import IdentitySampler, RandomSampler
 from ..data.samplers import build as build_sampler
 from ..errors import UserError
 from ..inference import Track
@@ -127,6 +128,7 @@ class _Run:
         for stage in self.plan:
             if stage.reference is not None and stage.reference.checkpoint is not None:
                 self._check_labels(stage.reference, runs.read_model(runs.checkpoint_file(Path(stage.reference.checkpoint))))
+        self._sampler()  # so that one which cannot be leaves no run behind
         self.source = self._open_source()
         if first is not None:
             self._settle_precision(first)
@@ -295,11 +297,13 @@ class _Run:
         step = sum(earlier.epochs for earlier in self.plan[:number]) + row["epoch"]
         self.fabric.log_dict({name: value for name, value in row.items() if value is not None and name != "epoch"}, step=step)
 
-    def _loader(self) -> Loader:
+    def _sampler(self) -> RandomSampler | IdentitySampler:
         data = self.config.data
-        sampler = build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self.config.seed)
+        return build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self.config.seed)
+
+    def _loader(self) -> Loader:
         return Loader(
-            self.source, self.targets, sampler, Augment(self.config.augment, self.config.size),
+            self.source, self.targets, self._sampler(), Augment(self.config.augment, self.config.size),
             seed=self.config.seed, device=self.fabric.device, rank=self.rank, world=self.world,
         )  # fmt: skip
 

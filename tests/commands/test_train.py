@@ -167,4 +167,4 @@ def test_files_that_a_run_needs_are_found_from_any_folder(tmp_path, monkeypatch)
     there = train._from_anywhere(asked)
     assert (there.data_root, there.model.weights, there.plan.teacher.checkpoint) == tuple(str(tmp_path / name) for name in ("data", "w.pth", "runs/teacher"))
     unchanged = train._from_anywhere(config.Config())
-    assert unchanged.data_root is None and unchanged.model.weights == "imagenet" and unchanged.plan.teacher.weights == "imagenet"
+    assert unchanged.data_root == str(tmp_path / "datasets") and unchanged.model.weights == "imagenet" and unchanged.plan.teacher.weights == "imagenet"

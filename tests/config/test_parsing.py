@@ -85,3 +85,9 @@ def test_every_recipe_is_valid():
     assert "market1501" in names
     for name in names:
         parse("--config", name, recipes=True)
+
+
+def test_a_flag_wins_over_a_recipe_wherever_it_stands():
+    for argv in (["--data.batch", "16", "--config", "market1501_osnet_x0_25_cpu"], ["--config=market1501_osnet_x0_25_cpu", "--data.batch", "16"]):
+        config = configuration.parse(Config, argv, recipes=True)
+        assert (config.data.batch, config.plan.epochs) == (16, 40)

@@ -219,7 +219,7 @@ def test_a_teacher_with_another_label_set(refused, people, tmp_path):
     argv = ["train", *TRAIN, "--data_root", people.train.root, "--plan.name", "kd", "--plan.teacher.checkpoint"]
     line = refused(*argv, teacher)
     assert str(teacher) in line and "labels" in line and "same label set" in line
-    assert "no checkpoint nowhere" in refused(*argv, "nowhere")
+    assert "nowhere. Give a run folder" in refused(*argv, "nowhere")
 
 
 def test_code_in_a_file_of_weights_is_never_run(refused, people, tmp_path):
