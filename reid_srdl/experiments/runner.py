@@ -113,10 +113,11 @@ def _command(name: str, words: list[str], place: Place, title: str) -> None:
 def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
     """What is kept of a finished run: scores, costs, and how to run it again."""
     facts = runs.read_facts(run)
-    found = [path for path in sorted((run / "eval").glob("*/metrics.json")) if path.parent.name.endswith("-val") == cell.held_out]
-    if not facts["finished"] or not found:
+    # Beside it lie the scores of earlier stages, and of other data sets.
+    scores = run / "eval" / f"{facts['dataset']}{'-val' if cell.held_out else ''}" / "metrics.json"
+    if not facts["finished"] or not scores.is_file():
         raise UserError(f"the run {run} is not finished and scored", f"Go on with tools/train.py --resume {run}.")
-    metrics = files.read_json(found[0])
+    metrics = files.read_json(scores)
     stages = facts["stages"]
     scored = next(metrics[kind] for kind in ("single", "classification") if kind in metrics)
     return {
