@@ -16,6 +16,7 @@ from ..progress import says
 
 if TYPE_CHECKING:
     from ..config import Config, ModelConfig
+    from ..experiments.study import Found
     from ..experiments.tables import Asked, Table
 
 
@@ -89,7 +90,8 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
     runs = Path(options.runs) if options.runs else output / "runs"
     for (_, plan), path in zip(rows, paths, strict=True):
         records.describe(path, plan)
-        place = runner.Place(runs / plan.name, path, _extra(options), options.jobs, options.data_root)
+        shared = ("--precision", _shared_precision(reproducing.configuration_of(plan, next(iter(plan.arms))), records.read(path)))
+        place = runner.Place(runs / plan.name, path, (*_extra(options), *shared), options.jobs, options.data_root)
         runner.carry_out(plan, place, says=says, arms=arms)
         # After each row, so that a table which takes days can be looked at on the way.
         parts = [(row, one, records.read(file)) for (row, one), file in zip(rows, paths, strict=True)]
@@ -150,13 +152,20 @@ def _forecast(parts: list, arms: list[str]) -> int:
     return 0
 
 
+def _shared_precision(config: Config, found: Found) -> str:
+    """One precision for all arms of a study: that of its finished runs, or what is settled here once."""
+    finished = [record["precision"] for record in found.values()]
+    return finished[0] if finished else _trial(config.model, config.size, config.data.batch, config.device, config.precision)[0]
+
+
 def _images_per_s(config: Config) -> float:
     """Training images a second here, from a few steps of a small batch."""
-    return _speed(config.model, config.size, config.data.batch, config.device, config.precision)
+    return _trial(config.model, config.size, config.data.batch, config.device, config.precision)[1]
 
 
 @functools.cache
-def _speed(model: ModelConfig, size: tuple[int, int], batch: int, device: str, wanted: str) -> float:
+def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, wanted: str) -> tuple[str, float]:
+    """The precision that ``wanted`` comes to, and training images a second with it."""
     from .. import devices
     from ..models import build
     from ..training import precision
@@ -165,7 +174,7 @@ def _speed(model: ModelConfig, size: tuple[int, int], batch: int, device: str, w
     network = build(model.backbone, 100, weights="none", neck=model.neck, last_stride=model.last_stride, image_size=size)
     batch = min(batch, 16) if place.type == "cpu" else batch
     settled, timed = precision.settle(wanted, network, device=place, size=size, batch=batch)
-    return batch / (timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch))
+    return settled, batch / (timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch))
 
 
 def _told(written: list[Path]) -> int:

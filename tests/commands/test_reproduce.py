@@ -14,6 +14,7 @@ def fake(monkeypatch, ran):
 
     def run_cell(plan, cell, place):
         ran.append((plan.name, cell.name))
+        assert place.extra[place.extra.index("--precision") + 1] in ("fp32", "bf16"), "arms that are compared share it"
         if len(ran) > getattr(fake, "breaks_after", 99):
             raise UserError("the run broke off", "Look at its log.")
         return {
