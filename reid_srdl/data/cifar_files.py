@@ -12,6 +12,7 @@ import pickle
 import re
 import tarfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ _PIXELS = 3 * SIDE * SIDE
 
 
 @dataclass(frozen=True)
-class Published:
+class Published(ABC):
     """A form that a set is published in.
 
     Args:
@@ -50,13 +51,13 @@ class Published:
     test: tuple[str, ...]
     names: str
 
+    @abstractmethod
     def images(self, data: bytes) -> tuple[np.ndarray, np.ndarray]:
         """Pixels uint8 ``(N, 3072)``, the red ones first, and labels int64 ``(N,)`` of one file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def class_names(self, data: bytes) -> tuple[str, ...]:
         """The names of the classes, in order of their labels."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
