@@ -6,14 +6,20 @@ import contextlib
 import os
 import platform
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.distributed
 
 from .errors import UserError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+LONGEST_WAIT = timedelta(days=7)
+"""For the slowest of several processes."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,15 @@ def hardware(device: torch.device) -> dict[str, Any]:
 def processes() -> tuple[int, int]:
     """(rank, number) of processes that torchrun started; (0, 1) without it."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def wait_for_all() -> None:
+    """Until all processes that torchrun started have come here: one that ends with a code of its own ends the others."""
+    if processes()[1] == 1 or "MASTER_ADDR" not in os.environ:
+        return
+    torch.distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
 
 
 def launch(device: torch.device, precision: str, loggers: list[Any] | None = None) -> Fabric:

@@ -211,7 +211,7 @@ def _loaded(path: Path, reader: Callable[[Path], dict[str, Any]]) -> Embeddings:
 
 def _read(path: Path, reader: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     if not path.is_file():
-        raise UserError(f"there is no file {path}", "tools/embed.py and tools/eval.py write such files.")
+        raise UserError(f"there is no file {path}", "The commands embed and eval write such files.")
     try:
         return reader(path)
     except UserError:

@@ -16,6 +16,8 @@ from typing import Any
 
 from .errors import UserError
 
+_TEMPORARY = ".tmp"
+
 Pathlike = str | os.PathLike[str]
 
 
@@ -39,7 +41,7 @@ def writing(path: Pathlike) -> Iterator[Path]:
         UserError: the disk is full, or the folder cannot be written to.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -62,6 +64,21 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_temporary(folder: Pathlike) -> None:
+    """Takes away what killed processes left of ``writing`` in a folder, where no other process may write now."""
+    for path in Path(folder).glob(f".*{_TEMPORARY}*"):
+        path.unlink(missing_ok=True)
+
+
+def canonical_safetensors(data: bytes) -> bytes:
+    """The same file with the keys of its header in order: safetensors shuffles the metadata, so that equal files would differ."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # so that the numbers lie aligned, as the format wants
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def write_bytes(path: Pathlike, data: bytes) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from .errors import UserError
 
@@ -26,7 +30,9 @@ MAT = (238, 240, 242)
 MARGIN = 8
 BORDER = 4
 CAPTION = 16
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+LETTERS = 11
+SMALLEST = 9
+"""Height of captions in pixels, and of those of long ones."""
 
 
 def encode(picture: np.ndarray, format: str = "png", quality: int = 90) -> bytes:
@@ -142,17 +148,25 @@ def _framed(
 
 def _write(sheet: np.ndarray, text: str, left: int, top: int, width: int) -> None:
     """Puts ``text`` in the middle of the strip of height ``CAPTION`` below a tile."""
-    # OpenCV's font knows no letters beyond ASCII.
-    text = str(text).encode("ascii", "replace").decode()
-    scale = 0.36
-    while text and (size := cv2.getTextSize(text, _FONT, scale, 1)[0])[0] > width:
-        if scale > 0.3:
-            scale -= 0.02
+    text = str(text)
+    size = LETTERS
+    while text and (wide := _font(size).getlength(text)) > width:
+        if size > SMALLEST:
+            size -= 1
         else:
             text = text.removesuffix("..")[:-1].rstrip() + ".." if len(text) > 3 else ""
     if text:
-        place = left + (width - size[0]) // 2, top + CAPTION - 5
-        cv2.putText(sheet, text, place, _FONT, scale, INK, 1, cv2.LINE_AA)
+        strip = Image.fromarray(sheet[top : top + CAPTION, left : left + width])
+        ImageDraw.Draw(strip).text(((width - wide) / 2, CAPTION / 2), text, fill=INK, font=_font(size), anchor="lm")
+        sheet[top : top + CAPTION, left : left + width] = np.asarray(strip)
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    # That of matplotlib, found without importing it: OpenCV's own fonts know no letters beyond ASCII.
+    package = importlib.util.find_spec("matplotlib")
+    assert package is not None and package.origin is not None
+    return ImageFont.truetype(str(Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
 def _paper(height: int, width: int) -> np.ndarray:

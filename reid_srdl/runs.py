@@ -28,6 +28,7 @@ from .data.records import Split
 from .embeddings import Embeddings
 from .errors import UserError
 from .models import IdentityClassifier, build
+from .shell import command
 
 CONFIG = "config.yaml"
 FACTS = "run.json"
@@ -101,7 +102,7 @@ def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size
     if crop != "none":
         metadata["crop"] = crop
     # As bytes, since safetensors' own writing has another exception for a full disk.
-    files.write_bytes(path, serialised(state, metadata=metadata))
+    files.write_bytes(path, files.canonical_safetensors(serialised(state, metadata=metadata)))
     return digest
 
 
@@ -119,7 +120,7 @@ def read_model(path: Path) -> ModelFile:
     if metadata.get("format") != _FORMAT:
         raise UserError(
             f"{path} holds weights, but not of a model trained here",
-            "To start training from them: tools/train.py --model.weights FILE.",
+            "To start training from them, give train --model.weights FILE.",
         )
     if state_hash(state) != metadata["sha256"]:
         raise UserError(f"{path} is damaged: its checksum does not fit", "Copy it again, or train the stage again.")
@@ -243,13 +244,13 @@ def checkpoint_file(path: Path) -> Path:
     if not path.exists():
         raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, or a model.safetensors.")
     if not (path / FACTS).is_file():
-        raise UserError(f"{path} is no run folder", "A run folder holds run.json and stages/; tools/train.py makes one.")
+        raise UserError(f"{path} is no run folder", "A run folder holds run.json and stages/; the command train makes one.")
     planned = files.read_json(path / FACTS)["stages"]
     last = path / "stages" / planned[-1]["folder"] / MODEL
     if not last.is_file():
         done = finished_stages(path)
         also = f" Its finished stage can be used as {done[-1]}." if done else ""
-        raise UserError(f"the run {path} is not finished", f"Go on with tools/train.py --resume {path}.{also}")
+        raise UserError(f"the run {path} is not finished", f"{also} Go on with it: {command('train', '--resume', path)}".lstrip())
     return last
 
 
@@ -313,6 +314,8 @@ def claimed(run: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"another process is training in {run}", "Wait for it, or choose another folder with --output.") from None
+        for folder in (run, *run.glob("stages/*")):
+            files.remove_temporary(folder)  # a killed process left them
         yield
 
 

@@ -1,3 +1,8 @@
+import os
+import socket
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -41,3 +46,16 @@ def test_threads(monkeypatch):
         assert devices.set_threads(None) == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+def test_all_processes_are_waited_for(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "import pathlib, sys, time; from reid_srdl import devices; {}; devices.wait_for_all(); print(pathlib.Path(sys.argv[1]).exists())"
+    started = []
+    for rank, before in enumerate(("pass", "time.sleep(2); pathlib.Path(sys.argv[1]).touch()")):
+        env = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        started.append(subprocess.Popen([sys.executable, "-c", code.format(before), tmp_path / "done"], env=env, stdout=subprocess.PIPE, text=True))
+    assert [process.communicate(timeout=120)[0].strip() for process in started] == ["True", "True"]

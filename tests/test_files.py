@@ -3,6 +3,9 @@ import os
 import zipfile
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save as serialised
 
 from reid_srdl import files
 from reid_srdl.errors import UserError
@@ -78,3 +81,25 @@ def test_a_linked_file_survives_its_origin(tmp_path):
     files.link_or_copy(tmp_path / "a", tmp_path / "d/b")
     (tmp_path / "a").unlink()
     assert (tmp_path / "d/b").read_text() == "x"
+
+
+def test_what_a_killed_process_left_is_taken_away(tmp_path):
+    names = ["a.pt", ".lock", ".resume.pt.123.tmp.pt", ".model.safetensors.7.tmp.safetensors"]
+    for name in names:
+        (tmp_path / name).touch()
+    with files.writing(tmp_path / "b.pt") as temporary:
+        temporary.touch()
+        files.remove_temporary(tmp_path)
+        assert not temporary.exists()  # it is known by the same name
+        temporary.touch()
+    assert sorted(os.listdir(tmp_path)) == [".lock", "a.pt", "b.pt"]
+
+
+def test_safetensors_of_equal_content_are_equal_files(tmp_path):
+    state = {"b": torch.arange(3.0), "a": torch.ones(2, 2, dtype=torch.int64)}
+    metadata = {f"key {number}": "\N{LATIN SMALL LETTER E WITH ACUTE}\x01" * number for number in range(12)}
+    made = {files.canonical_safetensors(serialised(state, metadata=metadata)) for _ in range(8)}
+    assert len(made) == 1
+    (tmp_path / "a.safetensors").write_bytes(made.pop())
+    with safe_open(tmp_path / "a.safetensors", "pt") as opened:
+        assert opened.metadata() == metadata and all(torch.equal(opened.get_tensor(name), value) for name, value in state.items())

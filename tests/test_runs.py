@@ -120,7 +120,7 @@ def test_a_run_is_its_last_stage(tmp_path, config, network):
 
 def test_an_unfinished_run_says_how_to_go_on(tmp_path, config, network):
     fabricated(tmp_path / "run", config, 1, network)
-    with pytest.raises(UserError, match=r"--resume .*run\. Its finished stage can be used as .*1-first"):
+    with pytest.raises(UserError, match=r"Its finished stage can be used as .*1-first\. Go on .*--resume .*run$"):
         runs.load(tmp_path / "run")
 
 

@@ -18,6 +18,7 @@ from .. import config as configuration
 from .. import devices, embeddings
 from ..embeddings import Embeddings
 from ..errors import UserError
+from ..shell import command
 
 if TYPE_CHECKING:
     from ..runs import Trained
@@ -97,9 +98,11 @@ def run(argv: list[str]) -> int:
     track = tracked("embedding") if number == 0 else iter
     count = embeddings.write(output, embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, track=track))
     print(f"{count:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
+    devices.wait_for_all()
     if not skipped:
         known = listed.labels is not None
-        print("Next, score them as queries or gallery: tools/eval.py --embeddings QUERY GALLERY" if known else f"In Python: reid_srdl.embeddings.load({str(output)!r})")
+        scored = f"Next, score them as queries or gallery: {command('eval', '--embeddings', 'QUERY', 'GALLERY')}"
+        print(scored if known else f"In Python: reid_srdl.embeddings.load({str(output)!r})")
         return 0
     print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
     return SKIPPED
@@ -231,7 +234,7 @@ def _from_csv(path: Path) -> Listed:
         # utf-8-sig: spreadsheets put a byte order mark in front.
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
-            reader.fieldnames = [(name or "").strip() for name in reader.fieldnames or []]
+            reader.fieldnames = [(name or "").strip().lower() for name in reader.fieldnames or []]
             if "path" not in reader.fieldnames:
                 raise UserError(f"{path} has no column path (it has: {', '.join(reader.fieldnames) or 'none'})", "Its first line names the columns: path,label,camera.")
             for row in reader:

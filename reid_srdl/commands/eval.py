@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Optional
 
 from .. import config as configuration
-from .. import embeddings, files
+from .. import devices, embeddings, files
 from ..errors import UserError
+from ..shell import command
 
 if TYPE_CHECKING:
     from ..evaluation.scored import Scored
@@ -63,25 +64,35 @@ class EvalOptions:
 def run(argv: list[str]) -> int:
     """``--checkpoint RUN [--dataset NAME]`` or ``--embeddings QUERY GALLERY``, and their options."""
     options = configuration.parse(EvalOptions, _joined(argv), prog="eval")
+    if devices.processes()[1] > 1:
+        raise UserError("eval works in one process", "Start it without torchrun.")
     if (options.checkpoint is None) == (options.embeddings is None):
         raise UserError("eval takes either --checkpoint or --embeddings", "For instance: --checkpoint runs/demo, or --embeddings query.npz gallery.npz")
     return _score_files(options) if options.embeddings is not None else _score_network(options)
 
 
 def _joined(argv: list[str]) -> list[str]:
-    """``--embeddings Q G``, and ``--members A B``, as the one word that a list is to the parser."""
+    """``--embeddings Q G`` (or ``--embeddings=Q G``), and ``--members A B``, as the one word that a list is to the parser."""
     for name in ("--embeddings", "--members"):
-        if name in argv:
-            start = argv.index(name)
+        start = next((at for at, word in enumerate(argv) if word.partition("=")[0] == name and not word.startswith(f"{name}=[")), None)
+        if start is not None:
             stop = next((at for at in range(start + 1, len(argv)) if argv[at].startswith("--")), len(argv))
-            argv = [*argv[:start], f"{name}={json.dumps(argv[start + 1 : stop])}", *argv[stop:]]
+            first = argv[start].partition("=")[2]
+            argv = [*argv[:start], f"{name}={json.dumps([*([first] if first else []), *argv[start + 1 : stop]])}", *argv[stop:]]
     return argv
+
+
+_OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "members", "no_save")
+"""Options that mean nothing for embeddings that are there already."""
 
 
 def _score_files(options: EvalOptions) -> int:
     from ..evaluation.protocol import score
     from .kinds import rules
 
+    idle = [name for name in _OF_A_NETWORK if getattr(options, name) != getattr(EvalOptions(), name)]
+    if idle:
+        raise UserError(f"--{idle[0]} means nothing for embeddings that are there already", "Leave it out, or score a network with --checkpoint.")
     paths = options.embeddings or ()
     found = score(*embeddings.load_pair(paths), rules(options))
     output = Path(options.output or f"runs/eval-{Path(paths[0]).stem}")
@@ -110,12 +121,12 @@ def _score_network(options: EvalOptions) -> int:
     if own:
         data = kind.limited(data, trained.config)
     found = kind.evaluate(trained, data, options, _others(trained, options), tracked)
-    output = Path(options.output) if options.output else default_output(Path(options.checkpoint), trained, dataset, options.split)
+    output = Path(options.output) if options.output else default_output(Path(options.checkpoint), trained, dataset, options.split, _variant(options))
     found.save(output, details=not options.no_save)
     show(found, f"{options.checkpoint} on {dataset}")
     print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', what they are of beside it'}.")
-    if trained.folder is not None and output == trained.folder / "eval" / dataset:
-        print(f"Next, see what it finds: tools/report.py {trained.folder} --dataset {dataset}")
+    if trained.folder is not None and output.parent == trained.folder / "eval":
+        print("Next, see what it finds:", command("report", trained.folder, "--dataset", output.name, *(["--data_root", options.data_root] if options.data_root else [])))
     return 0
 
 
@@ -149,11 +160,22 @@ def _named_members(options: EvalOptions) -> tuple[str, ...]:
     return options.members or ()
 
 
-def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str = "test") -> Path:
-    """``RUN/eval/DATASET``; for an earlier stage, or the held-out people, a folder of their own beside it."""
+def _variant(options: EvalOptions) -> str:
+    """What is not the field's usual way of scoring, as the end of a folder's name, so that it takes no usual score's place."""
+    unusual = {
+        "flip": options.flip,
+        "cosine": options.metric == "cosine",
+        "ignore_camera": options.ignore_camera,
+        "max": options.multi_query == "max",
+    }
+    return "".join(f"-{name}" for name, chosen in unusual.items() if chosen)
+
+
+def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str = "test", variant: str = "") -> Path:
+    """``RUN/eval/DATASET``; for an earlier stage, the held-out people or another way of scoring, a folder of their own beside it."""
     from .. import runs
 
-    name = dataset if split == "test" else f"{dataset}-{split}"
+    name = (dataset if split == "test" else f"{dataset}-{split}") + variant
     if trained.folder is None:
         return runs.checkpoint_file(checkpoint).parent / "eval" / name
     stage = runs.checkpoint_file(checkpoint).parent.name

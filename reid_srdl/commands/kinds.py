@@ -72,7 +72,7 @@ class Reidentification:
         if not counts.matches.any():
             raise UserError(
                 f"nothing could be scored: {matches.why_unmatched(counts)}",
-                "Train with --evaluate none (and without --log.eval_every), and score with tools/eval.py --checkpoint RUN --ignore_camera.",
+                "Train with --evaluate none (and without --log.eval_every), and give eval --ignore_camera.",
             )
         return [query, gallery, *boxes]
 

@@ -10,6 +10,7 @@ from .. import config as configuration
 from .. import files, runs
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
+from ..shell import command
 
 PICTURED = ("query.npz", "predictions.npz")
 """What an evaluation may have kept of each image."""
@@ -44,20 +45,24 @@ def run(argv: list[str]) -> int:
     folder, options = Path(argv[0]), configuration.parse(ReportOptions, argv[1:], prog=f"report {argv[0]}")
     from ..report import write
 
-    dataset = options.dataset or _own_dataset(folder)
-    scored = (folder / "eval" / dataset / "metrics.json").is_file()
+    own, scored_on = _own_dataset(folder), sorted(file.parent.name for file in (folder / "eval").glob("*/metrics.json"))
+    # Where the usual scores are not there, but one other kind is, it is meant.
+    dataset = options.dataset or (scored_on[0] if own not in scored_on and len(scored_on) == 1 else own)
+    if dataset not in {own, *scored_on}:  # a report without scores is one of the run's own data set
+        there = f"Its scores are of: {', '.join(scored_on)}. " if scored_on else ""
+        raise UserError(f"{folder} has no scores on {dataset}", f"{there}New ones: {command('eval', '--checkpoint', folder, '--dataset', dataset)}")
     written = write(folder, data=_pictured(folder, dataset, options), dataset=dataset, output=options.output)
     print(f"The report is {written}: open it in a browser.")
-    if scored:
-        print(f"Next, take embeddings away: tools/embed.py --checkpoint {folder} --images DIR --output embeddings.npz")
+    if dataset in scored_on:
+        print("Next, take embeddings away:", command("embed", "--checkpoint", folder, "--images", "DIR", "--output", "embeddings.npz"))
     else:
-        print(f"Next, fill in the scores: tools/eval.py --checkpoint {folder} --dataset {dataset}")
+        print("Next, fill in the scores:", command("eval", "--checkpoint", folder, "--dataset", dataset))
     return 0
 
 
 def _own_dataset(folder: Path) -> str:
     if not (folder / runs.FACTS).is_file():
-        raise UserError(f"{folder} is no run folder", "A run folder holds run.json and stages/; tools/train.py makes one.")
+        raise UserError(f"{folder} is no run folder", "A run folder holds run.json and stages/; the command train makes one.")
     return runs.read_facts(folder)["dataset"]
 
 

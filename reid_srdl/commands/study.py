@@ -11,6 +11,7 @@ from .. import files
 from ..errors import UserError
 from ..experiments import records, results, runner, study
 from ..progress import says
+from ..shell import command
 
 USAGE = """usage: study NAME [--jobs N] [--arms A,B] [--runs DIR] [--records DIR] [--dry_run] [--data_root DIR] [--weights FILE] [--threads N]
        study --write [--records DIR] [--output FILE]
@@ -64,10 +65,12 @@ def run(argv: list[str]) -> int:
         record = Path(options.records) / f"{plan.name}.json"
         if options.dry_run:
             for cell in study.pending(plan, records.read(record), arms):
-                print(f"{cell.name:<32} tools/train.py {' '.join(study.flags(plan, cell))}")
+                print(f"{cell.name:<32} {command('train', *study.flags(plan, cell))}")
             return 0
         place = runner.Place(Path(options.runs) / plan.name, record, _extra(options), options.jobs)
         runner.carry_out(plan, place, says=says, arms=arms)
+    if not any(Path(options.records).glob("*.json")):
+        raise UserError(f"there are no records in {options.records}", "Start it in the root of the checkout, or name the folder with --records.")
     files.write_text(options.output, results.page(Path(options.records), study.names()))
     print(f"The results are in {options.output}")
     return 0

@@ -16,11 +16,14 @@ from ..data import read
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..progress import TrainingDisplay, tracked
+from ..shell import command
 from ..training import beliefs
-from ..training.run import train
+from ..training.run import accept, train
 from . import checks
 from .eval import EvalOptions, default_output, show
 from .kinds import kind_of
+
+NOTES = "train --resume RUN goes on with a run that was broken off. --eval_every N and --skip_corrupt are short for --log.eval_every and --data.skip_corrupt."
 
 
 def run(argv: list[str]) -> int:
@@ -28,11 +31,16 @@ def run(argv: list[str]) -> int:
     config, resumed = _asked(argv)
     first = devices.processes()[0] == 0
     display = TrainingDisplay(quiet=not first)
+    folder = accept(config, resumed)
     try:
         data = data_of(config)
         checks.can_be_scored(config, data, display.tracks)
         score = kind_of(data).score_during(data, config) if config.log.eval_every else None
-        folder = train(_from_anywhere(config), data, watch=display, score=score, resume=resumed)
+        train(_from_anywhere(config), data, watch=display, score=score, resume=resumed)
+    except KeyboardInterrupt:
+        if first and (folder / runs.RESUME).is_file():
+            print(f"\nThe run goes on where it was with: {command('train', '--resume', folder)}")
+        raise
     finally:
         display.close()
         with contextlib.suppress(RuntimeError, ValueError):
@@ -46,7 +54,7 @@ def run(argv: list[str]) -> int:
 def _asked(argv: list[str]) -> tuple[Config, bool]:
     """The configuration, and whether a run is taken up again (``--resume RUN``)."""
     if not any(word.partition("=")[0] == "--resume" for word in argv):
-        return configuration.parse(Config, argv, "train", recipes=True), False
+        return configuration.parse(Config, argv, "train", recipes=True, notes=NOTES), False
     name, equals, value = argv[0].partition("=")
     given = [value] if equals else argv[1:2]
     if name != "--resume" or not all(given) or len(argv) != (1 if equals else 2):
@@ -84,7 +92,7 @@ def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
         beliefs.compare(folder, config.device, data.train, tracked("comparing with the soft targets"))
     report = write(folder, data=data, dataset=dataset)
     print(f"Report: {report} (open it in a browser)")
-    print(f"Next, take embeddings away: tools/embed.py --checkpoint {folder} --images DIR --output embeddings.npz")
+    print("Next, take embeddings away:", command("embed", "--checkpoint", folder, "--images", "DIR", "--output", "embeddings.npz"))
 
 
 def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> str:

@@ -25,7 +25,7 @@ SHORT = {"eval_every": "log.eval_every", "skip_corrupt": "data.skip_corrupt"}
 class _Parser:
     """jsonargparse on one dataclass, with errors that name the near keys."""
 
-    def __init__(self, kind: type, prog: str) -> None:
+    def __init__(self, kind: type, prog: str, notes: str = "") -> None:
         import jsonargparse
 
         class Raising(jsonargparse.ArgumentParser):
@@ -33,7 +33,7 @@ class _Parser:
                 raise UserError(*_explain(message, _keys(kind)))
 
         self.kind = kind
-        self.parser = Raising(prog=prog, description=(kind.__doc__ or "").split("\n")[0], allow_abbrev=False)
+        self.parser = Raising(prog=prog, description=(kind.__doc__ or "").split("\n")[0], epilog=notes, allow_abbrev=False)
         self.parser.add_argument("--config", action="config", help="a recipe: a YAML file, or the name of one that is installed")
         self.parser.add_class_arguments(kind, as_group=False)
 
@@ -81,13 +81,14 @@ def _built(kind: type, values: Any) -> Any:
     return kind(**parts)
 
 
-def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: bool = False) -> Options:
+def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: bool = False, notes: str = "") -> Options:
     """The options of a command from its arguments.
 
     Args:
         kind: a dataclass with a default for every field.
         argv: arguments; in the names of flags dashes and underscores are the same.
         prog: the command, for its help.
+        notes: what its help ends with.
         recipes: start from the recipe of the data set that is asked for (``configs/DATASET.yaml``).
 
     Raises:
@@ -100,7 +101,7 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
     if recipes:
         dataset = _asked_dataset(argv)
         defaults = recipe(dataset) if dataset else recipe(kind().dataset)  # type: ignore[attr-defined]
-    return _Parser(kind, prog).parse(argv, defaults)
+    return _Parser(kind, prog, notes).parse(argv, defaults)
 
 
 def _underscored(word: str, keys: list[str]) -> str:

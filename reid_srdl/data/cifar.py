@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import UserError
 from .cifar_files import Binary, Pickled, Published, Read, from_archive, from_folder, write_tree
 from .class_tree import class_data, class_images
-from .listing import MEANWHILE, candidates, compare_counts, unpacked
+from .listing import candidates, compare_counts, meanwhile, unpacked
 from .records import ClassData
 
 
@@ -112,7 +112,7 @@ def _tree(root: Path, which: Cifar) -> Path:
     raise UserError(
         f"{which.title} is not in {root}",
         f"Get {which.binary.archive} or {which.pickled.archive} from Alex Krizhevsky's page (www.cs.toronto.edu/~kriz/cifar.html) and put it "
-        f"there as it is, or PNG files as {root / which.name}/{{train,test}}/CLASS/*.png. {MEANWHILE}",
+        f"there as it is, or PNG files as {root / which.name}/{{train,test}}/CLASS/*.png. {meanwhile()}",
     )
 
 

@@ -63,7 +63,7 @@ def _rows(path: Path) -> tuple[list[int], list[dict[str, str]]]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             _check_header(path, reader.fieldnames or [])
-            reader.fieldnames = [(name or "").strip() for name in reader.fieldnames or []]
+            reader.fieldnames = [(name or "").strip().lower() for name in reader.fieldnames or []]
             for row in reader:
                 fields = {column: (row[column] or "").strip() for column in COLUMNS}
                 _check_row(path, reader.line_num, fields)
@@ -81,7 +81,7 @@ def _rows(path: Path) -> tuple[list[int], list[dict[str, str]]]:
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
-    there = [(name or "").strip() for name in header]
+    there = [(name or "").strip().lower() for name in header]
     missing = [column for column in COLUMNS if column not in there]
     if missing and len(there) == 1 and re.search("[;\t]", there[0]):
         raise UserError(

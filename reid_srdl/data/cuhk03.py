@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
-from .listing import MEANWHILE, compare_counts, find_folder, image_names, read_mat, split_of
+from .listing import compare_counts, find_folder, image_names, meanwhile, read_mat, split_of
 from .market1501 import read_layout
 from .records import ReIDData
 
@@ -85,7 +85,7 @@ def _rows(folder: Path, kind: str) -> Rows:
     else:
         raise UserError(
             f"{folder} has images_{kind} but no split",
-            f"Put {mat} (or {listed}) beside the images: see datasets/README.md.",
+            f"Put {mat} (or {listed}) beside the images: https://github.com/zhunzhong07/person-re-ranking has the former.",
         )
     absent = [name for split in names.values() for name in split if name not in there]
     if absent:
@@ -144,5 +144,5 @@ def _missing(root: Path, kind: str) -> UserError:
         "bounding_box_test, or the images as "
         f"{root / 'cuhk03' / f'images_{kind}'} with cuhk03_new_protocol_config_{kind}.mat beside (the raw "
         "cuhk-03.mat is not read); "
-        f"datasets/README.md says where both are from. {MEANWHILE}",
+        f"https://github.com/zhunzhong07/person-re-ranking has CUHK03-NP and those files. {meanwhile()}",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import UserError
-from .listing import MEANWHILE, compare_counts, find_folder
+from .listing import compare_counts, find_folder, meanwhile
 from .market1501 import holds_layout, read_layout
 from .records import ReIDData
 
@@ -34,8 +34,8 @@ def read_dukemtmc(root: Path) -> ReIDData:
             f"DukeMTMC-reID is not in {root}",
             f"Put it there as {Path(root) / 'DukeMTMC-reID'} with the folders bounding_box_train, query, "
             "bounding_box_test inside, or as "
-            "DukeMTMC-reID.zip. Its publisher withdrew it in 2019: see datasets/README.md before you use a copy. "
-            f"{MEANWHILE}",
+            "DukeMTMC-reID.zip. Its publisher withdrew it in 2019, over how its people were filmed; it is not to be used without a reason. "
+            f"{meanwhile()}",
         ),
     )
     data = read_layout(folder, "dukemtmc")

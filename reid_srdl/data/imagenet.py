@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .class_tree import class_data, class_images
-from .listing import MEANWHILE, compare_counts, find_folder, folder_names
+from .listing import compare_counts, find_folder, folder_names, meanwhile
 from .records import ClassData
 
 OFFICIAL = {"training images": 1_281_167, "validation images": 50_000, "classes": 1_000}
@@ -47,6 +47,6 @@ def _holds(folder: Path) -> bool:
 def _missing(root: Path) -> UserError:
     return UserError(
         f"ImageNet is not in {root}",
-        f"Get ILSVRC 2012 from image-net.org (after signing its terms) and put it there as {root / 'imagenet'} with train/SYNSET/*.JPEG and "
-        f"val/SYNSET/*.JPEG (datasets/README.md says more). {MEANWHILE}",
+        f"Get ILSVRC 2012 from https://www.image-net.org (after signing its terms) and put it there as {root / 'imagenet'} with train/SYNSET/*.JPEG and "
+        f"val/SYNSET/*.JPEG. {meanwhile()}",
     )

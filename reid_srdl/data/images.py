@@ -17,13 +17,14 @@ from typing import Protocol
 import cv2
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import UserError
 from . import crops
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 200 << 20
+_ON_ITS_SIDE = frozenset({5, 6, 7, 8})  # values of EXIF's orientation that swap height and width
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 # Decoding runs in threads of ours, one image each; OpenCV's own threads would only fight with them and with torch's.
@@ -43,7 +44,13 @@ class ImageSource(Protocol):
 
 
 def _unreadable(file: Path, why: str) -> UserError:
-    return UserError(f"cannot read image {file}: {why}", "Replace or remove it (tools/data.py check lists all such images).")
+    return UserError(f"cannot read image {file}: {why}", "Replace or remove it (the command data check lists all such images).")
+
+
+def _orientation(opened: Image.Image) -> int:
+    """EXIF's, from the header: Pillow would decode a whole PNG to look for it behind the pixels."""
+    there = "exif" in opened.info or opened.format == "TIFF"
+    return opened.getexif().get(ExifTags.Base.Orientation, 1) if there else 1
 
 
 def _header(file: Path, data: bytes) -> tuple[int, int]:
@@ -51,11 +58,25 @@ def _header(file: Path, data: bytes) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(data)) as opened:
             width, height = opened.size
+            if _orientation(opened) in _ON_ITS_SIDE:
+                width, height = height, width
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _unreadable(file, str(error).split("<")[0].strip() or "no image that is known here") from None
     if width * height > MAX_PIXELS:
         raise _unreadable(file, f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
     return height, width
+
+
+def _eight_bits(picture: Image.Image, file: Path) -> Image.Image:
+    """16-bit grey as 8-bit; Pillow's own conversion would cut all that is brighter than 255 off."""
+    if picture.mode == "F":
+        raise _unreadable(file, "its pixels are floating-point numbers, of which nobody knows the white")
+    if picture.mode != "I" and not picture.mode.startswith("I;16"):
+        return picture
+    values = np.asarray(picture).astype(np.int64)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise _unreadable(file, "its pixels are 32-bit numbers, of which nobody knows the white")
+    return Image.fromarray((values >> 8).astype(np.uint8))
 
 
 def _bytes(file: Path) -> bytes:
@@ -76,7 +97,7 @@ def image_size(file: Path) -> tuple[int, int]:
 
 
 def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:
-    """An encoded image as uint8 RGB ``(H, W, 3)``; ``size`` (height, width) resizes it, averaging areas, or else ``crop`` takes a part.
+    """An encoded image as uint8 RGB ``(H, W, 3)``, upright by its EXIF data; ``size`` (height, width) resizes it, averaging areas, or else ``crop`` takes a part.
 
     Raises:
         UserError: no image, a truncated one, or more pixels than ``MAX_PIXELS``; ``name`` stands for it in the message.
@@ -87,7 +108,9 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
     try:
         # Pillow, unlike OpenCV, refuses a truncated JPEG instead of filling it with grey.
         with Image.open(io.BytesIO(data)) as opened:
-            picture = opened.convert("RGB")
+            if _orientation(opened) != 1:
+                ImageOps.exif_transpose(opened, in_place=True)
+            picture = _eight_bits(opened, name).convert("RGB")
             image = np.asarray(picture if crop is None else crop(picture))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _unreadable(name, str(error)) from None
@@ -192,7 +215,7 @@ def open_source(
         UserError: no files, or an unreadable one (in memory at once; streamed, when it is met).
     """
     if not files:
-        raise UserError("there are no images", "Check the data set with tools/data.py check.")
+        raise UserError("there are no images", "The command data check says what is wrong with a data set.")
     files = [Path(file) for file in files]
     if crop != "none" and seed is not None:
         return StreamedImages(files, size, workers, lambda epoch, index: crops.random_resized(size, seed, epoch, index))

@@ -14,11 +14,15 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
+from ..shell import command
 from . import cache_folder
 from .images import SUFFIXES
 from .records import DISTRACTOR, JUNK, Split
 
-MEANWHILE = "Meanwhile, tools/train.py --dataset synthetic (or make demo) runs without any download."
+
+def meanwhile() -> str:
+    """What to do until a data set is there."""
+    return f"Meanwhile, this runs without any download: {command('train', '--dataset', 'synthetic')}"
 
 
 def warn(message: str) -> None:

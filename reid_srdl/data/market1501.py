@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .listing import MEANWHILE, compare_counts, find_folder, image_names, split_of, warn
+from .listing import compare_counts, find_folder, image_names, meanwhile, split_of, warn
 from .records import DISTRACTOR, JUNK, ReIDData, Split
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
@@ -138,9 +138,7 @@ def _remark(data: ReIDData) -> str:
 def _missing(root: Path) -> UserError:
     return UserError(
         f"Market-1501 is not in {root}",
-        "Get it from its publisher (the Market-1501 page of Liang Zheng's group; datasets/README.md says more) and "
-        "put it there as "
+        "Get it from https://zheng-lab.cecs.anu.edu.au/Project/project_reid.html (Liang Zheng's group) and put it there as "
         f"{Path(root) / 'Market-1501-v15.09.15'} with the folders {', '.join(FOLDERS.values())} inside, or as the "
-        "zip file "
-        f"Market-1501-v15.09.15.zip. {MEANWHILE}",
+        f"zip file Market-1501-v15.09.15.zip. {meanwhile()}",
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .listing import MEANWHILE, compare_counts, find_folder, split_of
+from .listing import compare_counts, find_folder, meanwhile, split_of
 from .records import ReIDData, Split
 
 VERSIONS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
@@ -102,8 +102,8 @@ def _split(name: str, folder: Path, rows: list[tuple[str, int, int]]) -> Split:
 def _missing(root: Path) -> UserError:
     return UserError(
         f"MSMT17 is not in {root}",
-        f"Ask its publisher for it (datasets/README.md) and put it there as {Path(root) / 'MSMT17_V1'} with train, "
+        f"Ask its authors for it (https://www.pkuvmc.com/dataset.html) and put it there as {Path(root) / 'MSMT17_V1'} with train, "
         "test and the lists "
         "list_train.txt, list_val.txt, list_query.txt, list_gallery.txt (V2: MSMT17_V2 with mask_train_v2, "
-        f"mask_test_v2). {MEANWHILE}",
+        f"mask_test_v2). {meanwhile()}",
     )

@@ -62,7 +62,7 @@ def verify(data: ReIDData, track: Callable[[Iterable[int]], Iterable[int]] = ite
     if not folder.is_dir():
         raise UserError(
             f"{data.name} has no folder {folder} to verify against",
-            "tools/data.py check looks at the data set without it.",
+            "The command data check looks at the data set without it.",
         )
     query, gallery = data.query, data.gallery
     missing, differing = [], []

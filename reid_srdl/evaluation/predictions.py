@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
+from ..shell import command
 
 FILE = "predictions.npz"
 
@@ -66,4 +67,4 @@ def load(path: files.Pathlike) -> Predictions:
             columns = {name: archive[name] for name in ("labels", "predicted", "confidence", "of_label", "classes")}
             return Predictions(paths=tuple(archive["paths"].tolist()), names=tuple(archive["names"].tolist()), **columns)
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read as predictions ({error})", "tools/eval.py --checkpoint RUN writes it anew.") from None
+        raise UserError(f"{path} cannot be read as predictions ({error})", f"It is written anew by: {command('eval', '--checkpoint', 'RUN')}") from None

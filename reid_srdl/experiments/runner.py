@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import files, runs
 from ..errors import UserError
+from ..shell import command
 from . import cost, lines, records, study
 from .study import Cell, Study
 
@@ -116,7 +117,7 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
     # Beside it lie the scores of earlier stages, and of other data sets.
     scores = run / "eval" / f"{facts['dataset']}{'-val' if cell.held_out else ''}" / "metrics.json"
     if not facts["finished"] or not scores.is_file():
-        raise UserError(f"the run {run} is not finished and scored", f"Go on with tools/train.py --resume {run}.")
+        raise UserError(f"the run {run} is not finished and scored", f"Go on with it: {command('train', '--resume', run)}")
     metrics = files.read_json(scores)
     stages = facts["stages"]
     scored = next(metrics[kind] for kind in ("single", "classification") if kind in metrics)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..evaluation.predictions import Predictions
+from ..shell import command
 from .evaluated import Evaluated
 from .html import missing, named, percent, section, table
 from .lists import pictures_of, shot
@@ -59,7 +60,7 @@ def classes_section(run: Path, evaluated: Evaluated | None, roots: Sequence[Path
         return ""
     title, said = "Where it errs", evaluated.predictions
     if said is None:
-        return section(title, missing("What was said of each image was not kept. It comes from", f"tools/eval.py --checkpoint {run} --dataset {evaluated.protocol.get('dataset', evaluated.dataset)}"))
+        return section(title, missing("What was said of each image was not kept. It comes from", command("eval", "--checkpoint", run, "--dataset", evaluated.protocol.get("dataset", evaluated.dataset))))
     return section(title, _mistakes(run, evaluated, said, roots), _worst(said))
 
 
@@ -70,7 +71,7 @@ def _mistakes(run: Path, evaluated: Evaluated, said: Predictions, roots: Sequenc
     pictures = pictures_of((said.paths[row] for row in rows), roots)
     gone = "" if pictures else missing(
         "The images are not where they were, so only their names are shown. Say where the data set is:",
-        f"tools/report.py {run} --dataset {evaluated.dataset} --data_root DIR",
+        command("report", run, "--dataset", evaluated.dataset, "--data_root", "DIR"),
     )  # fmt: skip
     wrong = int((~said.right).sum())
     return (

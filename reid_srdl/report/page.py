@@ -13,6 +13,7 @@ from .. import __version__, files, runs
 from ..data.records import ClassData, ReIDData, Split
 from ..errors import UserError
 from ..pictures import FRAMES
+from ..shell import command
 from . import details, lists, plots
 from .classes import classes_section
 from .evaluated import Evaluated, evaluation_of, how_ranked
@@ -39,7 +40,7 @@ def write(run: files.Pathlike, *, data: ReIDData | ClassData | None = None, data
     """
     run = Path(run)
     if not (run / runs.FACTS).is_file():
-        raise UserError(f"{run} is no run folder", "A run folder holds run.json and stages/; tools/train.py makes one.")
+        raise UserError(f"{run} is no run folder", "A run folder holds run.json and stages/; the command train makes one.")
     facts = runs.read_facts(run)
     wanted = dataset or (data.name if data is not None else facts["dataset"])
     evaluated = evaluation_of(run, wanted, facts["stages"])
@@ -94,7 +95,7 @@ def _header(run: Path, facts: Mapping[str, Any], evaluated: Evaluated | None) ->
         f"Trained on {count(facts['images'], 'image')} of {_labels(facts, evaluated)} from {facts['dataset']}, by the plan {facts['plan']}: "
         f"{epochs} in {count(len(facts['stages']), 'stage')}, seed {facts['seed']}."
     )
-    unfinished = "" if facts["finished"] else missing("Training is not finished. It goes on with", f"tools/train.py --resume {run}")
+    unfinished = "" if facts["finished"] else missing("Training is not finished. It goes on with", command("train", "--resume", run))
     name = escape(run.resolve().name)
     return f'<header>\n<p class="kind">Report of a run</p>\n<h1>{name}</h1>\n<p class="lead">{escape(lead)}</p>\n{unfinished}{tiles(evaluated)}</header>'
 
@@ -110,7 +111,7 @@ def _labels(facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
 def _training(run: Path, facts: Mapping[str, Any]) -> str:
     logs = stage_logs(run, facts)
     if not any(log.rows for log in logs):
-        return section("Training", missing("No epoch has been finished yet. Training goes on with", f"tools/train.py --resume {run}"))
+        return section("Training", missing("No epoch has been finished yet. Training goes on with", command("train", "--resume", run)))
     kinds = (
         ("Loss", "What is minimised, and the cross-entropy in it", {"loss": "loss", "cross_entropy": "cross-entropy"}, {}),
         ("Learning rate", "Of each epoch, on a logarithmic scale", {"rate": "learning rate"}, {"scale": "log", "held": True}),
@@ -138,7 +139,7 @@ def _ranked_lists(run: Path, evaluated: Evaluated | None, roots: Sequence[Path],
     title = "What was found"
     if evaluated is None or evaluated.classifies:
         return ""
-    again = f"tools/eval.py --checkpoint {run} --dataset {evaluated.dataset}"
+    again = command("eval", "--checkpoint", run, "--dataset", evaluated.dataset)
     if evaluated.ranked is None:
         return section(title, missing("The embeddings of queries and gallery were not kept. They come from", again))
     query, gallery, result = evaluated.ranked
@@ -154,12 +155,12 @@ def _ranked_lists(run: Path, evaluated: Evaluated | None, roots: Sequence[Path],
     try:
         ranked = {name: lists.ranked_lists(query, gallery, result, rows, **how) for name, (_, rows) in groups.items() if rows}
     except UserError as error:  # faiss is an extra
-        return section(title, missing(f"{error} Then", f"tools/report.py {run} --dataset {evaluated.dataset}"))
+        return section(title, missing(f"{error} Then", command("report", run, "--dataset", evaluated.dataset)))
     pictures = lists.pictures_of(lists.paths_in(shown for some in ranked.values() for shown in some), roots)
     parts = [f'<p class="note">A query, and the nearest {lists.DEPTH} gallery images, nearest first: each with its distance and its camera.</p>', lists.LEGEND]
     if not pictures:
-        command = f"tools/report.py {run} --dataset {evaluated.dataset} --data_root DIR"
-        parts.append(missing("The images are not where they were, so only their names are shown. Say where the data set is:", command))
+        shown_again = command("report", run, "--dataset", evaluated.dataset, "--data_root", "DIR")
+        parts.append(missing("The images are not where they were, so only their names are shown. Say where the data set is:", shown_again))
     for name, some in ranked.items():
         parts.append(f'<h3>{name}</h3>\n<p class="note">{groups[name][0]}</p>')
         parts += [lists.as_html(shown, pictures) for shown in some]

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from ..diagnostics import calibration
+from ..shell import command
 from . import plots, words
 from .evaluated import Evaluated
 from .html import beside, figure, missing, named, section, table
@@ -51,7 +52,7 @@ def scores_section(run: Path, dataset: str, evaluated: Evaluated | None) -> str:
     if evaluated is None:
         others = sorted(path.parent.name for path in (run / "eval").glob("*/metrics.json"))
         also = f" There are scores on {', '.join(others)}, which --dataset shows." if others else ""
-        return section("Scores", missing(f"Not scored on {dataset} yet.{also} Scores come from", f"tools/eval.py --checkpoint {run} --dataset {dataset}"))
+        return section("Scores", missing(f"Not scored on {dataset} yet.{also} Scores come from", command("eval", "--checkpoint", run, "--dataset", dataset)))
     sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in words.protocol(evaluated.protocol))
     return section(
         f"Scores on {dataset}",

@@ -203,8 +203,8 @@ def build(config: Config) -> Plan:
     """The plan that a configuration asks for. Raises ``UserError`` for a name that is unknown or epochs that do not fit."""
     name = config.plan.name
     if name not in PLANS:
-        near = difflib.get_close_matches(name, PLANS, n=2) or sorted(PLANS)
-        raise UserError(f"there is no plan {name!r}", f"Choose --plan.name from: {', '.join(near)}.")
+        near = difflib.get_close_matches(name, PLANS, n=2)
+        raise UserError(f"there is no plan {name!r}", (f"Did you mean {' or '.join(near)}? " if near else "") + f"Choose --plan.name from: {', '.join(sorted(PLANS))}.")
     two_stages = {"srdl", "half", "no_reference", "no_restart", "continued", "stage_incomplete"}
     if name in two_stages and config.plan.epochs < 2:
         raise UserError(f"plan {name} needs at least 2 epochs, one a stage", "Raise --plan.epochs.")

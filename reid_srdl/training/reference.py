@@ -18,7 +18,7 @@ from ..data.images import ImageSource
 from ..data.records import Split
 from ..devices import Place
 from ..errors import UserError
-from ..files import write_bytes
+from ..files import canonical_safetensors, write_bytes
 from ..models import IdentityClassifier
 from ..seeds import derive
 
@@ -155,7 +155,7 @@ def save(reference: Reference, path: Path) -> None:
     if reference.classes is not None:
         tensors["classes"] = reference.classes.cpu().contiguous()
     metadata = {"num_classes": str(reference.num_classes), "split_hash": reference.split_hash, "how": reference.how}
-    write_bytes(path, serialised(tensors, metadata=metadata))
+    write_bytes(path, canonical_safetensors(serialised(tensors, metadata=metadata)))
 
 
 def load(path: Path) -> Reference:

@@ -23,6 +23,7 @@ from ..errors import UserError
 from ..inference import Track
 from ..models import IdentityClassifier, build
 from ..seeds import forked
+from ..shell import command
 from . import beliefs, checkpoint, log, plans, precision
 from . import reference as references
 from .engine import NonFiniteLoss, StageTrainer, Watcher
@@ -66,14 +67,25 @@ def train(config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score:
     Raises:
         UserError: anything that the user can put right; before the first step nothing has been written.
     """
-    folder = Path(config.output) if config.output else default_folder(config)
+    folder = accept(config, resume)
     if resume:
         # What the first start settled (the precision) stands in the run folder.
         config = dataclasses.replace(configuration.load(folder / runs.CONFIG), output=str(folder))
-    else:
-        _refuse_other_run(folder)
     plan = plans.build(config)
     return _Run(config, folder, plan, data, watch, score).carry_out(resume)
+
+
+def accept(config: Config, resume: bool = False) -> Path:
+    """The folder that ``train`` will write; looks at no image.
+
+    Raises:
+        UserError: another run or other files are in that folder, or the plan cannot be.
+    """
+    folder = Path(config.output) if config.output else default_folder(config)
+    if not resume:
+        _refuse_other_run(folder)
+    plans.build(config)
+    return folder
 
 
 def _refuse_other_run(folder: Path) -> None:
@@ -82,7 +94,7 @@ def _refuse_other_run(folder: Path) -> None:
         ways = "Delete it, or choose another --output."
         raise UserError(
             f"{folder} already holds a {'finished' if finished else 'broken-off'} run",
-            ways if finished else f"Go on with it: tools/train.py --resume {folder}. {ways}",
+            ways if finished else f"Go on with it: {command('train', '--resume', folder)}  {ways}",
         )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file", "Choose another folder with --output.")
@@ -111,7 +123,7 @@ class _Run:
 
     def _readable(self, split: Split) -> Split:
         if len(split) == 0:
-            raise UserError("the training split is empty", "Check the data set with tools/data.py check.")
+            raise UserError("the training split is empty", f"Check the data set: {command('data', 'check', 'DATASET')}")
         split = split.without_junk()
         if not self.config.data.skip_corrupt:
             return split
@@ -323,9 +335,14 @@ class _Run:
             return network
         model = stage.model
         with forked(self.config.seed, "weights", number):
-            network = build(
-                model.backbone, len(self.labels), weights=model.weights, neck=model.neck, last_stride=model.last_stride, image_size=self.config.size
-            )
+            try:
+                network = build(
+                    model.backbone, len(self.labels), weights=model.weights, neck=model.neck, last_stride=model.last_stride, image_size=self.config.size
+                )
+            except UserError as error:
+                if model == self.config.model:
+                    raise
+                raise UserError(error.message, error.hint.replace("--model.", "--plan.teacher.")) from error
         if network.weights_report is not None:
             self.watch.says(str(network.weights_report))
         return network

@@ -49,14 +49,14 @@ def test_a_run_is_scored_into_its_own_folder(run, people, capsys):
     saved = embeddings.load_pair([run / "eval" / "synthetic" / f"{part}.npz" for part in ("query", "gallery")])
     assert rank(*saved, device="cpu").scores() == expected.scores() and saved[0].paths == people.query.paths
     out = capsys.readouterr().out
-    assert "Rank-1" in out and f"tools/report.py {run}" in out
+    assert "Rank-1" in out and f"reid-srdl report {run}" in out
 
 
 def test_saved_embeddings_score_alike(run, tmp_path):
     command.run(["--checkpoint", str(run), "--flip"])
-    files = [str(run / "eval" / "synthetic" / f"{part}.npz") for part in ("query", "gallery")]
+    files = [str(run / "eval" / "synthetic-flip" / f"{part}.npz") for part in ("query", "gallery")]
     assert command.run(["--embeddings", *files, "--output", str(tmp_path / "again")]) == 0
-    first, again = scores(run / "eval" / "synthetic"), scores(tmp_path / "again")
+    first, again = scores(run / "eval" / "synthetic-flip"), scores(tmp_path / "again")
     assert again["single"] == first["single"] and first["protocol"]["flip"] is True
     assert again["protocol"]["files"] == files and again["protocol"]["checkpoint"] == first["protocol"]["checkpoint"]
 
@@ -80,7 +80,7 @@ def test_the_ensemble_of_the_stages(run, capsys):
 def test_other_networks_are_scored_together_with_the_first(run, tmp_path):
     shutil.copytree(run / "stages" / "1-first", tmp_path / "other")
     command.run(["--checkpoint", str(run), "--members", str(tmp_path / "other"), "--metric", "cosine"])
-    found = scores(run / "eval" / "synthetic")["protocol"]["ensemble"]
+    found = scores(run / "eval" / "synthetic-cosine")["protocol"]["ensemble"]
     assert found["checkpoints"] == [runs.load(run, "cpu").model_hash, runs.load(tmp_path / "other", "cpu").model_hash] and found["dimension"] == 32
     with pytest.raises(UserError, match="same network"):
         command.run(["--checkpoint", str(run), "--members", str(run)])
@@ -121,3 +121,31 @@ def test_nan_embeddings_are_named(tmp_path, monkeypatch):
     embeddings.save(Embeddings([[1.0]], labels=[1], cameras=[2]), "g.npz")
     with pytest.raises(UserError, match=r"q\.npz: the vector in row 1"):
         command.run(["--embeddings", "q.npz", "g.npz"])
+
+
+def test_an_unusual_way_of_scoring_takes_no_usual_score_s_place(run, capsys):
+    command.run(["--checkpoint", str(run)])
+    usual = scores(run / "eval" / "synthetic")
+    command.run(["--checkpoint", str(run), "--flip", "--metric", "cosine", "--ignore_camera", "--multi_query", "max"])
+    assert scores(run / "eval" / "synthetic") == usual
+    assert scores(run / "eval" / "synthetic-flip-cosine-ignore_camera-max")["protocol"]["flip"] is True
+    assert f"reid-srdl report {run} --dataset synthetic-flip-cosine-ignore_camera-max" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--flip", "--query=multi", "--dataset=market1501", "--no_save"])
+def test_options_of_a_network_are_refused_for_embeddings(option):
+    with pytest.raises(UserError, match=f"{option.partition('=')[0]} means nothing"):
+        command.run(["--embeddings", "q.npz", "g.npz", option])
+
+
+def test_the_first_file_may_stand_behind_an_equals_sign(run, tmp_path):
+    command.run(["--checkpoint", str(run)])
+    kept = run / "eval" / "synthetic"
+    command.run([f"--embeddings={kept / 'query.npz'}", str(kept / "gallery.npz"), "--output", str(tmp_path / "again")])
+    assert scores(tmp_path / "again")["single"] == scores(kept)["single"]
+
+
+def test_several_processes_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="one process"):
+        command.run(["--checkpoint", "runs/demo"])

@@ -77,7 +77,7 @@ def test_the_held_out_images_or_nothing_can_be_scored(argv):
     assert [path.name for path in Path("runs/run/eval").iterdir()] == ["image-folder-val"]
     assert "Scores on image-folder-val" in Path("runs/run/report.html").read_text()
     train.run([*argv, "--evaluate", "none", "--output", "runs/none"])
-    assert not Path("runs/none/eval").exists() and "tools/eval.py --checkpoint runs/none" in Path("runs/none/report.html").read_text()
+    assert not Path("runs/none/eval").exists() and "reid-srdl eval --checkpoint runs/none" in Path("runs/none/report.html").read_text()
     with pytest.raises(UserError, match="no held-out images"):
         train.run([*argv, "--evaluate", "val", "--output", "runs/other"])
     assert not Path("runs/other").exists()
@@ -88,7 +88,7 @@ def test_stages_and_other_runs_are_scored_together(argv, capsys):
     train.run([*argv, "--seed", "1", "--output", "runs/other", "--evaluate", "none"])
     capsys.readouterr()
     evaluation.run(["--checkpoint", "runs/run", "--ensemble", "--flip", "--device", "cpu"])
-    found = metrics("image-folder")
+    found = metrics("image-folder-flip")
     assert list(found) == ["protocol", "classification", "ensemble"] and found["ensemble"].keys() == SCORES
     stages = [stage["model"] for stage in runs.read_facts(Path("runs/run"))["stages"]]
     assert sorted(found["protocol"]["ensemble"]["checkpoints"]) == sorted(stages) and found["protocol"]["ensemble"]["passes_per_image"] == 4
@@ -133,7 +133,7 @@ def test_the_report_without_predictions_or_pictures_says_how_to_fill_it(argv, ph
     evaluation.run(["--checkpoint", "runs/run", "--no_save", "--device", "cpu"])
     report.run(["runs/run"])
     page = Path("runs/run/report.html").read_text()
-    assert "was not kept" in page and "tools/eval.py --checkpoint runs/run" in page
+    assert "was not kept" in page and "reid-srdl eval --checkpoint runs/run" in page
 
 
 def test_a_run_is_taken_up_again_in_another_folder(argv, photos, tmp_path, monkeypatch):
@@ -168,3 +168,23 @@ def test_files_that_a_run_needs_are_found_from_any_folder(tmp_path, monkeypatch)
     assert (there.data_root, there.model.weights, there.plan.teacher.checkpoint) == tuple(str(tmp_path / name) for name in ("data", "w.pth", "runs/teacher"))
     unchanged = train._from_anywhere(config.Config())
     assert unchanged.data_root == str(tmp_path / "datasets") and unchanged.model.weights == "imagenet" and unchanged.plan.teacher.weights == "imagenet"
+
+
+def test_an_interrupted_run_says_how_it_goes_on(argv, monkeypatch, capsys):
+    def interrupted(config, data, **others):
+        files.write_text(Path(config.output) / runs.RESUME, "")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.run([*argv, "--output", "runs/my run"])
+    assert "reid-srdl train --resume 'runs/my run'" in capsys.readouterr().out
+
+
+def test_a_plan_or_folder_that_cannot_be_is_said_before_any_image_is_looked_at(argv, monkeypatch):
+    monkeypatch.setattr(train, "data_of", lambda config: pytest.fail("the data set was read"))
+    with pytest.raises(UserError, match="no plan 'sdrl'"):
+        train.run([*argv, "--plan.name", "sdrl"])
+    files.write_text("runs/other/notes.txt", "mine")
+    with pytest.raises(UserError, match="not empty"):
+        train.run([*argv, "--output", "runs/other"])

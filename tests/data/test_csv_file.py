@@ -48,7 +48,7 @@ def test_numbers_stay_and_further_columns_and_marks_do_no_harm(tmp_path: Path):
         "x,b.jpg,9,1,train",
         "x,q.jpg,3,1,query",
         "x,g.jpg,3,2,gallery",
-        header="\ufeffnote,path, label ,camera,split",
+        header="\ufeffnote,Path, LABEL ,camera,split",
     )
     data = read_csv(path)
     assert data.train.labels.tolist() == [7, 9]

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from reid_srdl.data import images
 from reid_srdl.errors import UserError
@@ -97,3 +97,25 @@ def test_a_bad_image_is_named_when_it_is_cropped(tmp_path):
     for more in ({}, {"memory_gb": 0}, {"seed": 1}):
         with pytest.raises(UserError, match=r"bad\.jpg"):
             images.open_source([file], (32, 32), crop="imagenet", **more).batch([0])
+
+
+def test_sixteen_bit_grey_keeps_its_shades(tmp_path):
+    ramp = np.linspace(0, 65535, 16, dtype=np.uint16).reshape(4, 4)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    Image.fromarray(ramp.astype(np.int32)).save(tmp_path / "deep.tif")
+    for name in ("deep.png", "deep.tif"):
+        assert np.array_equal(images.decode(tmp_path / name)[..., 1], ramp >> 8)
+    Image.fromarray(ramp.astype(np.int32) * 9).save(tmp_path / "deeper.tif")
+    Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "float.tif")
+    for name in ("deeper.tif", "float.tif"):
+        with pytest.raises(UserError, match=f"{name}.*nobody knows the white"):
+            images.decode(tmp_path / name)
+
+
+def test_a_picture_that_lies_on_its_side_is_turned_upright(tmp_path):
+    image = np.zeros((8, 4, 3), np.uint8)
+    image[:4] = 250
+    lying, exif = Image.fromarray(np.rot90(image)), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    lying.save(tmp_path / "a.png", exif=exif)
+    assert images.image_size(tmp_path / "a.png") == (8, 4) and np.array_equal(images.decode(tmp_path / "a.png"), image)

@@ -111,11 +111,10 @@ def test_missing_data_says_where_from_what_it_looks_like_and_what_to_run(tmp_pat
         market1501.read_market1501(tmp_path)
     for words in (
         str(tmp_path),
-        "publisher",
+        "https://",
         "bounding_box_train",
         "Market-1501-v15.09.15.zip",
-        "tools/train.py --dataset synthetic",
-        "make demo",
+        "reid-srdl train --dataset synthetic",
     ):
         assert words in str(error.value)
 

@@ -45,7 +45,7 @@ def test_the_section_shows_pictures_where_they_are(tmp_path):
     assert html.count("<img") == 1 and html.count('class="mistake"') == 4 and "taken for &lt;cedar&gt;" in html and "90.0 % sure" in html
     assert "--data_root" not in html and "4 images are wrong" in html
     html = classes.classes_section(Path("runs/a"), evaluated(SAID), [])
-    assert "<img" not in html and "tools/report.py runs/a --dataset trees --data_root DIR" in html and "2.png" in html
+    assert "<img" not in html and "reid-srdl report runs/a --dataset trees --data_root DIR" in html and "2.png" in html
 
 
 def test_many_classes_show_the_worst_only():
@@ -60,4 +60,4 @@ def test_what_was_not_classified_has_no_such_section(nothing):
 
 
 def test_without_predictions_it_says_where_they_come_from():
-    assert "tools/eval.py --checkpoint runs/a --dataset trees" in classes.classes_section(Path("runs/a"), evaluated(None), [])
+    assert "reid-srdl eval --checkpoint runs/a --dataset trees" in classes.classes_section(Path("runs/a"), evaluated(None), [])

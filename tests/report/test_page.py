@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def test_nothing_but_the_time_changes(evaluated, people):
 
 def test_before_scoring_it_says_how_to_score(run):
     html = page.write(run).read_text()
-    assert f"tools/eval.py --checkpoint {run} --dataset people".replace("&", "&amp;") in html
+    assert f"reid-srdl eval --checkpoint '{run}' --dataset people" in unescape(html)
     assert "What was found" not in html and Reader(html).names.count("svg") == 4
 
 
@@ -142,7 +143,7 @@ def test_a_run_that_has_just_begun(run):
             del stage[key]
     files.write_json(run / runs.FACTS, facts)
     html = page.write(run).read_text()
-    assert html.count(f"tools/train.py --resume {run}".replace("&", "&amp;")) == 2
+    assert unescape(html).count(f"reid-srdl train --resume '{run}'") == 2
     assert not Reader(html).open
 
 
@@ -173,9 +174,13 @@ def test_another_place_and_no_run_folder(run, tmp_path):
 def test_the_command_writes_the_page_and_says_what_comes_next(run, capsys):
     assert report.run([str(run)]) == 0
     told = capsys.readouterr().out
-    assert str(run / "report.html") in told and f"tools/eval.py --checkpoint {run}" in told
+    assert str(run / "report.html") in told and f"reid-srdl eval --checkpoint '{run}'" in told
     with pytest.raises(UserError, match="no run folder"):
         report.run([str(run.parent)])
+    before = (run / "report.html").read_bytes()
+    with pytest.raises(UserError, match="no scores on peple"):
+        report.run([str(run), "--dataset", "peple"])
+    assert (run / "report.html").read_bytes() == before
     with pytest.raises(UserError, match="needs the run folder"):
         report.run(["--dataset", "people"])
     with pytest.raises(UserError, match="dataset"):

@@ -82,7 +82,7 @@ def _write_all(folder: Path, place: Place, progress: bool) -> None:
 
 
 def _shown(items: list[Item], words: str, progress: bool) -> Iterator[Item]:
-    return iter(tqdm(items, desc=words, unit="person", file=sys.stderr, disable=not progress))
+    return iter(tqdm(items, desc=words, unit="person", file=sys.stderr, disable=not (progress and sys.stderr.isatty())))
 
 
 def _write_training(folder: Path, place: Place, label: int) -> None:

@@ -1,0 +1,42 @@
+"""Commands that are printed for the user to run next, in the form in which this one was started."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+NAME = "reid-srdl"
+
+
+def command(name: str, *words: object) -> str:
+    """A line for the shell: sub-command ``name`` with its arguments, each quoted where it has to be.
+
+    Started by ``tools/NAME.py`` it names a script beside that one, started by ``python -m reid_srdl`` the same, and in all other
+    places the console command.
+    """
+    return shlex.join([*_program(name), *map(str, words)])
+
+
+def _program(name: str) -> list[str]:
+    started = Path(sys.argv[0])
+    beside = started.with_name(f"{name}.py")
+    if started.suffix == ".py" and started.parent.name == "tools" and beside.is_file():
+        return [_python(), str(beside)]
+    if started.name == "__main__.py" and started.parent.name == "reid_srdl":
+        return [_python(), "-m", "reid_srdl", name]
+    if started.name == NAME and not _same(shutil.which(NAME), str(started)):
+        return [str(started), name]  # it lies in an environment that is not active
+    return [NAME, name]
+
+
+def _python() -> str:
+    """``python`` where that is the one that runs now."""
+    return "python" if _same(shutil.which("python"), sys.executable) else sys.executable
+
+
+def _same(one: str | None, other: str) -> bool:
+    # Links are not followed: the python of an environment is a link to one that has none of its packages.
+    return one is not None and os.path.abspath(one) == os.path.abspath(other)
