@@ -35,6 +35,10 @@ class EvalOptions:
         ignore_camera: images of a query's own camera count like all others.
         multi_query: how the images of a person and camera become one query.
         engine: ``exact``, or ``faiss``: a flat index, on the GPU where faiss has one.
+        expand: average each query with so many of its nearest gallery items before it is ranked (average query expansion).
+        rerank: rank by k-reciprocal re-ranking (Zhong et al. 2017) in place of the distances.
+        rerank_k1, rerank_k2: its neighbours: of the sets, and of the local query expansion.
+        rerank_weight: of the original distance in it (lambda).
         ensemble: score all stages of the run together, too, at the cost of all of them: their embeddings side by side; in classification,
             the mean of their probabilities.
         members: further checkpoints, as many as follow, that are scored together with the first in the same way.
@@ -54,6 +58,11 @@ class EvalOptions:
     ignore_camera: bool = False
     multi_query: Literal["mean", "max"] = "mean"
     engine: Literal["exact", "faiss"] = "exact"
+    expand: int = 0
+    rerank: bool = False
+    rerank_k1: int = 20
+    rerank_k2: int = 6
+    rerank_weight: float = 0.3
     ensemble: bool = False
     members: Optional[tuple[str, ...]] = None
     device: str = "auto"
@@ -88,13 +97,14 @@ _OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "
 
 def _score_files(options: EvalOptions) -> int:
     from ..evaluation.protocol import score
+    from ..progress import tracked
     from .kinds import rules
 
     idle = [name for name in _OF_A_NETWORK if getattr(options, name) != getattr(EvalOptions(), name)]
     if idle:
         raise UserError(f"--{idle[0]} means nothing for embeddings that are there already", "Leave it out, or score a network with --checkpoint.")
     paths = options.embeddings or ()
-    found = score(*embeddings.load_pair(paths), rules(options))
+    found = score(*embeddings.load_pair(paths), rules(options), track=tracked("re-ranking"))
     output = Path(options.output or f"runs/eval-{Path(paths[0]).stem}")
     found.metrics["protocol"]["files"] = list(paths)
     files.write_json(output / METRICS, found.metrics)
@@ -167,6 +177,8 @@ def _variant(options: EvalOptions) -> str:
         "cosine": options.metric == "cosine",
         "ignore_camera": options.ignore_camera,
         "max": options.multi_query == "max",
+        f"expand{options.expand}": options.expand > 0,
+        "rerank": options.rerank,
     }
     return "".join(f"-{name}" for name, chosen in unusual.items() if chosen)
 

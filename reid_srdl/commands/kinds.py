@@ -15,6 +15,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from ..evaluation import classification, protocol, rank
 from ..evaluation.flat_index import load_faiss
+from ..evaluation.rerank import Reranking
 from ..evaluation.scored import Scored, Track
 from ..inference import embed, logits
 from ..models import IdentityClassifier
@@ -97,6 +98,7 @@ class Reidentification:
         return score
 
     def accept(self, data: ReIDData, options: EvalOptions) -> None:
+        rules(options)
         if options.engine == "faiss":
             load_faiss()
 
@@ -131,7 +133,7 @@ class Classification:
         return score
 
     def accept(self, data: ClassData, options: EvalOptions) -> None:
-        meant = {field.name: field.default for field in fields(options) if field.name in ("query", "metric", "ignore_camera", "multi_query", "engine")}
+        meant = {field.name: field.default for field in fields(options) if field.name in RANKS}
         said = [f"--{name}" for name, default in meant.items() if getattr(options, name) != default]
         if said:
             raise UserError(
@@ -142,6 +144,9 @@ class Classification:
     def evaluate(self, trained: Trained, data: ClassData, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
         return classification.evaluate(trained, data, split=options.split, flip=options.flip, ensemble=others, tracks=tracks)
 
+
+RANKS = frozenset({"query", "metric", "ignore_camera", "multi_query", "engine", "expand", "rerank"})
+"""Options of eval that need queries."""
 
 KINDS: dict[type, Kind] = {ReIDData: Reidentification(), ClassData: Classification()}
 
@@ -159,4 +164,11 @@ def _clean(part: Split, config: Config) -> ImageSource:
 
 def rules(options: EvalOptions) -> protocol.Rules:
     """The choices that concern ranking."""
-    return protocol.Rules(options.metric, options.ignore_camera, options.engine, options.multi_query, options.device)
+    reranking = Reranking(options.rerank_k1, options.rerank_k2, options.rerank_weight) if options.rerank else None
+    if reranking is not None:
+        reranking.check()
+    if reranking is not None and options.engine == "faiss":
+        raise UserError("--rerank has distances of its own, which --engine faiss does not compute", "Leave one of them out.")
+    if options.expand < 0:
+        raise UserError(f"--expand is {options.expand}", "Name the gallery items that each query is averaged with; 0 for none.")
+    return protocol.Rules(options.metric, options.ignore_camera, options.engine, options.multi_query, options.device, options.expand, reranking)

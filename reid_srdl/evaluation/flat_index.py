@@ -57,7 +57,7 @@ class FlatIndex:
             index = faiss.IndexFlatL2(some.shape[1]) if metric == "euclidean" else faiss.IndexFlatIP(some.shape[1])
             if self.on_gpu:
                 index = faiss.index_cpu_to_gpu(self._resources, 0, index)
-            index.add(some if metric == "euclidean" else _unit(some))
+            index.add(some if metric == "euclidean" else unit_length(some))
             self._indices.append(index)
 
     def search(self, queries: np.ndarray, depth: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +66,7 @@ class FlatIndex:
         Items at the same distance come in any order.
         """
         depth = min(depth or self._size, self._size)
-        queries = np.ascontiguousarray(queries if self._metric == "euclidean" else _unit(queries))
+        queries = np.ascontiguousarray(queries if self._metric == "euclidean" else unit_length(queries))
         found = [index.search(queries, min(depth, index.ntotal)) for index in self._indices]
         distances = np.concatenate([part[0] for part in found], axis=1)
         positions = np.concatenate([part[1] + number * self._piece for number, part in enumerate(found)], axis=1)
@@ -78,6 +78,7 @@ class FlatIndex:
         return distances, positions
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Each row divided by its length; a row of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)

@@ -15,9 +15,12 @@ from ..data import matches
 from ..data.records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
 from ..embeddings import Embeddings
 from ..errors import UserError
+from .distance_ranking import rank_distances
+from .expansion import expand
 from .faiss_ranking import rank_with_faiss
-from .flat_index import has_gpu, load_faiss
+from .flat_index import has_gpu, load_faiss, unit_length
 from .ranking import rank
+from .rerank import Reranking, reranked
 from .result import RankResult
 from .scored import METRICS, Track
 from .tiles import Metric
@@ -49,6 +52,8 @@ class Rules:
         engine: ``exact``, or ``faiss`` for its flat index.
         multi_query: how the images of a person and camera become one query: their ``mean``, or the ``max`` of each number.
         device: where the exact engine computes: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        expand: gallery items that each query is averaged with before it is ranked (average query expansion); 0 for none.
+        rerank: k-reciprocal re-ranking; the distances of the engine are then not used.
     """
 
     metric: Metric = "euclidean"
@@ -56,9 +61,20 @@ class Rules:
     engine: Literal["exact", "faiss"] = "exact"
     multi_query: Literal["mean", "max"] = "mean"
     device: str = "auto"
+    expand: int = 0
+    rerank: Reranking | None = None
 
-    def rank(self, query: Embeddings, gallery: Embeddings) -> RankResult:
-        """By the engine that is asked for."""
+    def rank(self, query: Embeddings, gallery: Embeddings, track: Track = iter) -> RankResult:
+        """By the engine that is asked for, or by re-ranking."""
+        if self.expand or self.rerank is not None:
+            if self.metric == "cosine":
+                query, gallery = (dataclasses.replace(part, vectors=unit_length(part.vectors)) for part in (query, gallery))
+            # Whoever is junk can be no neighbour either.
+            gallery = gallery.take(gallery.labels != JUNK)
+        if self.expand:
+            query = dataclasses.replace(query, vectors=expand(query.vectors, gallery.vectors, count=self.expand))
+        if self.rerank is not None:
+            return rank_distances(query, gallery, reranked(query.vectors, gallery.vectors, self.rerank, track=track), same_camera=self.same_camera)
         if self.engine == "faiss":
             return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera)
         return rank(query, gallery, metric=self.metric, same_camera=self.same_camera, device=self.device)
@@ -148,7 +164,7 @@ def evaluate(
     if query != "single" and boxes is not None:
         asked = boxes_of(boxes, splits[0])
         multi = multi_queries(single, embed(trained, asked, "embedding multi-query images"), rules.multi_query) if len(asked) else (single, len(single))
-    found = score(single, gallery, rules, multi=multi, single=query != "multi")
+    found = score(single, gallery, rules, multi=multi, single=query != "multi", track=tracks("re-ranking"))
     stamp = {"dataset": data.name, "split": split, **found.metrics["protocol"]}
     stamp |= {"junk_removed": int((splits[1].labels == JUNK).sum()), "flip": flip, "checkpoint": trained.model_hash}
     metrics, results = {**found.metrics, "protocol": stamp}, dict(found.results)
@@ -169,7 +185,7 @@ def evaluate(
 
 
 def score(
-    query: Embeddings, gallery: Embeddings, rules: Rules = Rules(), *, multi: tuple[Embeddings, int] | None = None, single: bool = True
+    query: Embeddings, gallery: Embeddings, rules: Rules = Rules(), *, multi: tuple[Embeddings, int] | None = None, single: bool = True, track: Track = iter
 ) -> Evaluation:
     """Scores embeddings, whoever made them.
 
@@ -179,13 +195,14 @@ def score(
         rules: how they are scored.
         multi: what ``multi_queries`` made.
         single: whether the single queries are scored.
+        track: wraps the search for neighbours in re-ranking, for a progress bar.
 
     Raises:
         UserError: no query has a match; as in ``rank``.
     """
     _require_matches(query, gallery, rules)
     queries = ({"single": query} if single else {}) | ({"multi": multi[0]} if multi else {})
-    results = {name: rules.rank(some, gallery) for name, some in queries.items()}
+    results = {name: rules.rank(some, gallery, track) for name, some in queries.items()}
     counts = _counts(query, gallery, rules)
     junk = int((gallery.labels == JUNK).sum())
     stamp: dict[str, Any] = {
@@ -203,6 +220,8 @@ def score(
         "mINP": "number of matches / rank of the last",
         "ties": "in the order of faiss" if rules.engine == "faiss" else "by gallery position",
         "engine": _engine(rules),
+        "expand": rules.expand,
+        "rerank": dataclasses.asdict(rules.rerank) if rules.rerank is not None else None,
         "dimension": query.dimension,
         "checkpoint": query.model,
     }
@@ -246,7 +265,7 @@ def side_by_side(parts: Sequence[Embeddings], *, unit: bool = False) -> Embeddin
         raise UserError("the members of an ensemble were not given the same images", "Embed the same split with each.")
     vectors = [part.vectors for part in parts]
     if unit:
-        vectors = [each / np.maximum(np.linalg.norm(each, axis=1, keepdims=True), np.finfo(np.float32).tiny) for each in vectors]
+        vectors = [unit_length(each) for each in vectors]
     return dataclasses.replace(parts[0], vectors=np.concatenate(vectors, axis=1), model="+".join(part.model for part in parts))
 
 
@@ -282,6 +301,8 @@ def _require_matches(query: Embeddings | Split, gallery: Embeddings | Split, rul
 
 
 def _engine(rules: Rules) -> str:
+    if rules.rerank is not None:
+        return "k-reciprocal re-ranking"
     if rules.engine == "exact":
         return "exact"
     return f"faiss, flat index on the {'GPU' if has_gpu(load_faiss()) else 'CPU'}"

@@ -13,7 +13,10 @@ from reid_srdl.data.records import ReIDData, Split
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import rank
+from reid_srdl.evaluation.distance_ranking import rank_distances
+from reid_srdl.evaluation.expansion import expand
 from reid_srdl.evaluation.protocol import Evaluation, Rules, evaluate, multi_queries, score, side_by_side
+from reid_srdl.evaluation.rerank import Reranking, rerank
 
 SCORES = ["rank1", "rank5", "rank10", "rank20", "mAP", "mAP_trapezoid", "mINP", "cmc"]
 
@@ -142,3 +145,29 @@ def test_anybodys_embeddings_count_their_own_junk():
     assert (found.metrics["protocol"]["gallery"], found.metrics["protocol"]["junk_removed"]) == (2, 1)
     with pytest.raises(UserError, match="gallery vectors have no labels"):
         score(query, Embeddings(gallery.vectors))
+
+
+def test_reranking_and_expansion_are_those_of_their_rooms():
+    rng = np.random.default_rng(5)
+    centres = rng.normal(size=(9, 5))
+    labels = np.arange(1, 10).repeat(8)
+    vectors = (centres.repeat(8, axis=0) + rng.normal(size=(72, 5))).astype(np.float32)
+    cameras = np.tile([1, 2, 3, 4], 18)
+    part = np.arange(72) % 8 == 0
+    query, gallery = (Embeddings(vectors[chosen], None, labels[chosen], cameras[chosen], "m") for chosen in (part, ~part))
+    plain = score(query, gallery)
+    assert plain.metrics["protocol"]["rerank"] is None and plain.metrics["protocol"]["expand"] == 0
+    how = Reranking(6, 3, 0.3)
+    again = score(query, gallery, Rules(rerank=how))
+    expected = rank_distances(query, gallery, [(slice(0, 9), rerank(query.vectors, gallery.vectors, how))])
+    assert again.results["single"].mAP == expected.mAP != plain.results["single"].mAP
+    assert again.metrics["protocol"]["rerank"] == {"k1": 6, "k2": 3, "weight": 0.3} and again.metrics["protocol"]["engine"] == "k-reciprocal re-ranking"
+    wider = score(query, gallery, Rules(expand=3))
+    moved = Embeddings(expand(query.vectors, gallery.vectors, count=3), None, query.labels, query.cameras, "m")
+    assert wider.results["single"].mAP == rank(moved, gallery).mAP != plain.results["single"].mAP
+    # Lengths do not matter to the cosine, nor does junk to anybody.
+    longer = Embeddings(gallery.vectors * rng.uniform(0.5, 2, (63, 1)), None, gallery.labels, gallery.cameras, "m")
+    junk = Embeddings(np.concatenate([longer.vectors, query.vectors[:1]]), None, np.append(longer.labels, -1), np.append(longer.cameras, 3), "m")
+    cosine = Rules(metric="cosine", expand=2, rerank=how)
+    assert score(query, longer, cosine).results["single"].mAP == pytest.approx(score(query, gallery, cosine).results["single"].mAP, abs=1e-9)
+    assert score(query, junk, cosine).results["single"].mAP == pytest.approx(score(query, longer, cosine).results["single"].mAP, abs=1e-9)

@@ -1,0 +1,42 @@
+"""Query expansion: means by hand, weights, and blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reid_srdl.errors import UserError
+from reid_srdl.evaluation import expansion
+from reid_srdl.evaluation.expansion import expand
+
+
+def test_a_query_becomes_the_mean_of_itself_and_what_is_nearest():
+    queries = np.array([[2.0, 0.0], [0.0, 1.0]], np.float32)
+    gallery = np.array([[2.0, 1.0], [9.0, 9.0], [0.0, 2.0], [2.0, -1.0]], np.float32)
+    found = expand(queries, gallery, count=2)
+    # (2, 0), (2, 1), (2, -1) have the mean (2, 0); (0, 1), (0, 2), (2, 1) have (2/3, 4/3), of length 1 as the query.
+    np.testing.assert_allclose(found, [[2, 0], np.array([1, 2]) / np.sqrt(5)], atol=1e-6)
+
+
+def test_weights_listen_to_the_direction():
+    queries = np.array([[1.0, 0.0]], np.float32)
+    gallery = np.array([[0.0, 1.0], [0.6, 0.8]], np.float32)
+    np.testing.assert_allclose(expand(queries, gallery, count=2, weight=1), [np.array([1.36, 0.48]) / np.hypot(1.36, 0.48)], atol=1e-6)
+    away = np.array([[-1.0, 0.1]], np.float32)
+    np.testing.assert_allclose(expand(queries, away, count=1, weight=2), queries, atol=1e-6)
+
+
+def test_blocks_change_nothing_and_more_than_there_is_is_all(monkeypatch):
+    rng = np.random.default_rng(0)
+    queries, gallery = rng.normal(size=(17, 4)).astype(np.float32), rng.normal(size=(5, 4)).astype(np.float32)
+    whole = expand(queries, gallery, count=9)
+    monkeypatch.setattr(expansion, "_BLOCK_BYTES", 100)
+    np.testing.assert_allclose(expand(queries, gallery, count=5), whole, atol=1e-6)
+
+
+def test_numbers_that_cannot_be():
+    vectors = np.ones((2, 2), np.float32)
+    with pytest.raises(UserError, match="0 items"):
+        expand(vectors, vectors, count=0)
+    with pytest.raises(UserError, match="-1"):
+        expand(vectors, vectors, count=1, weight=-1)
