@@ -22,6 +22,8 @@ COMMANDS: dict[str, str] = {
     "embed": "reid_srdl.commands.embed",
     "data": "reid_srdl.commands.data",
     "report": "reid_srdl.commands.report",
+    "verify": "reid_srdl.commands.verify",
+    "calibrate": "reid_srdl.commands.calibrate",
     "study": "reid_srdl.commands.study",
     "reproduce": "reid_srdl.commands.reproduce",
 }

@@ -1,0 +1,157 @@
+"""Find out which distance means the same person, and keep it with the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Optional
+
+import numpy as np
+
+from .. import config as configuration
+from .. import embeddings
+from ..embeddings import Embeddings
+from ..errors import UserError
+from ..shell import command
+
+if TYPE_CHECKING:
+    from ..runs import Trained
+
+USAGE = """usage: calibrate RUN [--split val|test] [--metric euclidean|cosine] [--flip] [--method auto|platt|isotonic] [--prior P]
+
+calibrate RUN --help lists the options."""
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """Turn distances into probabilities that two images show the same identity, and say how often a threshold errs.
+
+    Args:
+        split: ``val``, the people that the run held out (--data.holdout_identities), or ``test``; ``auto`` takes val where there is one.
+        dataset: name of a reader; null means the run's own data set.
+        data_root: folder of the data sets; null means where the run found them, ``$REID_DATA``, or else ``datasets``.
+        metric: ``euclidean`` (squared, which search uses) or ``cosine``.
+        flip: average the embeddings of the image and its mirror.
+        across_cameras: only pairs from two cameras; null means so where there are several cameras.
+        method: ``platt`` (a logistic curve), ``isotonic`` (any falling one), or ``auto``: what fits held-out people better.
+        prior: share of genuine pairs among those that will be asked about; 0.5 where nothing is known.
+        draws: bootstrap draws of identities behind the intervals.
+        most_images: of larger sets so many are drawn, at least four of a person and of as many people as there is room for.
+        seed: of all that is drawn.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+
+    split: Literal["auto", "val", "test"] = "auto"
+    dataset: Optional[str] = None
+    data_root: Optional[str] = None
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    flip: bool = False
+    across_cameras: Optional[bool] = None
+    method: Literal["auto", "platt", "isotonic"] = "auto"
+    prior: float = 0.5
+    draws: int = 200
+    most_images: int = 2500
+    seed: int = 0
+    device: str = "auto"
+
+
+def run(argv: list[str]) -> int:
+    """``RUN`` and options."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if argv else 2
+    if argv[0].startswith("-"):
+        raise UserError("calibrate needs the run folder first", "For instance: calibrate runs/demo")
+    folder, options = Path(argv[0]), configuration.parse(CalibrateOptions, argv[1:], prog=f"calibrate {argv[0]}")
+    if options.draws < 20:
+        raise UserError(f"{options.draws} bootstrap draws make no interval", "Take 20 or more; 200 are usual.")
+
+    from .. import runs
+    from ..evaluation import calibration
+    from ..evaluation.verification import facts_of, pairs_of
+    from ..progress import says, tracked
+
+    trained = runs.load(folder, options.device)
+    if trained.folder is None:
+        raise UserError(f"{folder} is no run folder", "A calibration is kept in one.")
+    images, dataset, split = _images(trained, options)
+    says(f"{len(images):,} images of {dataset} ({split})")
+    pairs = pairs_of(images, metric=options.metric, across_cameras=options.across_cameras, most_images=options.most_images, seed=options.seed)
+    made = calibration.fit(
+        pairs, model=trained.model_hash, metric=options.metric, flip=options.flip, method=options.method, prior=options.prior, seed=options.seed
+    )
+    says(f"{len(pairs):,} pairs; intervals by {options.draws} draws of identities")
+    made.facts.update(facts_of(pairs, draws=options.draws, seed=options.seed, track=tracked("drawing identities")))
+    made.facts.update(dataset=dataset, split=split, flip=options.flip, across_cameras=pairs.cameras is not None and bool((pairs.cameras[:, 0] != pairs.cameras[:, 1]).all()))
+    path = trained.folder / calibration.CALIBRATION
+    made.save(path)
+    _show(made, dataset, split)
+    print(f"The calibration is in {path}; search, verify and serve use it from now on.")
+    print("Next, try two images:", command("verify", "A.jpg", "B.jpg", "--checkpoint", folder))
+    return 0
+
+
+def _images(trained: Trained, options: CalibrateOptions) -> tuple[Embeddings, str, str]:
+    """Embeddings of the people, the name of their data set and of their split."""
+    from ..data import read
+    from ..data.records import ReIDData
+    from ..progress import tracked
+    from .kinds import kind_of
+
+    config = trained.config
+    dataset = options.dataset or (config.dataset if config else None)
+    if dataset is None:
+        raise UserError(f"{trained.folder} names no data set", "Name one with --dataset.")
+    own = config is not None and config.dataset == dataset
+    held_out = own and config.data.holdout_identities > 0
+    split = ("val" if held_out else "test") if options.split == "auto" else options.split
+    if split == "val" and not held_out:
+        raise UserError("the run held no identities out", "Train with --data.holdout_identities, or take --split test.")
+    name = dataset if split == "test" else f"{dataset}-{split}"
+    kept = [trained.folder / "eval" / (name + ("-flip" if options.flip else "")) / f"{part}.npz" for part in ("query", "gallery")]
+    if all(path.is_file() for path in kept):
+        parts = embeddings.load_pair(kept)
+        if all(part.model == trained.model_hash for part in parts):
+            return _together(parts), dataset, split
+    data = read(dataset, configuration.data_root(options.data_root or (config.data_root if own else None)))
+    if not isinstance(data, ReIDData):
+        raise UserError(f"{dataset} is a classification set: its images show no identities", "Only re-identification runs are calibrated.")
+    if own:
+        data = kind_of(data).limited(data, config)
+    chosen = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
+    return _together([trained.embeddings(part, flip=options.flip, track=tracked(f"embedding {part.name}")) for part in chosen]), dataset, split
+
+
+def _together(parts: Any) -> Embeddings:
+    """Query and gallery as one set of images: both show the same people."""
+    columns = {}
+    for name in ("labels", "cameras"):
+        values = [getattr(part, name) for part in parts]
+        columns[name] = None if any(value is None for value in values) else np.concatenate(values)
+    return Embeddings(np.concatenate([part.vectors for part in parts]), None, columns["labels"], columns["cameras"], parts[0].model)
+
+
+def _show(made: Any, dataset: str, split: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    facts = made.facts
+    table = Table(title=f"Same identity or not, on {dataset} ({split})", title_justify="left")
+    for column in ("", "value", "95% interval"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("equal error rate", f"{facts['eer']:.2%}", f"{facts['eer_low']:.2%} to {facts['eer_high']:.2%}")
+    for rate, found in facts["tpr_at_fpr"].items():
+        row = ("too few pairs", "") if found is None else (f"{found['tpr']:.2%}", f"{found['low']:.2%} to {found['high']:.2%}")
+        table.add_row(f"genuine accepted where {float(rate):.4g} of impostors are", *row)
+    for probability in (0.5, 0.9, 0.99):
+        try:
+            said = f"{made.threshold(probability):.4g}"
+        except UserError:
+            said = "none is so sure"
+        table.add_row(f"distance at probability {probability:g}", said, "")
+    Console(highlight=False).print(table)
+    pairs, own = facts["pairs"], " across cameras" if facts["across_cameras"] else ""
+    print(f"{pairs['genuine']:,} genuine and {pairs['impostor']:,} impostor pairs{own} of {pairs['identities']:,} identities; {facts['method']}; probabilities at a prior of {made.prior:g}.")
+    if split == "test":
+        print("These are the people that scores are reported on: fit on held-out ones (train with --data.holdout_identities) where both are wanted.")
+

@@ -1,0 +1,90 @@
+"""Do two images show the same person? The distance, and the probability that the run's calibration gives it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from .. import config as configuration
+from ..errors import UserError
+from ..shell import command
+
+USAGE = """usage: verify A.jpg B.jpg [C.jpg ...] --checkpoint RUN [--probability P] [--prior P] [--json]
+
+verify --help lists the options."""
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Compare two images, or each pair of several.
+
+    Args:
+        checkpoint: a run folder that ``calibrate`` has been through.
+        probability: from which on two images are called the same identity.
+        prior: share of genuine pairs among those that are asked about; null means that of the calibration.
+        json: print JSON.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+
+    checkpoint: Optional[str] = None
+    probability: float = 0.5
+    prior: Optional[float] = None
+    json: bool = False
+    device: str = "auto"
+
+
+def run(argv: list[str]) -> int:
+    """Images, then options."""
+    images = list(itertools.takewhile(lambda word: not word.startswith("-"), argv))
+    if not argv:
+        print(USAGE)
+        return 2
+    options = configuration.parse(VerifyOptions, argv[len(images) :], prog="verify IMAGE IMAGE ...")
+    if len(images) < 2:
+        raise UserError("verify needs two images, before its options", "For instance: verify a.jpg b.jpg --checkpoint runs/demo")
+    if options.checkpoint is None:
+        raise UserError("verify needs --checkpoint", "Name the run folder whose network and calibration are used.")
+
+    from .. import runs
+    from ..evaluation import calibration
+
+    trained = runs.load(options.checkpoint, options.device)
+    found = calibration.of_run(trained.folder) if trained.folder else None
+    if found is None or found.model != trained.model_hash:
+        state = "has no calibration" if found is None else "has a calibration of another network"
+        raise UserError(f"{options.checkpoint} {state}", f"Make one: {command('calibrate', trained.folder or 'RUN')}")
+    # What can be refused is refused before anything is computed.
+    found.probability(np.zeros(1), options.prior)
+    limit = found.threshold(options.probability, options.prior)
+    vectors = trained.embed(images, flip=found.flip)
+    rows = [_compared(images, vectors, pair, found, limit, options) for pair in itertools.combinations(range(len(images)), 2)]
+    if options.json:
+        print(json.dumps({"threshold": limit, "metric": found.metric, "prior": options.prior or found.prior, "pairs": rows}, indent=2))
+    else:
+        _show(rows, limit, found, options)
+    return 0
+
+
+def _compared(images: list[str], vectors: np.ndarray, pair: tuple[int, int], found: Any, limit: float, options: VerifyOptions) -> dict[str, Any]:
+    one, other = (vectors[row].astype(np.float64) for row in pair)
+    if found.metric == "cosine":
+        distance = 1 - float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30))
+    else:
+        distance = float(((one - other) ** 2).sum())
+    probability = float(found.probability(np.array([distance]), options.prior)[0])
+    return {"images": [images[row] for row in pair], "distance": distance, "probability": probability, "same": distance <= limit}
+
+
+def _show(rows: list[dict[str, Any]], limit: float, found: Any, options: VerifyOptions) -> None:
+    for row in rows:
+        called = "the same identity" if row["same"] else "different identities"
+        names = " and ".join(Path(name).name for name in row["images"])
+        print(f"{names}: {called} (probability {row['probability']:.1%}, distance {row['distance']:.4g})")
+    prior = options.prior or found.prior
+    print(f"Called the same from a probability of {options.probability:g} on, which is a distance of up to {limit:.4g}, where {prior:.4g} of all pairs are genuine (--prior).")
+    print("A near embedding is a hint and no proof of identity.")

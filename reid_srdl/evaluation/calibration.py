@@ -1,0 +1,177 @@
+"""From the distance of two images to the probability that they show the same identity.
+
+The probability is that at a stated prior: how often a pair is genuine before anybody has looked. With other odds the same distance
+means something else, so the fit is made at even odds and moved to the prior by Bayes' rule.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from .. import files
+from ..errors import UserError
+from .tiles import Metric
+from .verification import Pairs
+
+CALIBRATION = "calibration.json"
+Method = Literal["auto", "platt", "isotonic"]
+_FORMAT = 1
+_KNOTS = 512
+_FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What distances of one network mean.
+
+    Args:
+        model: hash of the network's weights.
+        metric: ``euclidean`` (squared distances, as in faiss) or ``cosine`` (1 - cosine).
+        flip: whether embeddings are averaged with those of the mirrored images.
+        distances: ascending, ``(K,)``.
+        log_odds: of being genuine, at even odds before: ``(K,)``, not ascending; linear between them, constant beyond.
+        prior: share of genuine pairs that probabilities are given at.
+        facts: how it was fitted and how well it tells pairs apart, for the report.
+    """
+
+    model: str
+    metric: Metric
+    flip: bool
+    distances: np.ndarray
+    log_odds: np.ndarray
+    prior: float
+    facts: dict[str, Any]
+
+    def probability(self, distances: np.ndarray, prior: float | None = None) -> np.ndarray:
+        """Of the same identity: float64, of the shape of ``distances``.
+
+        Args:
+            distances: by ``metric``.
+            prior: in place of the calibration's own.
+        """
+        odds = np.interp(np.asarray(distances, dtype=np.float64), self.distances, self.log_odds) + _log_odds(prior or self.prior)
+        return 1 / (1 + np.exp(-odds))
+
+    def threshold(self, probability: float = 0.5, prior: float | None = None) -> float:
+        """The largest distance at which the probability is not below that.
+
+        Raises:
+            UserError: no distance is that sure.
+        """
+        wanted = _log_odds(probability) - _log_odds(prior or self.prior)
+        enough = np.flatnonzero(self.log_odds >= wanted)
+        if not len(enough):
+            most = float(self.probability(self.distances[:1], prior)[0])
+            raise UserError(f"no distance makes it {probability:.4g} probable that two images are the same identity", f"The most is {most:.4g}.")
+        last = int(enough[-1])
+        if last + 1 == len(self.distances):
+            return float(self.distances[last])
+        return float(np.interp(-wanted, -self.log_odds[last : last + 2], self.distances[last : last + 2]))
+
+    def save(self, path: files.Pathlike) -> None:
+        """As JSON."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values |= {"distances": self.distances.tolist(), "log_odds": self.log_odds.tolist(), "format": _FORMAT}
+        files.write_json(path, values)
+
+    @staticmethod
+    def load(path: files.Pathlike) -> Calibration:
+        """Raises ``UserError`` where the file is missing or none of these."""
+        values = files.read_json(path)
+        hint = "Make it anew with the command calibrate."
+        if not isinstance(values, dict) or values.pop("format", None) != _FORMAT:
+            raise UserError(f"{path} is no calibration that this version knows", hint)
+        try:
+            return Calibration(**values | {name: np.array(values[name], dtype=np.float64) for name in ("distances", "log_odds")})
+        except (TypeError, KeyError, ValueError) as error:
+            raise UserError(f"{path} is a damaged calibration ({error})", hint) from None
+
+
+def of_run(folder: Path) -> Calibration | None:
+    """That of a run folder, if it has one."""
+    path = Path(folder) / CALIBRATION
+    return Calibration.load(path) if path.is_file() else None
+
+
+def fit(pairs: Pairs, *, model: str, metric: Metric, flip: bool, method: Method = "auto", prior: float = 0.5, seed: int = 0) -> Calibration:
+    """A calibration by scikit-learn.
+
+    ``platt`` is a logistic curve over the distance (Platt 1999), ``isotonic`` any falling one (Zadrozny, Elkan 2002). ``auto`` takes
+    the one with the lower log loss on people that it was not fitted on, over folds of people.
+
+    Args:
+        pairs: genuine and impostor pairs.
+        model, metric, flip: what the distances are of.
+        method: ``auto``, ``platt`` or ``isotonic``.
+        prior: share of genuine pairs that probabilities are given at.
+        seed: of the folds.
+
+    Raises:
+        UserError: a prior that is none, or too few people for folds.
+    """
+    if not 0 < prior < 1:
+        raise UserError(f"a prior of {prior}", "It must lie between 0 and 1: the share of genuine pairs among those that will be asked about.")
+    losses = {name: _held_out_loss(name, pairs, seed) for name in _FITS}
+    chosen = min(losses, key=losses.__getitem__) if method == "auto" else method
+    distances, log_odds = _FITS[chosen](pairs)
+    facts = {"method": chosen, "held_out_log_loss": losses, "log_loss_of_no_knowledge": float(np.log(2))}
+    return Calibration(model, metric, flip, distances, log_odds, prior, facts)
+
+
+def _platt(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.linear_model import LogisticRegression
+
+    spread = float(pairs.distances.std()) or 1.0
+    # Its own penalty would flatten the curve.
+    model = LogisticRegression(C=1e6).fit(pairs.distances[:, None] / spread, pairs.genuine, sample_weight=_even(pairs) * len(pairs) / 2)
+    knots = np.linspace(0, float(pairs.distances[-1]), _KNOTS)
+    slope = min(0.0, float(model.coef_[0, 0]) / spread)
+    return knots, slope * knots + float(model.intercept_[0])
+
+
+def _isotonic(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.isotonic import IsotonicRegression
+
+    # Of n pairs nobody knows that the next one will not be the other way.
+    least = 1 / (2 + 2 * min(int(pairs.genuine.sum()), int((~pairs.genuine).sum())))
+    model = IsotonicRegression(increasing=False, y_min=least, y_max=1 - least)
+    model.fit(pairs.distances.astype(np.float64), pairs.genuine.astype(np.float64), sample_weight=_even(pairs))
+    knots, first = np.unique(model.X_thresholds_, return_index=True)
+    return knots, np.array([_log_odds(value) for value in model.y_thresholds_[first]])
+
+
+_FITS = {"platt": _platt, "isotonic": _isotonic}
+
+
+def _even(pairs: Pairs) -> np.ndarray:
+    """Weights by which genuine and impostor pairs count alike, of sum 2."""
+    return np.where(pairs.genuine, 1 / pairs.genuine.sum(), 1 / (~pairs.genuine).sum())
+
+
+def _held_out_loss(name: str, pairs: Pairs, seed: int) -> float:
+    """Mean log loss at even odds on pairs of people that the fit has not seen, over folds of people."""
+    count = int(pairs.identities.max()) + 1
+    fold_of = np.random.default_rng(seed).permutation(count) % _FOLDS
+    folds = fold_of[pairs.identities]
+    losses = []
+    for fold in range(_FOLDS):
+        parts = [pairs.take(np.flatnonzero(mask)) for mask in ((folds != fold).all(axis=1), (folds == fold).all(axis=1))]
+        if any(part.genuine.all() or not part.genuine.any() for part in parts):
+            continue
+        knots, log_odds = _FITS[name](parts[0])
+        odds = np.interp(parts[1].distances, knots, log_odds)
+        losses.append(float((np.logaddexp(0, np.where(parts[1].genuine, -odds, odds)) * _even(parts[1])).sum() / 2))
+    if not losses:
+        raise UserError(f"{count} people are too few to try a calibration on others than it was fitted on", f"Name a split with {2 * _FOLDS} people or more.")
+    return float(np.mean(losses))
+
+
+def _log_odds(probability: float) -> float:
+    if not 0 < probability < 1:
+        raise UserError(f"a probability of {probability}", "It must lie between 0 and 1.")
+    return float(np.log(probability) - np.log1p(-probability))

@@ -1,0 +1,103 @@
+"""``calibrate`` and ``verify``: from a run to a threshold, and from two images to a probability."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reid_srdl import data, embeddings, files, runs
+from reid_srdl.commands import calibrate, verify
+from reid_srdl.commands import eval as evaluation
+from reid_srdl.data.records import ReIDData
+from reid_srdl.errors import UserError
+from reid_srdl.evaluation import calibration
+from reid_srdl.training.run import train
+
+from ..conftest import make_split
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory) -> ReIDData:
+    """15 people to look for, each 6 times, by 3 cameras."""
+    root = tmp_path_factory.mktemp("crowd")
+    query = make_split(root, "query", range(1, 16), 3, 1, seed=1)
+    gallery = make_split(root, "gallery", range(1, 16), 3, 1, seed=2)
+    return ReIDData("crowd", train=query, query=query, gallery=gallery)
+
+
+@pytest.fixture
+def run(finished, config, people, crowd, watch, tmp_path, monkeypatch) -> Path:
+    if not (finished / "run").is_dir():
+        shutil.copytree(train(config, people, watch=watch), finished / "run")
+    shutil.copytree(finished / "run", tmp_path / "run here")
+    monkeypatch.setattr(data, "read", lambda name, root: crowd)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "run here"
+
+
+def test_from_a_run_to_a_threshold_and_a_verdict(run, crowd, capsys):
+    assert calibrate.run([str(run), "--draws", "20"]) == 0
+    out = capsys.readouterr().out
+    assert "equal error rate" in out and f"verify A.jpg B.jpg --checkpoint '{run}'" in out and "held-out" in out
+    made = calibration.of_run(run)
+    assert made.model == runs.load(run, "cpu").model_hash and made.facts["dataset"] == "synthetic" and made.facts["split"] == "test"
+    images = [str(crowd.query.files[0]), str(crowd.gallery.files[0]), str(crowd.gallery.files[-1])]
+    assert verify.run([*images, "--checkpoint", str(run), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    vectors = runs.load(run, "cpu").embed(images)
+    far = [float(((vectors[a] - vectors[b]) ** 2).sum()) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert [row["distance"] for row in said["pairs"]] == pytest.approx(far, rel=1e-4)
+    assert [row["probability"] for row in said["pairs"]] == pytest.approx(made.probability(np.array(far)).tolist(), rel=1e-3)
+    assert [row["same"] for row in said["pairs"]] == [bool(value <= made.threshold(0.5)) for value in far]
+    assert verify.run([*images[:2], "--checkpoint", str(run), "--probability", "0.9", "--prior", "0.4"]) == 0
+    assert "a hint and no proof" in capsys.readouterr().out
+
+
+def test_kept_embeddings_are_used_and_those_of_another_network_are_not(run, monkeypatch):
+    evaluation.run(["--checkpoint", str(run)])
+    calibrate.run([str(run), "--draws", "20"])
+    first = calibration.of_run(run)
+    with monkeypatch.context() as patched:
+        patched.setattr(runs.Trained, "embeddings", lambda *_, **__: pytest.fail("embedded again"))
+        calibrate.run([str(run), "--draws", "20", "--method", first.facts["method"]])
+    assert calibration.of_run(run).log_odds.tolist() == first.log_odds.tolist()
+    path = run / "eval" / "synthetic" / "query.npz"
+    kept = embeddings.load(path)
+    embeddings.save(embeddings.Embeddings(kept.vectors * 9, kept.paths, kept.labels, kept.cameras, "another"), path)
+    calibrate.run([str(run), "--draws", "20"])
+    assert calibration.of_run(run).facts["eer_threshold"] == pytest.approx(first.facts["eer_threshold"], rel=1e-4)
+
+
+def test_what_is_missing_is_said(run, crowd):
+    image = str(crowd.query.files[0])
+    for words, message in (
+        ([image, "--checkpoint", str(run)], "two images"),
+        ([image, image], "needs --checkpoint"),
+        ([image, image, "--checkpoint", str(run)], "has no calibration.*calibrate"),
+    ):
+        with pytest.raises(UserError, match=message):
+            verify.run(words)
+    for words, message in (([], None), (["--split", "test"], "run folder first"), ([str(run), "--split", "val"], "held no identities out"), ([str(run), "--draws", "3"], "no interval")):
+        if message is None:
+            assert calibrate.run(words) == 2
+        else:
+            with pytest.raises(UserError, match=message):
+                calibrate.run(words)
+    calibrate.run([str(run), "--draws", "20"])
+    with pytest.raises(UserError, match="nowhere.jpg"):
+        verify.run([image, "nowhere.jpg", "--checkpoint", str(run)])
+    with pytest.raises(UserError, match="probability of 2"):
+        verify.run([image, image, "--checkpoint", str(run), "--probability", "2"])
+    values = files.read_json(run / "calibration.json")
+    files.write_json(run / "calibration.json", {**values, "model": "another"})
+    with pytest.raises(UserError, match="another network"):
+        verify.run([image, image, "--checkpoint", str(run)])

@@ -1,0 +1,95 @@
+"""Probabilities of distances: right where they are known, moved by the prior, chosen on other people."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reid_srdl import files
+from reid_srdl.errors import UserError
+from reid_srdl.evaluation import calibration
+from reid_srdl.evaluation.calibration import Calibration, fit
+from reid_srdl.evaluation.verification import Pairs
+
+OF = {"model": "abc", "metric": "euclidean", "flip": False}
+
+
+def drawn(genuine: np.ndarray, impostor: np.ndarray, people: int = 50) -> Pairs:
+    """Pairs with these distances; the people are drawn."""
+    rng = np.random.default_rng(1)
+    first = rng.integers(0, people, len(genuine) + len(impostor))
+    second = np.where(np.arange(len(first)) < len(genuine), first, (first + rng.integers(1, people, len(first))) % people)
+    distances = np.concatenate([genuine, impostor]).astype(np.float32)
+    order = np.argsort(distances, kind="stable")
+    return Pairs(distances[order], (first == second)[order], np.column_stack([first, second])[order], None)
+
+
+@pytest.fixture(scope="module")
+def normal() -> Pairs:
+    """Genuine at 10 and impostors at 13, of spread 1.5: the log odds at even odds are (11.5 - d) * 3 / 1.5^2. There are nine times the impostors."""
+    rng = np.random.default_rng(0)
+    return drawn(rng.normal(10, 1.5, 4000), rng.normal(13, 1.5, 36000))
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic", "auto"])
+def test_the_probability_is_that_of_the_distributions(normal, method):
+    made = fit(normal, **OF, method=method)
+    at = np.linspace(8, 15, 15)
+    truth = 1 / (1 + np.exp(-(11.5 - at) * 3 / 1.5**2))
+    np.testing.assert_allclose(made.probability(at), truth, atol=0.04)
+    assert made.probability(at.reshape(3, 5)).shape == (3, 5) and (np.diff(made.probability(np.linspace(-5, 30, 400))) <= 0).all()
+    assert made.threshold(0.5) == pytest.approx(11.5, abs=0.15)
+
+
+def test_the_prior_moves_it_by_bayes_rule(normal):
+    even, rare = fit(normal, **OF, method="platt"), fit(normal, **OF, method="platt", prior=0.1)
+    odds = even.probability(np.array([11.0])) / (1 - even.probability(np.array([11.0])))
+    moved = odds / 9 / (1 + odds / 9)
+    np.testing.assert_allclose(rare.probability(np.array([11.0])), moved)
+    np.testing.assert_allclose(even.probability(np.array([11.0]), prior=0.1), moved)
+    assert rare.threshold(0.5) < even.threshold(0.5) and rare.threshold(0.5) == pytest.approx(even.threshold(0.9), abs=0.02)
+    # At the share of genuine pairs that there is, probabilities are shares.
+    near = (normal.distances > 10.8) & (normal.distances < 11.2)
+    assert rare.probability(normal.distances[near]).mean() == pytest.approx(normal.genuine[near].mean(), abs=0.03)
+
+
+def test_auto_takes_the_shape_that_fits_others_better(normal):
+    rng = np.random.default_rng(0)
+    assert fit(normal, **OF).facts["method"] == "platt"
+    # Impostors near and far: no logistic curve has a step.
+    stepped = drawn(rng.uniform(0, 4, 4000), np.concatenate([rng.uniform(0, 4, 4000), rng.uniform(4, 20, 16000)]))
+    made = fit(stepped, **OF)
+    assert made.facts["method"] == "isotonic" and made.facts["held_out_log_loss"]["isotonic"] < made.facts["held_out_log_loss"]["platt"] < np.log(2)
+    np.testing.assert_allclose(made.probability(np.array([2.0, 10.0])), [1 / 1.2, 0], atol=0.03)
+
+
+def test_threshold_and_probability_agree(normal):
+    for method in ("platt", "isotonic"):
+        made = fit(normal, **OF, method=method)
+        for wanted in (0.05, 0.5, 0.9):
+            at = made.threshold(wanted)
+            assert made.probability(np.array([at]))[0] >= wanted - 1e-6 and made.probability(np.array([at + 0.2]))[0] < wanted
+    with pytest.raises(UserError, match="The most is"):
+        made.threshold(0.99999999)
+
+
+def test_it_is_kept_with_the_run(normal, tmp_path):
+    assert calibration.of_run(tmp_path) is None
+    made = fit(normal, **OF)
+    made.save(tmp_path / "calibration.json")
+    again = calibration.of_run(tmp_path)
+    assert (again.model, again.metric, again.flip, again.prior, again.facts) == ("abc", "euclidean", False, 0.5, made.facts)
+    assert np.array_equal(again.probability(normal.distances), made.probability(normal.distances))
+    values = files.read_json(tmp_path / "calibration.json")
+    for wrong in ({**values, "format": 9}, [1], {**values, "more": 1}):
+        files.write_json(tmp_path / "calibration.json", wrong)
+        with pytest.raises(UserError, match=r"calibration\.json"):
+            Calibration.load(tmp_path / "calibration.json")
+
+
+def test_what_cannot_be(normal):
+    with pytest.raises(UserError, match="prior"):
+        fit(normal, **OF, prior=1.0)
+    few = drawn(np.array([1.0, 2.0]), np.array([3.0, 4.0]), people=2)
+    with pytest.raises(UserError, match="too few"):
+        fit(few, **OF)
