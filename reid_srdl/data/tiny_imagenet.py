@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .class_tree import class_data, class_images
-from .listing import MEANWHILE, compare_counts, find_folder, image_names, warn
+from .listing import compare_counts, find_folder, image_names, meanwhile, warn
 from .records import ClassData
 
 ANNOTATIONS = "val/val_annotations.txt"
@@ -64,5 +64,5 @@ def _missing(root: Path) -> UserError:
     return UserError(
         f"Tiny ImageNet is not in {root}",
         f"Get tiny-imagenet-200.zip from the Stanford course CS231n (cs231n.stanford.edu/tiny-imagenet-200.zip) and put it there, or its folder "
-        f"{root / 'tiny-imagenet-200'} with train/SYNSET/images, val/images and {ANNOTATIONS}. {MEANWHILE}",
+        f"{root / 'tiny-imagenet-200'} with train/SYNSET/images, val/images and {ANNOTATIONS}. {meanwhile()}",
     )

@@ -32,5 +32,5 @@ def test_the_layout_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def test_missing_data(tmp_path: Path):
-    with pytest.raises(UserError, match="DukeMTMC-reID is not in .*withdrew.*datasets/README.md.*synthetic"):
+    with pytest.raises(UserError, match="DukeMTMC-reID is not in .*withdrew it in 2019.*synthetic"):
         read("dukemtmc", tmp_path)
