@@ -23,11 +23,14 @@ from . import config as configuration
 from . import devices, files, inference
 from .config import Config, ModelConfig
 from .data import crops
+from .data.augment import MEAN, STD
 from .data.images import ImageSource, open_source
 from .data.records import Split
 from .embeddings import Embeddings
 from .errors import UserError
 from .models import IdentityClassifier, build
+from .models.exported import ExportedNetwork, InputOptions, is_exported, open_exported
+from .models.exported_facts import ExportFacts
 from .shell import command
 
 CONFIG = "config.yaml"
@@ -160,17 +163,18 @@ class Trained:
     """A trained network that embeds images; ``load`` makes one.
 
     Attributes:
-        network: the ``IdentityClassifier``, in eval mode on ``place.device``.
+        network: the ``IdentityClassifier``, in eval mode on ``place.device``, or an exported file that behaves like one.
         size: (height, width) of its input in pixels; images of any size are resized, or their centre is (``crop``).
-        labels: int64 ``(C,)``, the training label of each class.
-        model_hash: of its weights.
+        labels: int64 ``(C,)``, the training label of each class; none of an exported file without logits.
+        model_hash: of its weights; of an exported file, of that file.
         place: device and precision.
         config: of the run, where it is known.
         folder: of the run, where it is known.
         crop: what it was trained on of each image (``data.crop``), and sees the centre of where nothing is random.
+        facts: what an exported file of ours says of itself, such as the hash of its source.
     """
 
-    network: IdentityClassifier
+    network: IdentityClassifier | ExportedNetwork
     size: tuple[int, int]
     labels: np.ndarray
     model_hash: str
@@ -179,6 +183,7 @@ class Trained:
     config: Config | None = None
     folder: Path | None = None
     crop: str = "none"
+    facts: ExportFacts | None = None
 
     @property
     def dimension(self) -> int:
@@ -213,18 +218,24 @@ class Trained:
         return Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras, model=self.model_hash)
 
 
-def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto") -> Trained:
+def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto", input: InputOptions | None = None) -> Trained:
     """A trained network.
 
     Args:
-        path: a run folder (its last stage), a stage folder of it (``RUN/stages/1-first``), or a ``model.safetensors``.
+        path: a run folder (its last stage), a stage folder of it (``RUN/stages/1-first``), a ``model.safetensors``, or an exported file
+            (``.onnx``, OpenVINO's ``.xml``, ``.pt2``), which runs on the CPU in its own precision.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``fp32``, ``bf16``, or ``auto``: the run's where the device has it.
+        input: what an exported file from elsewhere takes.
 
     Raises:
         UserError: no such checkpoint, an unfinished run, a damaged or foreign file, a device that is not there.
     """
     path = Path(path)
+    if is_exported(path):
+        return _exported(path, device, input or InputOptions())
+    if input not in (None, InputOptions()):
+        raise UserError(f"{path} is no exported file", "--input.… is for .onnx, .xml and .pt2 files from elsewhere.")
     file = read_model(checkpoint_file(path))
     run = _run_of(path)
     config = configuration.load(run / CONFIG) if run else None
@@ -235,6 +246,17 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto")
     rank, world = devices.processes()
     place = devices.Place(chosen, precision, rank, world) if torch.distributed.is_initialized() else devices.Place(chosen, precision)
     return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop)
+
+
+def _exported(path: Path, device: str, options: InputOptions) -> Trained:
+    if device != "auto" and devices.choose(device).type != "cpu":
+        raise UserError(f"{path} runs on the CPU here", "Leave --device out, or take the run that it was exported from.")
+    opened = open_exported(path, options, (MEAN, STD))
+    facts, place = opened.facts, devices.Place(torch.device("cpu"), "fp32", *devices.processes() if torch.distributed.is_initialized() else ())
+    if facts is None:
+        return Trained(opened.network, opened.size, np.empty(0, np.int64), opened.hash, place, ModelConfig(path.name, "none"))
+    labels = np.array(facts.labels, dtype=np.int64)
+    return Trained(opened.network, facts.size, labels, opened.hash, place, facts.model, crop=facts.crop, facts=facts)
 
 
 def checkpoint_file(path: Path) -> Path:

@@ -22,8 +22,12 @@ COMMANDS: dict[str, str] = {
     "embed": "reid_srdl.commands.embed",
     "data": "reid_srdl.commands.data",
     "report": "reid_srdl.commands.report",
+    "index": "reid_srdl.commands.index",
+    "search": "reid_srdl.commands.search",
     "verify": "reid_srdl.commands.verify",
     "calibrate": "reid_srdl.commands.calibrate",
+    "export": "reid_srdl.commands.export",
+    "card": "reid_srdl.commands.card",
     "study": "reid_srdl.commands.study",
     "reproduce": "reid_srdl.commands.reproduce",
 }

@@ -18,7 +18,9 @@ from .. import config as configuration
 from .. import devices, embeddings
 from ..embeddings import Embeddings
 from ..errors import UserError
+from ..models.exported import InputOptions, is_exported
 from ..shell import command
+from .numbers import joined
 
 if TYPE_CHECKING:
     from ..runs import Trained
@@ -31,12 +33,13 @@ class EmbedOptions:
     """Embed images with a trained network.
 
     Args:
-        checkpoint: a run folder, a stage folder in it, or a ``model.safetensors``.
+        checkpoint: a run folder, a stage folder in it, a ``model.safetensors``, or an exported file (``.onnx``, OpenVINO's ``.xml``, ``.pt2``).
         images: a folder (with all folders in it), a pattern such as ``'photos/*.jpg'``, or a CSV file with a column path and perhaps label and camera.
         output: the file to write, ``.npz`` or ``.parquet``; several processes write ``NAME-1-of-N`` each.
         flip: average the embeddings of the image and its mirror.
         batch: images at a time.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; exported files run on the CPU.
+        input: what an exported file from elsewhere takes.
     """
 
     checkpoint: Optional[str] = None
@@ -45,6 +48,7 @@ class EmbedOptions:
     flip: bool = False
     batch: int = 64
     device: str = "auto"
+    input: InputOptions = InputOptions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +78,7 @@ class Listed:
 
 def run(argv: list[str]) -> int:
     """``--checkpoint RUN --images WHERE --output FILE``; 1 where an image was skipped."""
-    options = configuration.parse(EmbedOptions, argv, prog="embed")
+    options = configuration.parse(EmbedOptions, joined(argv), prog="embed")
     for name in ("checkpoint", "images", "output"):
         if getattr(options, name) is None:
             raise UserError(f"embed needs --{name}", "For instance: embed --checkpoint runs/demo --images photos --output photos.npz")
@@ -88,7 +92,8 @@ def run(argv: list[str]) -> int:
     from ..progress import tracked
 
     number, processes = devices.processes()
-    trained = runs.load(options.checkpoint, _own_device(options.device))
+    device = options.device if is_exported(options.checkpoint) else _own_device(options.device)
+    trained = runs.load(options.checkpoint, device, input=options.input)
     size = stored_size(listed.files, trained.size) if trained.crop == "none" else trained.size
     listed = listed.rows(*share(len(listed), number, processes))
     output = Path(options.output)

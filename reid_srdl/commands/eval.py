@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Literal, Optional
 from .. import config as configuration
 from .. import devices, embeddings, files
 from ..errors import UserError
+from ..models.exported import InputOptions, is_exported
 from ..shell import command
+from .numbers import joined
 
 if TYPE_CHECKING:
     from ..evaluation.scored import Scored
@@ -24,7 +26,7 @@ class EvalOptions:
     """Score a trained network on a data set (--checkpoint), or embeddings that are there already (--embeddings).
 
     Args:
-        checkpoint: a run folder, a stage folder in it, or a ``model.safetensors``.
+        checkpoint: a run folder, a stage folder in it, a ``model.safetensors``, or an exported file (``.onnx``, OpenVINO's ``.xml``, ``.pt2``).
         embeddings: two files, of query and gallery (.npz or .parquet with vectors, labels, cameras), or one .mat result file.
         dataset: name of a reader, such as ``market1501`` or ``folder``; null means the one that the run was trained on.
         data_root: folder of the data sets (of ``csv``: the file); null means where the run found them, ``$REID_DATA``, or else ``datasets``.
@@ -45,6 +47,7 @@ class EvalOptions:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         output: folder for metrics.json and the embeddings or predictions; null means the run's ``eval/DATASET``.
         no_save: keep metrics.json only, not the embeddings or predictions.
+        input: what an exported file from elsewhere takes.
     """
 
     checkpoint: Optional[str] = None
@@ -68,11 +71,12 @@ class EvalOptions:
     device: str = "auto"
     output: Optional[str] = None
     no_save: bool = False
+    input: InputOptions = InputOptions()
 
 
 def run(argv: list[str]) -> int:
     """``--checkpoint RUN [--dataset NAME]`` or ``--embeddings QUERY GALLERY``, and their options."""
-    options = configuration.parse(EvalOptions, _joined(argv), prog="eval")
+    options = configuration.parse(EvalOptions, joined(_joined(argv)), prog="eval")
     if devices.processes()[1] > 1:
         raise UserError("eval works in one process", "Start it without torchrun.")
     if (options.checkpoint is None) == (options.embeddings is None):
@@ -91,7 +95,7 @@ def _joined(argv: list[str]) -> list[str]:
     return argv
 
 
-_OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "members", "no_save")
+_OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "members", "no_save", "input")
 """Options that mean nothing for embeddings that are there already."""
 
 
@@ -116,10 +120,11 @@ def _score_files(options: EvalOptions) -> int:
 def _score_network(options: EvalOptions) -> int:
     from .. import runs
     from ..data import read
+    from ..data.records import ClassData
     from ..progress import tracked
     from .kinds import kind_of
 
-    trained = runs.load(options.checkpoint, options.device)
+    trained = runs.load(options.checkpoint, options.device, input=options.input)
     dataset = options.dataset or (trained.config.dataset if trained.config else None)
     if dataset is None:
         raise UserError(f"{options.checkpoint} stands alone and names no data set", "Name one with --dataset.")
@@ -128,10 +133,14 @@ def _score_network(options: EvalOptions) -> int:
     data = read(dataset, configuration.data_root(root))
     kind = kind_of(data)
     kind.accept(data, options)
+    if isinstance(data, ClassData) and is_exported(options.checkpoint) and not len(trained.labels):
+        raise UserError(f"{options.checkpoint} holds no classifier, so it cannot be scored on {data.name}", "Export the network with --logits.")
     if own:
         data = kind.limited(data, trained.config)
     found = kind.evaluate(trained, data, options, _others(trained, options), tracked)
     output = Path(options.output) if options.output else default_output(Path(options.checkpoint), trained, dataset, options.split, _variant(options))
+    if trained.facts is not None:  # what was rounded has a hash of its own; this is what it came from
+        found.metrics["protocol"] |= {"source": trained.facts.source, "precision": trained.facts.precision}
     found.save(output, details=not options.no_save)
     show(found, f"{options.checkpoint} on {dataset}")
     print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', what they are of beside it'}.")
@@ -184,10 +193,15 @@ def _variant(options: EvalOptions) -> str:
 
 
 def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str = "test", variant: str = "") -> Path:
-    """``RUN/eval/DATASET``; for an earlier stage, the held-out people or another way of scoring, a folder of their own beside it."""
+    """``RUN/eval/DATASET``; for an earlier stage, the held-out people or another way of scoring, a folder of their own beside it.
+
+    Of an exported file ``eval/DATASET-FILE`` beside it.
+    """
     from .. import runs
 
     name = (dataset if split == "test" else f"{dataset}-{split}") + variant
+    if is_exported(checkpoint):
+        return checkpoint.parent / "eval" / f"{name}-{checkpoint.name}"
     if trained.folder is None:
         return runs.checkpoint_file(checkpoint).parent / "eval" / name
     stage = runs.checkpoint_file(checkpoint).parent.name

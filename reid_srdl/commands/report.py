@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Literal, Optional
 
 from .. import config as configuration
 from .. import files, runs
@@ -28,11 +28,19 @@ class ReportOptions:
         dataset: whose scores are shown; null means the run's own data set.
         data_root: where the pictures are (as for training); null means where the run found them, ``$REID_DATA``, or else ``datasets``.
         output: the file; null means ``report.html`` in the run folder.
+        parts: ``all``, or ``quick`` for none of the three parts below, as after training.
+        browse: queries to look through with filters; fewer where the page would grow beyond 20 MB, and 0 for none.
+        map: a map of the embeddings of some people, by UMAP where that is installed, else by t-SNE.
+        attention: where in the images the likeness of some queries with what was nearest comes from.
     """
 
     dataset: Optional[str] = None
     data_root: Optional[str] = None
     output: Optional[str] = None
+    parts: Literal["all", "quick"] = "all"
+    browse: int = 200
+    map: bool = True
+    attention: bool = True
 
 
 def run(argv: list[str]) -> int:
@@ -43,7 +51,10 @@ def run(argv: list[str]) -> int:
     if argv[0].startswith("-"):
         raise UserError("report needs the run folder first", "For instance: report runs/demo")
     folder, options = Path(argv[0]), configuration.parse(ReportOptions, argv[1:], prog=f"report {argv[0]}")
-    from ..report import write
+    if options.browse < 0:
+        raise UserError(f"--browse is {options.browse}", "It is a number of queries, 0 for none.")
+    from ..progress import tracked
+    from ..report import NONE, Extras, write
 
     own, scored_on = _own_dataset(folder), sorted(file.parent.name for file in (folder / "eval").glob("*/metrics.json"))
     # Where the usual scores are not there, but one other kind is, it is meant.
@@ -51,7 +62,9 @@ def run(argv: list[str]) -> int:
     if dataset not in {own, *scored_on}:  # a report without scores is one of the run's own data set
         there = f"Its scores are of: {', '.join(scored_on)}. " if scored_on else ""
         raise UserError(f"{folder} has no scores on {dataset}", f"{there}New ones: {command('eval', '--checkpoint', folder, '--dataset', dataset)}")
-    written = write(folder, data=_pictured(folder, dataset, options), dataset=dataset, output=options.output)
+    extras = Extras(options.browse, options.map, options.attention) if options.parts == "all" else NONE
+    pictured = _pictured(folder, dataset, options)
+    written = write(folder, data=pictured, dataset=dataset, output=options.output, extras=extras, track=tracked("queries to look through"))
     print(f"The report is {written}: open it in a browser.")
     if dataset in scored_on:
         print("Next, take embeddings away:", command("embed", "--checkpoint", folder, "--images", "DIR", "--output", "embeddings.npz"))

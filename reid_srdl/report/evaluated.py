@@ -5,13 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from .. import files
 from ..embeddings import Embeddings, load_pair
-from ..evaluation import RankResult, predictions, rank
+from ..evaluation import RankResult, predictions
 from ..evaluation.predictions import Predictions
+from ..evaluation.ranking import count_closer, find_matches
 from ..evaluation.scored import METRICS
+
+
+class Ranked(NamedTuple):
+    """How queries rank a gallery, by their distances alone.
+
+    Args:
+        query: Q queries.
+        gallery: G items.
+        result: the ranks of the M matches.
+        positions: int64 ``(M,)``, the gallery item of each of ``result.ranks``.
+    """
+
+    query: Embeddings
+    gallery: Embeddings
+    result: RankResult
+    positions: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +47,7 @@ class Evaluated:
 
     dataset: str
     metrics: dict[str, Any]
-    ranked: tuple[Embeddings, Embeddings, RankResult] | None = None
+    ranked: Ranked | None = None
     predictions: Predictions | None = None
     earlier: dict[str, Evaluated] = field(default_factory=dict)
 
@@ -39,6 +58,11 @@ class Evaluated:
     @property
     def classifies(self) -> bool:
         return "classification" in self.metrics
+
+    @property
+    def by_distance(self) -> bool:
+        """Whether the scores are those of the distances alone, without expanded queries and re-ranking."""
+        return not (self.protocol.get("expand") or self.protocol.get("rerank"))
 
 
 def evaluation_of(run: Path, dataset: str, stages: Sequence[Mapping[str, Any]] = ()) -> Evaluated | None:
@@ -54,14 +78,22 @@ def evaluation_of(run: Path, dataset: str, stages: Sequence[Mapping[str, Any]] =
     return Evaluated(dataset, metrics, ranked=_ranked(folder, metrics))
 
 
-def _ranked(folder: Path, metrics: Mapping[str, Any]) -> tuple[Embeddings, Embeddings, RankResult] | None:
+def _ranked(folder: Path, metrics: Mapping[str, Any]) -> Ranked | None:
     pair = [folder / "query.npz", folder / "gallery.npz"]
     if not all(path.is_file() for path in pair):
         return None
     query, gallery = load_pair(pair)
     if query.labels is None or gallery.labels is None:
         return None
-    return query, gallery, rank(query, gallery, **how_ranked(metrics.get("protocol") or {}))
+    return ranked(query, gallery, **how_ranked(metrics.get("protocol") or {}))
+
+
+def ranked(query: Embeddings, gallery: Embeddings, **how: Any) -> Ranked:
+    """As ``rank``, which its arguments are of, and which gallery item stands at each rank."""
+    matches = find_matches(query, gallery, **how)
+    ranks = count_closer(query, gallery, matches, **how) + 1
+    of_query = np.repeat(np.arange(len(query)), np.diff(matches.starts))
+    return Ranked(query, gallery, RankResult.of(matches.starts, ranks), matches.positions[np.lexsort((ranks, of_query))])
 
 
 def how_ranked(protocol: Mapping[str, Any]) -> dict[str, Any]:

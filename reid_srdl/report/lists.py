@@ -25,8 +25,8 @@ from .words import count
 DEPTH = 10
 """Items of a list."""
 
-_MEANING = {"match": "the same person", "mistake": "another person", "distractor": "a distractor"}
-_MARKS = {"match": "✓", "mistake": "✗", "distractor": "–"}  # for readers who do not see the colours apart
+MEANING = {"match": "the same person", "mistake": "another person", "distractor": "a distractor"}
+MARKS = {"match": "✓", "mistake": "✗", "distractor": "–"}  # for readers who do not see the colours apart
 _LARGEST = 224  # pixels; most crops are smaller
 
 
@@ -166,14 +166,19 @@ def _camera(embeddings: Embeddings, row: int) -> int | None:
     return None if embeddings.cameras is None else int(embeddings.cameras[row])
 
 
-def picture(file: Path) -> bytes:
-    """An image as a JPEG of at most 224 pixels a side. Raises ``UserError`` where it cannot be read."""
+def picture(file: Path, largest: int = _LARGEST, quality: int = 85) -> bytes:
+    """An image as a JPEG of at most ``largest`` pixels a side. Raises ``UserError`` where it cannot be read."""
     image = decode(file, None)
     height, width = image.shape[:2]
-    scale = _LARGEST / max(height, width)
+    scale = largest / max(height, width)
     if scale < 1:
         image = pictures.fit(image, (max(1, round(height * scale)), max(1, round(width * scale))))
-    return pictures.encode(image, "jpg", quality=85)
+    return pictures.encode(image, "jpg", quality=quality)
+
+
+def file_of(path: str, roots: Sequence[Path]) -> Path | None:
+    """The file of a path that is absolute or relative to one of ``roots``; none where it is gone."""
+    return next((root / path for root in (*roots, Path()) if (root / path).is_file()), None)
 
 
 def pictures_of(paths: Iterable[str], roots: Sequence[Path]) -> dict[str, bytes]:
@@ -185,7 +190,7 @@ def pictures_of(paths: Iterable[str], roots: Sequence[Path]) -> dict[str, bytes]
     """
     found = {}
     for path in dict.fromkeys(paths):
-        file = next((root / path for root in (*roots, Path()) if (root / path).is_file()), None)
+        file = file_of(path, roots)
         if file is not None:
             with contextlib.suppress(UserError):
                 found[path] = picture(file)
@@ -199,7 +204,7 @@ def paths_in(lists: Iterable[RankedList]) -> list[str]:
 
 LEGEND = (
     '<ul class="legend">'
-    + "".join(f'<li><i class="{frame}"></i>{_MARKS[frame]} {meaning}</li>' for frame, meaning in _MEANING.items())
+    + "".join(f'<li><i class="{frame}"></i>{MARKS[frame]} {meaning}</li>' for frame, meaning in MEANING.items())
     + "</ul>"
 )
 """What the frames mean, as HTML."""
@@ -212,8 +217,8 @@ def as_html(shown: RankedList, jpegs: Mapping[str, bytes]) -> str:
     query = shot(jpegs.get(shown.path), shown.path, "query") + f'<span class="caption"><b>query</b>{_seen_by(shown.camera)}</span>'
     items = []
     for place, item in enumerate(shown.found, start=1):
-        caption = f"<b>{place} {_MARKS[item.frame]}</b><br>{item.distance:.3g}{_seen_by(item.camera)}"
-        items.append(f'<li class="{item.frame}">{shot(jpegs.get(item.path), item.path, _MEANING[item.frame])}<span class="caption">{caption}</span></li>')
+        caption = f"<b>{place} {MARKS[item.frame]}</b><br>{item.distance:.3g}{_seen_by(item.camera)}"
+        items.append(f'<li class="{item.frame}">{shot(jpegs.get(item.path), item.path, MEANING[item.frame])}<span class="caption">{caption}</span></li>')
     return f'<div class="list">\n<p>{told}</p>\n<div class="query">{query}</div>\n<ol class="found">{"".join(items)}</ol>\n</div>'
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,55 @@ from typing import Any
 from .. import __version__, files, runs
 from ..data.records import ClassData, ReIDData, Split
 from ..errors import UserError
+from ..evaluation import calibration
 from ..pictures import FRAMES
 from ..shell import command
-from . import details, lists, plots
+from . import details, drawing, plots
+from .attention import attention_section
+from .browse import QUERIES, script
+from .camera_pairs import camera_pairs_section
 from .classes import classes_section
-from .evaluated import Evaluated, evaluation_of, how_ranked
+from .embedding_map import map_section
+from .evaluated import Evaluated, evaluation_of
+from .found import Track, browse_section, chosen, found_section
 from .html import figure, figures, missing, section
 from .scores import scores_section, tiles
 from .soft_targets import soft_targets_section
+from .verification import verification_section
 from .words import count
 
+LARGEST = 20_000_000
+"""Bytes of a page at most: what a browser on a phone opens, and a mail takes."""
 
-def write(run: files.Pathlike, *, data: ReIDData | ClassData | None = None, dataset: str | None = None, output: files.Pathlike | None = None) -> Path:
+
+@dataclass(frozen=True)
+class Extras:
+    """Parts that take time, and the bytes of many pictures.
+
+    Args:
+        browse: queries to look through, fewer where the page would grow beyond ``LARGEST``; 0 for none.
+        map: a map of the embeddings of some people.
+        attention: where the likeness of the best and the worst queries with what was nearest comes from.
+    """
+
+    browse: int = 0
+    map: bool = False
+    attention: bool = False
+
+
+NONE = Extras()
+ALL = Extras(browse=QUERIES, map=True, attention=True)
+
+
+def write(
+    run: files.Pathlike,
+    *,
+    data: ReIDData | ClassData | None = None,
+    dataset: str | None = None,
+    output: files.Pathlike | None = None,
+    extras: Extras = NONE,
+    track: Track = iter,
+) -> Path:
     """Writes the report of a run folder, from what is there; a part that lacks its data says which command fills it.
 
     Args:
@@ -31,6 +69,8 @@ def write(run: files.Pathlike, *, data: ReIDData | ClassData | None = None, data
         data: the data set that was scored on, for its pictures.
         dataset: whose evaluation is shown; that of ``data``, or else of the run's own data set, if not given.
         output: the file; ``report.html`` in the run folder by default.
+        extras: the parts that take time.
+        track: wraps the iteration over queries to look through, for a progress bar.
 
     Returns:
         the file.
@@ -45,23 +85,39 @@ def write(run: files.Pathlike, *, data: ReIDData | ClassData | None = None, data
     wanted = dataset or (data.name if data is not None else facts["dataset"])
     evaluated = evaluation_of(run, wanted, facts["stages"])
     roots = list(dict.fromkeys(split.root for split in vars(data).values() if isinstance(split, Split))) if data is not None else []
-    parts = [
+    again = command("report", run, "--dataset", wanted)
+    seed, last = facts["seed"], facts["stages"][-1]
+    before = [
         scores_section(run, wanted, evaluated),
         soft_targets_section(run, facts),
         _training(run, facts),
-        _ranked_lists(run, evaluated, roots, facts["seed"]),
+        verification_section(run, evaluated, calibration.of_run(run), last.get("model")),
+        camera_pairs_section(evaluated),
+        found_section(run, evaluated, roots, seed),
+    ]
+    after = [
+        _attention(run, evaluated, roots, facts, again) if extras.attention else "",
+        _map(evaluated, seed) if extras.map else "",
+        _left_out(evaluated, extras, again),
         classes_section(run, evaluated, roots),
         section("The run", details.stage_table(facts), details.facts_table(facts, _labels(facts, evaluated))),
         _configuration(run),
     ]
+    header = _header(run, facts, evaluated)
+    room = LARGEST - len(_page(run, header, [*before, *after]).encode())
+    browse = browse_section(evaluated, roots, seed, queries=extras.browse, budget=room, track=track) if extras.browse else ""
     target = Path(output) if output else run / runs.REPORT
-    files.write_text(target, _page(run, _header(run, facts, evaluated), parts))
+    files.write_text(target, _page(run, header, [*before, browse, *after]))
     return target
 
 
 def stage_logs(run: Path, facts: Mapping[str, Any]) -> list[plots.StageLog]:
     """The logs of the run's stages in order, whether they have begun or not."""
     return [plots.StageLog(stage["name"], int(stage["epochs"]), runs.read_log(run / "stages" / stage["folder"])) for stage in facts["stages"]]
+
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+"""Nothing is fetched: what the page needs is in it."""
 
 
 # --- the page ----------------------------------------------------------------------------------------------------
@@ -74,6 +130,7 @@ def _page(run: Path, header: str, sections: Iterable[str]) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f"<title>{name} – reid_srdl</title>\n<style>\n{_colours()}{css}</style>\n</head>\n<body>\n{header}\n<main>\n"
         + "\n".join(filter(None, sections))
         + f"\n</main>\n<footer>Written by reid_srdl {escape(__version__)} on {made} UTC.</footer>\n</body>\n</html>\n"
@@ -81,7 +138,7 @@ def _page(run: Path, header: str, sections: Iterable[str]) -> str:
 
 
 def _colours() -> str:
-    chosen = {"paper": ("#ffffff", "#14181e"), "rule": ("#d9dee5", "#39414d"), **plots.COLOURS}
+    chosen = {"paper": ("#ffffff", "#14181e"), "rule": ("#d9dee5", "#39414d"), **drawing.COLOURS}
     for frame in ("match", "mistake", "distractor"):
         colour = "#{:02x}{:02x}{:02x}".format(*FRAMES[frame])
         chosen[frame] = (colour, colour)
@@ -135,36 +192,22 @@ def _about_stages(logs: Sequence[plots.StageLog]) -> str:
     return f"{len(named)} stages one after the other: {', then '.join(named)}. A dotted line marks where a new one begins."
 
 
-def _ranked_lists(run: Path, evaluated: Evaluated | None, roots: Sequence[Path], seed: int) -> str:
-    title = "What was found"
-    if evaluated is None or evaluated.classifies:
+def _attention(run: Path, evaluated: Evaluated | None, roots: Sequence[Path], facts: Mapping[str, Any], again: str) -> str:
+    return attention_section(run, evaluated, chosen(evaluated, facts["seed"]), roots, facts["stages"], f"{again} --data_root DIR")
+
+
+def _map(evaluated: Evaluated | None, seed: int) -> str:
+    made = map_section(evaluated, seed=seed)
+    return made + script("embedding_map.js") if made else ""
+
+
+def _left_out(evaluated: Evaluated | None, extras: Extras, again: str) -> str:
+    """What this page could show too; empty where nothing is ranked or all is there."""
+    if evaluated is None or evaluated.ranked is None:
         return ""
-    again = command("eval", "--checkpoint", run, "--dataset", evaluated.dataset)
-    if evaluated.ranked is None:
-        return section(title, missing("The embeddings of queries and gallery were not kept. They come from", again))
-    query, gallery, result = evaluated.ranked
-    if query.paths is None or gallery.paths is None:
-        return section(title, missing("The embeddings do not say which images they are of. Those of this project do:", again))
-    chosen = lists.choose(result.ap, query.labels, seed=seed)
-    groups = {
-        "The best": ("Queries with the highest average precision", chosen.best),
-        "Drawn by chance": ("What is usual: queries from among all others", chosen.drawn),
-        "The worst": ("Queries with the lowest average precision", chosen.worst),
-    }
-    how = how_ranked(evaluated.protocol)
-    try:
-        ranked = {name: lists.ranked_lists(query, gallery, result, rows, **how) for name, (_, rows) in groups.items() if rows}
-    except UserError as error:  # faiss is an extra
-        return section(title, missing(f"{error} Then", command("report", run, "--dataset", evaluated.dataset)))
-    pictures = lists.pictures_of(lists.paths_in(shown for some in ranked.values() for shown in some), roots)
-    parts = [f'<p class="note">A query, and the nearest {lists.DEPTH} gallery images, nearest first: each with its distance and its camera.</p>', lists.LEGEND]
-    if not pictures:
-        shown_again = command("report", run, "--dataset", evaluated.dataset, "--data_root", "DIR")
-        parts.append(missing("The images are not where they were, so only their names are shown. Say where the data set is:", shown_again))
-    for name, some in ranked.items():
-        parts.append(f'<h3>{name}</h3>\n<p class="note">{groups[name][0]}</p>')
-        parts += [lists.as_html(shown, pictures) for shown in some]
-    return section(title, *parts)
+    parts = {"many more queries to look through": extras.browse, "where likeness comes from in the images": extras.attention, "a map of the embeddings": extras.map}
+    without = [name for name, there in parts.items() if not there]
+    return section("Further parts", missing(f"Left out here, since they take longer: {'; '.join(without)}. All of them are made by", again)) if without else ""
 
 
 def _configuration(run: Path) -> str:

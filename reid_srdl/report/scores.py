@@ -86,9 +86,9 @@ def _cmc(evaluated: Evaluated) -> str:
         known = known or {place: scores[f"rank{place}"] for place in plots.TOLD if scores.get(f"rank{place}") is not None}
         if known:
             curves[KINDS[kind]] = known
-    if KINDS["single"] in curves and evaluated.ranked is not None:
-        depth = min(CMC_DEPTH, len(evaluated.ranked[1]))
-        curves[KINDS["single"]] = dict(enumerate(evaluated.ranked[2].cmc(depth).tolist(), start=1))
+    if KINDS["single"] in curves and evaluated.ranked is not None and evaluated.by_distance:
+        depth = min(CMC_DEPTH, len(evaluated.ranked.gallery))
+        curves[KINDS["single"]] = dict(enumerate(evaluated.ranked.result.cmc(depth).tolist(), start=1))
     if not curves:
         return ""
     return figure(plots.cmc(curves, label="CMC curve"), "CMC curve", "Share of queries with a match among so many nearest images")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_METRICS = {"euclidean": "squared Euclidean distance", "cosine": "cosine distance"}
+METRICS = {"euclidean": "squared Euclidean distance", "cosine": "cosine distance"}
 
 
 def count(number: int, what: str, plural: str = "") -> str:
@@ -83,13 +83,22 @@ def _distances(left: dict[str, Any]) -> list[str]:
     if "metric" not in left:
         return []
     metric, normalised = left.pop("metric"), left.pop("normalisation", "")
-    line = f"Ordered by {_METRICS.get(metric, metric)}"
+    line = f"Ordered by {METRICS.get(metric, metric)}"
     line += "" if normalised in ("", "none") else f", {normalised}"
     if ties := left.pop("ties", ""):
         line += f"; equal distances {ties}"
-    if (engine := left.pop("engine", "exact")) != "exact":
+    if (engine := left.pop("engine", "exact")) != "exact" and not left.get("rerank"):
         line += f"; searched by {engine}"
-    return [line + "."]
+    return [line + ".", *_second_looks(left)]
+
+
+def _second_looks(left: dict[str, Any]) -> list[str]:
+    said = []
+    if expanded := left.pop("expand", 0):
+        said.append(f"Each query was averaged with the {count(expanded, 'gallery item')} nearest to it before it was ranked (average query expansion).")
+    if how := left.pop("rerank", None):
+        said.append(f"Re-ranked by k-reciprocal neighbours (Zhong et al. 2017): {', '.join(f'{name} {value:g}' for name, value in how.items())}.")
+    return said
 
 
 def _scores(left: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -10,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from reid_srdl import embeddings, files, runs
+from reid_srdl import data, embeddings, files, runs
+from reid_srdl.commands import eval as evaluation
 from reid_srdl.commands import report
 from reid_srdl.data.images import decode
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation.protocol import score
-from reid_srdl.report import page
+from reid_srdl.report import embedding_map, page
+from reid_srdl.report.page import ALL, Extras
+from reid_srdl.training.run import train
 
 pytest.importorskip("faiss", reason="ranked lists are made with faiss")
 
@@ -69,7 +73,7 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag, attrs) -> None:
         self.names.append(tag)
         self.targets += [value for name, value in attrs if name in ("src", "href", "xlink:href", "action", "srcset")]
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs) -> None:
@@ -86,12 +90,77 @@ def test_everything_is_in_the_one_file(evaluated, people):
     html = path.read_text()
     read = Reader(html)
     assert not read.open and not {"script", "link", "iframe"} & set(read.names)
+    assert html.count("Content-Security-Policy") == 1
     assert all(target.startswith(("data:image/jpeg;base64,", "#")) for target in read.targets)
     assert not re.search(r"@import|url\((?!#)", html)
     assert read.names.count("svg") == 5  # the CMC curve, loss, rate, imitation, accuracy
     pictures = [target for target in read.targets if target.startswith("data:")]
     assert len(pictures) > 60 and base64.b64decode(pictures[0].split(",")[1]).startswith(b"\xff\xd8")
     assert path.stat().st_size < 2_000_000
+
+
+@pytest.fixture
+def fast_map(monkeypatch) -> None:
+    monkeypatch.setattr(embedding_map, "usual", lambda: "tsne")
+    monkeypatch.setattr(embedding_map, "project", lambda vectors, by, seed: vectors[:, :2].astype(float))
+
+
+def test_all_parts_are_in_the_one_file_and_nothing_is_fetched(evaluated, people, fast_map):
+    html = page.write(evaluated, data=people, extras=ALL).read_text()
+    read = Reader(html)
+    assert not read.open and not {"link", "iframe", "object"} & set(read.names)
+    assert all(target.startswith(("data:image/jpeg;base64,", "#")) for target in read.targets)
+    assert not re.search(r"@import|url\((?!#)|https?://|<script[^>]+src", re.sub(r'xmlns(:xlink)?="[^"]+"', "", html))
+    for title in ("More queries", "A map of some people", "Between cameras", "The same person or not"):
+        assert f"<h2>{title}</h2>" in html
+    assert "Further parts" not in html
+    shown = json.loads(html.split('id="browse-data">')[1].split("</script>")[0])
+    metrics = files.read_json(evaluated / "eval/people/metrics.json")
+    assert len(shown["queries"]) == 12 and all(shown["jpegs"])
+    assert sum(query["first"] == 1 for query in shown["queries"]) / 12 == pytest.approx(metrics["single"]["rank1"])
+    assert sum(query["ap"] for query in shown["queries"]) / 12 == pytest.approx(metrics["single"]["mAP"], abs=1e-3)
+
+
+def test_a_quick_page_says_how_the_rest_is_made(evaluated, people, fast_map):
+    html = page.write(evaluated, data=people).read_text()
+    assert f"reid-srdl report '{evaluated}' --dataset people" in unescape(html) and "a map of the embeddings" in html
+    html = page.write(evaluated, data=people, extras=Extras(browse=5, map=True)).read_text()
+    assert "Left out here, since they take longer: where likeness comes from in the images." in html
+
+
+def test_the_page_never_outgrows_its_budget(evaluated, people, monkeypatch):
+    whole = page.write(evaluated, data=people, extras=Extras(browse=200)).stat().st_size
+    monkeypatch.setattr(page, "LARGEST", whole - 8_000)
+    path = page.write(evaluated, data=people, extras=Extras(browse=200))
+    assert path.stat().st_size <= whole - 8_000 and "there was no room" in path.read_text()
+    shown = json.loads(path.read_text().split('id="browse-data">')[1].split("</script>")[0])["queries"]
+    assert 0 < len(shown) < 12
+    monkeypatch.setattr(page, "LARGEST", 1_000)
+    assert "More queries" not in page.write(evaluated, data=people, extras=Extras(browse=200)).read_text()
+
+
+def test_likeness_is_traced_back_in_the_networks_own_images(config, people, watch, monkeypatch, fast_map, capsys):
+    monkeypatch.setattr(data, "read", lambda name, root: people)
+    folder = train(config, people, watch=watch)
+    evaluation.run(["--checkpoint", str(folder), "--device", "cpu"])
+    assert report.run([str(folder)]) == 0
+    html = (folder / "report.html").read_text()
+    part = html.split("<h2>Where likeness comes from</h2>")[1].split("</section>")[0]
+    assert part.count('<span class="caption">Map of 8 × 4 places. AP ') == 6 and part.count("<img") == 24
+    assert part.count("where likeness comes from, query") == part.count("where likeness comes from, nearest") == 6
+    report.run([str(folder), "--attention", "false", "--map", "false", "--browse", "0"])
+    html = (folder / "report.html").read_text()
+    assert "Where likeness comes from" not in html and "<script" not in html
+    report.run([str(folder), "--parts", "quick"])
+    assert (folder / "report.html").read_text().split("<footer>")[0] == html.split("<footer>")[0]
+    # Whose embeddings are of another network than the run's, nothing is traced in.
+    path = next(folder.glob("eval/*/metrics.json"))
+    metrics = files.read_json(path)
+    files.write_json(path, metrics | {"protocol": metrics["protocol"] | {"checkpoint": "e" * 64}})
+    report.run([str(folder), "--browse", "0"])
+    assert "of another network than the run holds" in (folder / "report.html").read_text()
+    with pytest.raises(UserError, match="--browse is -1"):
+        report.run([str(folder), "--browse", "-1"])
 
 
 def test_scores_are_those_of_the_file_as_percentages(evaluated, people):

@@ -4,6 +4,7 @@ import numpy as np
 
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.evaluation import protocol
+from reid_srdl.evaluation.rerank import Reranking
 from reid_srdl.report import words
 
 
@@ -30,6 +31,12 @@ def test_every_entry_of_a_stamp_has_its_sentence():
 def test_other_rules_are_told_otherwise():
     text = " ".join(words.protocol({**stamp(metric="cosine", same_camera=True), "split": "val", "dataset": "people"}))
     assert "cosine" in text and "length 1" in text and "like all others" in text and "held out" in text
+
+
+def test_expansion_and_reranking_are_told_and_their_absence_is_not():
+    text = " ".join(words.protocol(stamp(expand=2, rerank=Reranking(k1=3, k2=2))))
+    assert "2 gallery items nearest" in text and "k1 3, k2 2, weight 0.3" in text and "searched by" not in text
+    assert "expan" not in " ".join(words.protocol(stamp())) and "rank" not in " ".join(words.protocol(stamp())).replace("rank of the last", "")
 
 
 def test_a_classification_is_told_in_its_own_words():

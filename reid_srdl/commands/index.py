@@ -1,0 +1,235 @@
+"""Build an index of a gallery, add images to it, or delete some: in a file (faiss) or in a Milvus."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Optional
+
+from .. import config as configuration
+from .. import embeddings, retrieval
+from ..embeddings import Embeddings
+from ..errors import UserError
+from ..report.words import count
+from ..shell import command
+
+if TYPE_CHECKING:
+    from ..retrieval import Added, Index
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """Build an index of embeddings (--embeddings, --output), add to one (--add, --index), or delete from it (--delete, --index).
+
+    Args:
+        embeddings: files of embeddings to build an index of, as many as follow (.npz or .parquet, or the gallery of a .mat).
+        output: the index to build, such as ``gallery.index``.
+        add: files of embeddings to add; a path that is there already gets the new vector.
+        delete: paths of images to delete, as many as follow, or ``@FILE`` with a path a line.
+        index: the index that is added to or deleted from.
+        backend: ``faiss`` (a file) or ``milvus`` (a database).
+        factory: of faiss: Flat (exact), HNSW32, "IVF4096,PQ64" and others; null means Flat.
+        effort: of HNSW candidates, of IVF lists that are looked at for a query; null means what its size asks for.
+        uri: of Milvus: an address such as http://localhost:19530, or a local path that ends in .db; null means OUTPUT.db.
+        collection: of Milvus; null means gallery.
+        token: of a Milvus that asks for one, USER:PASSWORD or a key; null means ``$MILVUS_TOKEN``. It is not written down.
+        images: folder that the paths are relative to, so that pictures can be shown.
+        names: a CSV file with columns label and name: words for labels.
+        replace: build anew what is there already.
+    """
+
+    embeddings: Optional[tuple[str, ...]] = None
+    output: Optional[str] = None
+    add: Optional[tuple[str, ...]] = None
+    delete: Optional[tuple[str, ...]] = None
+    index: Optional[str] = None
+    backend: Literal["faiss", "milvus"] = "faiss"
+    factory: Optional[str] = None
+    effort: Optional[int] = None
+    uri: Optional[str] = None
+    collection: Optional[str] = None
+    token: Optional[str] = None
+    images: Optional[str] = None
+    names: Optional[str] = None
+    replace: bool = False
+
+
+_OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "images", "names", "replace", "output")
+
+
+def run(argv: list[str]) -> int:
+    """``--embeddings E … --output INDEX``, ``--add E … --index INDEX`` or ``--delete PATH … --index INDEX``."""
+    options = configuration.parse(IndexOptions, words_joined(argv, ("--embeddings", "--add", "--delete")), prog="index")
+    asked = [name for name in ("embeddings", "add", "delete") if getattr(options, name) is not None]
+    if len(asked) != 1:
+        raise UserError(
+            "index takes one of --embeddings, --add and --delete", "For instance: index --embeddings vectors.npz --output gallery.index, or index --add more.npz --index gallery.index"
+        )
+    if not getattr(options, asked[0]):
+        raise UserError(f"--{asked[0]} names nothing", "Name one or more after it.")
+    if asked[0] == "embeddings":
+        return _build(options)
+    if options.index is None:
+        raise UserError(f"--{asked[0]} needs --index", "Name the index that is changed.")
+    idle = [name for name in _OF_BUILDING if getattr(options, name) != getattr(IndexOptions(), name)]
+    if idle:
+        raise UserError(f"--{idle[0]} means nothing where an index is changed", "It belongs to the building of one, with --embeddings.")
+    return _add(options) if asked[0] == "add" else _delete(options)
+
+
+def words_joined(argv: Sequence[str], names: Sequence[str]) -> list[str]:
+    """``--add A B`` (or ``--add=A B``) as the one word that a list is to the parser."""
+    argv = list(argv)
+    for name in names:
+        start = next((at for at, word in enumerate(argv) if word.partition("=")[0] == name and not word.startswith(f"{name}=[")), None)
+        if start is not None:
+            stop = next((at for at in range(start + 1, len(argv)) if argv[at].startswith("--")), len(argv))
+            first = argv[start].partition("=")[2]
+            argv[start:stop] = [f"{name}={json.dumps([*([first] if first else []), *argv[start + 1 : stop]])}"]
+    return argv
+
+
+def token_of(options: object) -> str | None:
+    """``--token``, or else ``$MILVUS_TOKEN``."""
+    return getattr(options, "token", None) or os.environ.get("MILVUS_TOKEN") or None
+
+
+# --- the three ways ------------------------------------------------------------------------------------------------------
+
+
+def _build(options: IndexOptions) -> int:
+    from ..progress import tracked
+
+    if options.output is None or options.index is not None:
+        raise UserError("--embeddings needs --output" if options.output is None else "--index means nothing where one is built", "Name the index with --output, such as gallery.index.")
+    if options.images is not None and not Path(options.images).is_dir():
+        raise UserError(f"there is no folder {options.images}", "Name the one that the paths are relative to, or leave --images out.")
+    names = _names(options.names) if options.names else {}
+    gallery = _loaded(options.embeddings or ())
+    root = os.path.abspath(options.images) if options.images else None
+    index, added = retrieval.create_index(
+        options.output, gallery, backend=options.backend, root=root, names=names, replace=options.replace, track=tracked("indexing"),
+        factory=options.factory, effort=options.effort, uri=options.uri, collection=options.collection,
+        **({"token": token_of(options)} if options.backend == "milvus" else {"token": options.token}),
+    )  # fmt: skip
+    try:
+        print(f"{index.path} holds {count(len(index), 'image')} as vectors of {index.dimension:,} numbers{_but(added)}.")
+        print(*_about(index), sep="\n", end="\n" if _about(index) else "")
+        if root is None and not _readable(gallery):
+            print("It does not know where the images are: give their folder with --images, here or to search, to see pictures.")
+        print("Next, search it:", command("search", "--index", index.path, "--checkpoint", "RUN", "--query", "IMAGE_OR_FOLDER"))
+    finally:
+        index.close()
+    return 0
+
+
+def _add(options: IndexOptions) -> int:
+    from ..progress import tracked
+
+    index = retrieval.open_index(str(options.index), token=token_of(options))
+    try:
+        added = index.add(_loaded(options.add or ()), track=tracked("adding"))
+        print(f"Added {count(added.images, 'image')}{_but(added)}; {index.path} holds {len(index):,} now.")
+        print("Next, search it:", command("search", "--index", index.path, "--checkpoint", "RUN", "--query", "IMAGE_OR_FOLDER"))
+    finally:
+        index.close()
+    return 0
+
+
+def _delete(options: IndexOptions) -> int:
+    index = retrieval.open_index(str(options.index), token=token_of(options))
+    try:
+        paths = _paths(options.delete or ())
+        gone = index.delete(paths)
+        unknown = len(set(paths)) - gone
+        print(f"Deleted {count(gone, 'image')}; {index.path} holds {len(index):,} now.")
+        if unknown:
+            print(f"Unknown to it: {count(unknown, 'path')}. Paths are those that the embeddings were given with.")
+        dead = getattr(index, "dead", 0.0)
+        if dead:
+            from ..retrieval.faiss_index import COMPACT_AT
+
+            print(f"{dead:.1%} of the vectors in its graph are deleted and passed over; beyond {COMPACT_AT:.0%} the graph is built anew without them.")
+        print("Next, search it:", command("search", "--index", index.path, "--checkpoint", "RUN", "--query", "IMAGE_OR_FOLDER"))
+    finally:
+        index.close()
+    return 0
+
+
+# --- what is read and told -------------------------------------------------------------------------------------------------
+
+
+def _loaded(paths: Sequence[str]) -> Embeddings:
+    """All files one below the other; images without paths are named by their file and row."""
+    import dataclasses
+
+    from ..retrieval.rows import joined
+
+    parts = []
+    for path in map(Path, paths):
+        part = embeddings.load_result_mat(path)[1] if path.suffix.lower() == ".mat" else embeddings.load(path)
+        if part.paths is None:
+            print(f"{path} names no images: they are called {path.stem}#0000000 and so on, by their row.")
+            part = dataclasses.replace(part, paths=tuple(f"{path.stem}#{row:07d}" for row in range(len(part))))
+        parts.append(part)
+    return joined(parts)
+
+
+def _paths(words: Sequence[str]) -> list[str]:
+    """Paths as they are, and those in a list ``@FILE``."""
+    paths: list[str] = []
+    for word in words:
+        if not word.startswith("@"):
+            paths.append(word)
+            continue
+        try:
+            paths += [line for line in Path(word[1:]).read_text(encoding="utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot read the list {word[1:]}: {getattr(error, 'strerror', None) or error}", "It is a text file with a path a line.") from None
+    return paths
+
+
+def _names(path: str) -> dict[int, str]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
+            reader.fieldnames = columns
+            if not {"label", "name"} <= set(columns):
+                raise UserError(f"{path} has no columns label and name (it has: {', '.join(columns) or 'none'})", "Its first line names them: label,name.")
+            return {int(row["label"]): (row["name"] or "").strip() for row in reader}
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", "--names takes a CSV file with columns label and name.") from None
+    except (UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
+        raise UserError(f"{path} cannot be read as labels and names: {error}", "--names takes a CSV file with columns label (a whole number) and name.") from None
+
+
+def _but(added: Added) -> str:
+    told = []
+    if added.replaced:
+        told.append(f"{added.replaced:,} of a path that had come before took the place of the earlier vector")
+    if added.junk:
+        told.append(f"{added.junk:,} of junk (label -1) left out")
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _about(index: Index) -> list[str]:
+    """Lines on how exact it is, and on what it lacks."""
+    lines = list(getattr(index, "facts", {}).get("remarks", []))
+    if not index.exact and "recall" in getattr(index, "facts", {}):
+        facts = index.facts  # type: ignore[attr-defined]
+        effort = f", at effort {index.effort}" if index.effort else ""  # type: ignore[attr-defined]
+        lines.append(f"recall@{facts['depth']} against exact search is {facts['recall']:.3f}, measured on images that it holds{effort}.")
+    if not index.true_distances:
+        lines.append("It keeps approximations of the vectors, so distances are approximate, and no probabilities are shown for them.")
+    if not index.model:
+        lines.append("The embeddings do not say which network made them: nothing can refuse queries of another one.")
+    return lines
+
+
+def _readable(gallery: Embeddings) -> bool:
+    return bool(gallery.paths) and Path((gallery.paths or ("",))[0]).is_file()

@@ -1,0 +1,163 @@
+"""Search an index by images: who of the gallery is most like them, as a table and as a page with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+from .. import config as configuration
+from .. import files, retrieval
+from ..errors import UserError
+from ..models.exported import InputOptions
+from ..shell import command
+from .embed import Listed, list_images
+from .index import token_of
+from .numbers import OF_INPUT, joined
+
+if TYPE_CHECKING:
+    from ..retrieval import Index
+    from ..retrieval.search import Wanted
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Search an index by images.
+
+    Args:
+        index: that the command index built.
+        checkpoint: the run (or file) whose network embedded the gallery.
+        query: an image, a folder of images, a pattern in quotes, or a CSV file with a column path.
+        top_k: images a query.
+        camera: only images of these cameras, as many numbers as follow.
+        expand: average each query with so many of its nearest images first (average query expansion).
+        rerank: order the nearest by k-reciprocal re-ranking (Zhong et al. 2017).
+        candidates: nearest images a query that are re-ranked.
+        html: a page to write, with pictures, that needs nothing beside it.
+        json: a file to write all hits into.
+        images: folder that the paths of the index are relative to, where it has moved.
+        flip: average the embeddings of the query and its mirror.
+        token: of a Milvus that asks for one; null means ``$MILVUS_TOKEN``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        input: what an exported file from elsewhere takes.
+    """
+
+    index: Optional[str] = None
+    checkpoint: Optional[str] = None
+    query: Optional[str] = None
+    top_k: int = 20
+    camera: Optional[tuple[int, ...]] = None
+    expand: int = 0
+    rerank: bool = False
+    candidates: int = 200
+    html: Optional[str] = None
+    json: Optional[str] = None
+    images: Optional[str] = None
+    flip: bool = False
+    token: Optional[str] = None
+    device: str = "auto"
+    input: InputOptions = InputOptions()
+
+
+def run(argv: list[str]) -> int:
+    """``--index INDEX --checkpoint RUN --query IMAGE_OR_FOLDER`` and their options."""
+    options = configuration.parse(SearchOptions, joined(argv, ("--camera", *OF_INPUT)), prog="search")
+    for name in ("index", "checkpoint", "query"):
+        if getattr(options, name) is None:
+            raise UserError(f"search needs --{name}", "For instance: search --index gallery.index --checkpoint runs/demo --query photo.jpg")
+    if options.images is not None and not Path(options.images).is_dir():
+        raise UserError(f"there is no folder {options.images}", "Name the one that the paths of the index are relative to.")
+    if options.camera is not None and not options.camera:
+        raise UserError("--camera names no camera", "Give one or more numbers, or leave it out.")
+    queries = _queries(str(options.query))
+
+    from .. import runs
+    from ..evaluation.rerank import PAPER
+    from ..progress import tracked
+    from ..retrieval import search
+
+    wanted = search.Wanted(options.top_k, options.camera, options.expand, PAPER if options.rerank else None, options.candidates)
+    wanted.check()
+    index = retrieval.open_index(str(options.index), token=token_of(options))
+    try:
+        trained = runs.load(str(options.checkpoint), options.device, input=options.input)
+        search.check_network(trained, index, options.checkpoint)
+        calibration, why_not = search.calibration_for(index, trained, flip=options.flip)
+        vectors = trained.embed(queries.files, flip=options.flip, track=tracked("embedding"))
+        found = search.find(index, vectors, wanted, calibration, track=tracked("searching"))
+        records = [search.as_records(found, row, index) for row in range(len(queries))]
+        for name, hits in zip(queries.paths, records, strict=True):
+            _show(name, hits)
+        if calibration is not None and options.expand:
+            why_not = "distances of expanded queries are not those that were calibrated"
+        if why_not:
+            print(f"No probabilities are shown: {why_not}.")
+        if not index.model:
+            print(f"{options.index} does not say which network made it: that {options.checkpoint} did is taken on trust.")
+        print(*search.remarks(found, wanted, queries.paths, index), sep="\n", end="\n" if search.remarks(found, wanted, queries.paths, index) else "")
+        _write(options, index, queries, records, wanted)
+    finally:
+        index.close()
+    return 0
+
+
+def _queries(where: str) -> Listed:
+    """An image by its very name, too: brackets in it are no pattern."""
+    path = Path(where).expanduser()
+    if path.is_file() and path.suffix.lower() != ".csv":
+        return Listed([path], [path.name])
+    return list_images(where)
+
+
+def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    if not hits:
+        print(f"{name}: nothing was found.")
+        return
+    sure, again = hits[0]["probability"] is not None, hits[0]["reranked"] is not None
+    table = Table(title=escape(name), title_justify="left")
+    for column in ("rank", "distance", *(["probability"] if sure else []), *(["re-ranked"] if again else [])):
+        table.add_column(column, justify="right")
+    table.add_column("path", overflow="fold")
+    table.add_column("camera", justify="right")
+    table.add_column("label", justify="right", overflow="fold")
+    for hit in hits:
+        numbers = [f"{hit['rank']}", f"{hit['distance']:.4g}", *([f"{hit['probability']:.1%}"] if sure else []), *([f"{hit['reranked']:.3f}"] if again else [])]
+        label = hit["name"] or ("–" if hit["label"] is None else str(hit["label"]))
+        table.add_row(*numbers, escape(hit["path"]), "–" if hit["camera"] is None else str(hit["camera"]), escape(label))
+    Console(highlight=False).print(table)
+
+
+def _write(options: SearchOptions, index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted) -> None:
+    if options.json:
+        found = [{"query": name, "hits": hits} for name, hits in zip(queries.paths, records, strict=True)]
+        how = {"top_k": wanted.top_k, "cameras": wanted.cameras, "expand": wanted.expand, "rerank": options.rerank, "flip": options.flip}
+        files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": "squared Euclidean", **how, "queries": found})
+        print(f"All hits are in {options.json}.")
+    if options.html:
+        _page(options, index, queries, records)
+    elif not options.json:
+        words = ("--index", options.index, "--checkpoint", options.checkpoint, "--query", options.query, "--html", "found.html")
+        print("Next, see the pictures:", command("search", *words))
+
+
+def _page(options: SearchOptions, index: Index, queries: Listed, records: list[list[dict[str, Any]]]) -> None:
+    from ..progress import tracked
+    from ..retrieval import page
+
+    lists = [page.Shown(name, file, hits) for name, file, hits in zip(queries.paths, queries.files, records, strict=True)]
+    root = options.images or index.about.root
+    order = "ordered by k-reciprocal re-ranking" if options.rerank else "nearest first"
+    seen = f" of camera {', '.join(map(str, options.camera))}" if options.camera else ""
+    lead = f"The {options.top_k} nearest images{seen} among {len(index):,}, {order}: each with its squared Euclidean distance."
+    gone, total = page.write(str(options.html), lists, title=index.path.name, lead=lead, roots=[Path(root)] if root else [], track=tracked("drawing"))
+    if gone:
+        where = f"are not in {root}" if root else "were not found"
+        print(f"{gone:,} of {total:,} pictures {where}, so their names stand there: name the folder of the images with --images.")
+    if len(lists) > page.QUERIES:
+        print(f"The page shows the first {page.QUERIES:,} of {len(lists):,} queries; --json FILE holds all.")
+    print(f"The pictures are in {options.html} (open it in a browser).")

@@ -1,0 +1,86 @@
+"""Trained networks as files for other programs: a writer a format, and the check that all of them have to pass."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UserError
+from ..runs import Trained
+
+__all__ = ["FORMATS", "Format", "Wanted", "check_wanted", "write"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Args:
+        suffixes: of its files; the first is the one that is loaded.
+        precisions: that it can be written in.
+        writer: ``"module:function"``, from (program, facts, path, calibration images or none).
+    """
+
+    suffixes: tuple[str, ...]
+    precisions: tuple[str, ...]
+    writer: str
+
+
+FORMATS: dict[str, Format] = {
+    "onnx": Format((".onnx",), ("fp32",), "reid_srdl.export.onnx_file:write"),
+    "openvino": Format((".xml", ".bin"), ("fp32", "bf16", "int8"), "reid_srdl.export.openvino_file:write"),
+    "torch": Format((".pt2",), ("fp32",), "reid_srdl.export.torch_file:write"),
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written.
+
+    Args:
+        format: a name in ``FORMATS``.
+        precision: ``fp32``, ``bf16`` or ``int8``.
+        logits: whether the file has the training classes as a second output.
+        metric: by which its embeddings are meant to be compared.
+    """
+
+    format: str
+    precision: str = "fp32"
+    logits: bool = False
+    metric: str = "euclidean"
+
+
+def check_wanted(wanted: Wanted, path: Path) -> None:
+    """Raises ``UserError`` for a precision that the format does not have, or a name that is not of it."""
+    form = FORMATS[wanted.format]
+    if wanted.precision not in form.precisions:
+        others = [name for name, other in FORMATS.items() if wanted.precision in other.precisions]
+        raise UserError(f"{wanted.format} files are not written in {wanted.precision}", f"Choose --format {' or '.join(others)}, or --precision {form.precisions[0]}.")
+    if path.suffix.lower() != form.suffixes[0]:
+        raise UserError(f"{path} is no name of {wanted.format} files", f"They end in {form.suffixes[0]}.")
+
+
+def write(trained: Trained, wanted: Wanted, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
+    """Writes the network to ``path`` (and what else the format has beside it), unchecked.
+
+    Args:
+        trained: on the CPU, in fp32.
+        wanted: what is written.
+        path: the first file.
+        calibration: for ``int8``: images uint8 ``(1, 3, H, W)`` of the size of the network.
+
+    Raises:
+        UserError: a library that is not installed, a network that cannot be exported, int8 without images.
+    """
+    from .graph import facts_of, program_of
+
+    check_wanted(wanted, path)
+    if wanted.precision == "int8" and not calibration:
+        raise UserError("int8 needs training images to find the range of its numbers by", "Name them with --dataset and --data_root.")
+    module, _, function = FORMATS[wanted.format].writer.partition(":")
+    writer = getattr(importlib.import_module(module), function)
+    writer(program_of(trained, logits=wanted.logits), facts_of(trained, wanted), path, calibration)

@@ -1,0 +1,34 @@
+"""The images that an export is checked on, and that int8 takes its ranges from, as a network sees them: pixels of its size."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from ..data.augment import resized
+from ..data.records import Split
+from ..runs import Trained
+from ..seeds import generator
+
+
+def pixels(trained: Trained, split: Split, count: int, *, seed: int, purpose: str) -> torch.Tensor:
+    """uint8 ``(N, 3, H, W)`` of ``count`` images of a split (all, where it has fewer), drawn by the seed.
+
+    Raises:
+        UserError: an image that cannot be read.
+    """
+    rows = torch.randperm(len(split), generator=generator(seed, "export", purpose))[:count].sort().values
+    source = trained.source(split.take(rows.numpy()).files)
+    return rounded(torch.cat([resized(source.batch(range(start, min(start + 64, len(source)))), trained.size) for start in range(0, len(source), 64)]))
+
+
+def rounded(images: torch.Tensor) -> torch.Tensor:
+    """Whole numbers again after resizing."""
+    return images.round().clamp(0, 255).to(torch.uint8) if images.is_floating_point() else images
+
+
+def random_pictures(size: tuple[int, int], count: int, *, seed: int) -> torch.Tensor:
+    """uint8 ``(N, 3, H, W)``: patches of random colours under noise, where no real images are at hand."""
+    random = generator(seed, "export", "pictures")
+    patches = F.interpolate(torch.rand(count, 3, 6, 3, generator=random) * 255, size=size, mode="bilinear", align_corners=False)
+    return rounded(patches + 12 * torch.randn(count, 3, *size, generator=random))

@@ -1,0 +1,17 @@
+"""PyTorch's own: what ``torch.export`` saves, with the facts as a further file in the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..models.exported_facts import ExportFacts
+from ..models.exported_torch import EXTRA
+
+
+def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
+    """Runs in any Python with PyTorch: ``torch.export.load(path).module()(images)`` is a tuple, the embedding first."""
+    torch.export.save(program, path, extra_files={EXTRA: facts.as_json()})

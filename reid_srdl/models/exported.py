@@ -1,0 +1,243 @@
+"""An exported file (ONNX, OpenVINO, torch.export) as a network: of ours, or from elsewhere with a word on its input."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Optional
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .classifier import Output
+from .exported_engine import Engine, Port
+from .exported_facts import ExportFacts, read_facts
+
+ENGINES: dict[str, str] = {
+    ".onnx": "reid_srdl.models.exported_onnx:open_file",
+    ".xml": "reid_srdl.models.exported_openvino:open_file",
+    ".pt2": "reid_srdl.models.exported_torch:open_file",
+}
+"""Suffix of a file to what opens it."""
+
+_FLOATS = ("float32", "float16", "float64")
+_WAY_OUT = "Give --input.size HEIGHT WIDTH, --input.mean R G B and --input.std R G B (and --input.order bgr, --input.white 255 where it wants them)."
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What an exported network from elsewhere takes; those exported here say it themselves.
+
+    Args:
+        size: (height, width) in pixels; null where the file has it.
+        mean, std: of each channel in the network's own order: it sees (pixel - mean) / std. None for one that takes whole numbers (uint8).
+        order: of the channels, ``rgb`` or ``bgr``.
+        white: of a white pixel in that formula, 1 or 255; mean and std count in the same unit.
+    """
+
+    size: Optional[tuple[int, int]] = None
+    mean: Optional[tuple[float, float, float]] = None
+    std: Optional[tuple[float, float, float]] = None
+    order: Literal["rgb", "bgr"] = "rgb"
+    white: Literal[1, 255] = 1
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """How pixels have to come to a file: ``InputOptions`` with nothing left open."""
+
+    size: tuple[int, int]
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    order: str = "rgb"
+    white: float = 255.0
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """An opened file.
+
+    Args:
+        network: takes what every network here takes.
+        facts: what it says of itself; none for a file from elsewhere.
+        hash: SHA-256 of the file (of OpenVINO's two files): what was rounded is another network than its source.
+        size: (height, width) of its input in pixels.
+    """
+
+    network: ExportedNetwork
+    facts: ExportFacts | None
+    hash: str
+    size: tuple[int, int]
+
+
+def is_exported(path: Path | str) -> bool:
+    """Whether a checkpoint is an exported file, by its suffix."""
+    return Path(path).suffix.lower() in ENGINES
+
+
+def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, ...], tuple[float, ...]]) -> Exported:
+    """Opens a file and tries it on a black image.
+
+    Args:
+        path: with a suffix of ``ENGINES``.
+        options: of a file from elsewhere.
+        given: mean and standard deviation that images come with, in 0..1.
+
+    Raises:
+        UserError: no such file, a library that is not installed, no network of one image and one vector, options that are missing or idle.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, a model.safetensors, or a file that export wrote.")
+    module, _, function = ENGINES[path.suffix.lower()].partition(":")
+    engine: Engine = getattr(importlib.import_module(module), function)(path)
+    port = _image_input(engine, path)
+    if engine.facts is None:
+        facts, pixels = None, _foreign(engine, port, options, path)
+    else:
+        facts = read_facts(engine.facts, path)
+        if options != InputOptions():
+            raise UserError(f"{path} was exported here and says itself what it takes", "Leave --input.… out.")
+        pixels = Pixels(facts.size)
+    network = ExportedNetwork(engine, pixels, given, path)
+    return Exported(network, facts, file_hash(path), pixels.size)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file and, of OpenVINO's, of the ``.bin`` beside it."""
+    digest = hashlib.sha256()
+    for part in (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,):
+        with open(part, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def _image_input(engine: Engine, path: Path) -> Port:
+    """Raises ``UserError`` unless there is one input, of images of three channels."""
+    if len(engine.inputs) != 1:
+        raise UserError(f"{path} has {len(engine.inputs)} inputs ({_listed(engine.inputs)})", "A network that embeds has one: images.")
+    port = engine.inputs[0]
+    if port.dtype not in (*_FLOATS, "uint8"):
+        raise UserError(f"{path} takes {port.name} as {port.dtype}", f"Known are {', '.join(_FLOATS)} and uint8.")
+    if port.shape is not None and (len(port.shape) != 4 or 3 not in (port.shape[1], port.shape[3]) and None not in (port.shape[1], port.shape[3])):
+        raise UserError(f"{path} takes {port.name} of shape {_shown(port.shape)}, which is no image of three channels", "It must be (B, 3, H, W) or (B, H, W, 3).")
+    return port
+
+
+def _foreign(engine: Engine, port: Port, options: InputOptions, path: Path) -> Pixels:
+    """Raises ``UserError`` unless file and options together say what the input takes, and there is one vector as output."""
+    if len(engine.outputs) != 1:
+        raise UserError(f"{path} has {len(engine.outputs)} outputs ({_listed(engine.outputs)})", "Keep the one that is the embedding, (B, D), and save the file again.")
+    if engine.outputs[0].shape is not None and len(engine.outputs[0].shape) != 2:
+        raise UserError(f"{path} makes {engine.outputs[0].name} of shape {_shown(engine.outputs[0].shape)}, which is no vector an image", "Its output must be (B, D).")
+    size = _size(port, options, path)
+    if port.dtype == "uint8":
+        if (options.mean, options.std, options.white) != (None, None, 1):
+            raise UserError(f"{path} takes whole numbers (uint8), from which nothing can be taken out before", "Leave --input.mean, --input.std and --input.white out.")
+        return Pixels(size, order=options.order)
+    if options.mean is None or options.std is None:
+        raise UserError(f"{path} was not exported here and does not say how its images are normalised", _WAY_OUT)
+    if min(options.std) <= 0:
+        raise UserError(f"--input.std is {options.std}", "Standard deviations are above 0.")
+    return Pixels(size, options.mean, options.std, options.order, options.white)
+
+
+def _size(port: Port, options: InputOptions, path: Path) -> tuple[int, int]:
+    shape = port.shape or (None,) * 4
+    fixed = shape[1:3] if _channels_last(port) else shape[2:4]
+    if options.size is None:
+        if None in fixed:
+            raise UserError(f"{path} was not exported here and does not say the size of its images", _WAY_OUT)
+        return fixed
+    if any(there not in (None, said) for there, said in zip(fixed, options.size, strict=True)) or min(options.size) < 1:
+        raise UserError(f"{path} takes images of {_shown(fixed)}, not of {_shown(options.size)}", "--input.size is height and width in pixels.")
+    return options.size
+
+
+def _channels_last(port: Port) -> bool:
+    return port.shape is not None and port.shape[3] == 3 and port.shape[1] != 3
+
+
+def _listed(ports: tuple[Port, ...]) -> str:
+    return ", ".join(port.name for port in ports) or "none"
+
+
+def _shown(lengths: tuple[int | None, ...]) -> str:
+    return " x ".join("?" if length is None else str(length) for length in lengths)
+
+
+class ExportedNetwork(nn.Module):
+    """Behaves like an ``IdentityClassifier`` in eval mode, on the CPU: takes normalised images and hands the file the pixels that it wants.
+
+    A file's first output is the embedding, its second, where it has one, the logits.
+
+    Args:
+        engine: the opened file.
+        pixels: what its input wants.
+        given: mean and standard deviation that images come with, in 0..1.
+        path: of the file, for messages.
+
+    Attributes:
+        dimension: D.
+
+    Raises:
+        UserError: the file cannot be run, or its output is no vector an image.
+    """
+
+    def __init__(self, engine: Engine, pixels: Pixels, given: tuple[tuple[float, ...], tuple[float, ...]], path: Path) -> None:
+        super().__init__()
+        self._engine, self._pixels, self._path = engine, pixels, path
+        self._port = engine.inputs[0]
+        self._mean, self._std = (torch.tensor(values).view(1, 3, 1, 1) for values in given)
+        black = (torch.zeros(1, 3, *pixels.size) - self._mean) / self._std
+        self.dimension = self.embed(black).shape[1]
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embeddings float32 ``(B, D)`` of normalised images ``(B, 3, H, W)``."""
+        return self._outputs(images)[0]
+
+    def forward(self, images: Tensor) -> Output:
+        """With the file's logits. Raises ``UserError`` where it has none."""
+        embedding, *others = self._outputs(images)
+        if not others:
+            raise UserError(f"{self._path} holds no classifier", "Export the network with --logits.")
+        return Output(embedding, embedding, others[0])
+
+    def _outputs(self, images: Tensor) -> list[Tensor]:
+        pixels = self._wanted(images.detach().float().cpu())
+        # A file may be made for a fixed number of images; the last of them are then cut off again.
+        fixed = (self._port.shape[0] if self._port.shape else None) or len(pixels)
+        parts = [pixels[start : start + fixed] for start in range(0, len(pixels), fixed)]
+        made = [self._run(np.resize(part, (fixed, *part.shape[1:]))) for part in parts]
+        return [torch.from_numpy(np.concatenate(pieces)[: len(pixels)]) for pieces in zip(*made, strict=True)]
+
+    def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
+        try:
+            outputs = [np.asarray(output) for output in self._engine.run(pixels)]
+        except Exception as error:  # the libraries have exceptions of their own
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            raise UserError(f"{self._path} cannot be run on images of {_shown(self._pixels.size)} ({said})", "Was it made for another size, or is it damaged?") from None
+        for output in outputs:
+            if output.ndim != 2 or len(output) != len(pixels):
+                raise UserError(f"{self._path} makes {_shown(output.shape)} of {len(pixels)} images, which is no vector an image", "Its output must be (B, D).")
+        return [output.astype(np.float32) for output in outputs]
+
+    def _wanted(self, images: Tensor) -> np.ndarray:
+        """From normalised images to what the file's input takes."""
+        shares = images * self._std + self._mean
+        if self._pixels.order == "bgr":
+            shares = shares.flip(1)
+        if self._port.dtype == "uint8":
+            # Images that were resized are no whole numbers any more; rounding costs half a grey level.
+            pixels = (shares * 255).round().clamp(0, 255)
+        else:
+            mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self._pixels.mean, self._pixels.std))
+            pixels = (shares * self._pixels.white - mean) / std
+        if _channels_last(self._port):
+            pixels = pixels.permute(0, 2, 3, 1)
+        return np.ascontiguousarray(pixels.numpy().astype(self._port.dtype))

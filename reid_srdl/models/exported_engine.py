@@ -1,0 +1,61 @@
+"""What runs an exported file: arrays in, arrays out, whatever library does the work."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from ..errors import UserError
+
+NAME = "reid_srdl"
+"""Under which a file of ours holds its facts (``ExportFacts``), as JSON."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a file.
+
+    Args:
+        name: as the file has it.
+        dtype: as NumPy calls it.
+        shape: None for a length that is free; None in place of all where even their number is.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """An opened file.
+
+    Args:
+        inputs, outputs: in the order of the file.
+        facts: what the file says of itself under ``NAME``; none for a file from elsewhere.
+        run: from the images, as the input wants them, to all outputs.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    facts: str | None
+    run: Callable[[np.ndarray], list[np.ndarray]]
+
+
+def library(name: str) -> ModuleType:
+    """An optional library. Raises ``UserError`` where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UserError(f"{name} cannot be imported ({error})", "Install it with: pip install 'reid-srdl[export]'") from None
+
+
+def unreadable(path: Path, kind: str, error: Exception) -> UserError:
+    """That a file is not of the kind that its name says, in one line of what the library has to say."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return UserError(f"{path} cannot be read as {kind} ({said[:200]})", "It is damaged, of another kind than its name says, or of a newer version.")

@@ -1,0 +1,49 @@
+"""OpenVINO's files (``.xml`` with ``.bin`` beside it), run on the CPU."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import UserError
+from .exported_engine import NAME, Engine, Port, library, unreadable
+
+
+def open_file(path: Path) -> Engine:
+    """With as many threads as torch has, in the precision that the file names.
+
+    Raises:
+        UserError: a missing library, no ``.bin`` beside the file, or a file that is no such network.
+    """
+    openvino = library("openvino")
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise UserError(f"{path} has no {weights.name} beside it, which holds its weights", "Copy both files of the network.")
+    core = openvino.Core()
+    try:
+        model = core.read_model(path, weights)
+        facts = model.get_rt_info([NAME]).astype(str) if model.has_rt_info([NAME]) else None
+        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": _hint(facts), "INFERENCE_NUM_THREADS": torch.get_num_threads()})
+    except RuntimeError as error:
+        raise unreadable(path, "OpenVINO", error) from None
+    return Engine(
+        tuple(map(_port, model.inputs)), tuple(map(_port, model.outputs)), facts, lambda images: [compiled(images)[port] for port in compiled.outputs]
+    )
+
+
+def _hint(facts: str | None) -> str:
+    """Without one OpenVINO takes bf16 wherever the processor has it, and float32 files would be none."""
+    try:
+        return "bf16" if facts and json.loads(facts).get("precision") == "bf16" else "f32"
+    except ValueError:
+        return "f32"  # facts that cannot be read are named by whoever reads them next
+
+
+def _port(port: Any) -> Port:
+    shape = port.get_partial_shape()
+    lengths = None if shape.rank.is_dynamic else tuple(None if each.is_dynamic else each.get_length() for each in shape)
+    name = port.any_name if port.names else "unnamed"
+    return Port(name, port.get_element_type().to_dtype().name, lengths)

@@ -1,0 +1,135 @@
+"""The words of a model card: settings as they were recorded, terms, how to load it, and what it must not be used for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .words import count
+
+NOT_RECORDED = "not recorded"
+
+_OWN = ("folder", "csv", "image-folder")  # data sets that are the user's own
+_DRAWN = ("synthetic",)
+
+_SETTINGS = {
+    "Network": "model.backbone",
+    "Weights that it began from": "model.weights",
+    "Neck": "model.neck",
+    "Last stride": "model.last_stride",
+    "Batch": "data.batch",
+    "Sampler": "data.sampler",
+    "Learning rate": "optimiser.rate",
+    "Momentum": "optimiser.momentum",
+    "Nesterov": "optimiser.nesterov",
+    "Weight decay": "optimiser.weight_decay",
+    "Drops of the rate, shares of a stage": "schedule.drops",
+    "Factor of a drop": "schedule.factor",
+    "Label smoothing": "loss.label_smoothing",
+    "Temperature": "loss.temperature",
+    "Flip, probability": "augment.flip",
+    "Padding before the random crop, pixels": "augment.pad",
+    "What is padded": "augment.pad_mode",
+    "Random erasing, probability": "augment.erase",
+    "Crop": "data.crop",
+}
+
+
+def value(config: Mapping[str, Any], key: str) -> str:
+    """A setting by its dotted name, as it was recorded; of a file its name alone, since the rest is about a machine."""
+    found: Any = config
+    for part in key.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return NOT_RECORDED
+        found = found[part]
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    if found is None:
+        return "not set"
+    if isinstance(found, list):
+        return ", ".join(str(item) for item in found)
+    return os.path.basename(found) if isinstance(found, str) and os.path.isabs(found) else str(found)
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the recipe was made of, by its name in the card."""
+    size = [value(config, f"data.{side}") for side in ("height", "width")]
+    rows = {name: value(config, key) for name, key in _SETTINGS.items()}
+    rows["Input, height × width in pixels"] = NOT_RECORDED if NOT_RECORDED in size else " × ".join(size)
+    for stage in ("first", "second"):
+        rates = value(config, f"plan.{stage}.rate")
+        if rates not in (NOT_RECORDED, "not set"):
+            rows[f"Learning rate of the {stage} stage"] = rates
+    return rows
+
+
+def held_out(config: Mapping[str, Any], classifies: bool) -> str:
+    """How many people, or images of each class, never trained."""
+    recorded = value(config, "data.holdout_per_class" if classifies else "data.holdout_identities")
+    if recorded == NOT_RECORDED:
+        return recorded
+    number = int(recorded)
+    if not number:
+        return "none"
+    return f"{count(number, 'image')} of each class" if classifies else count(number, "person", "people")
+
+
+def terms(dataset: str) -> str:
+    """Where the terms of a data set stand."""
+    if dataset in _OWN:
+        return f"{NOT_RECORDED}: the images are the trainer’s own, and so is the duty to say on what terms they may be used"
+    if dataset in _DRAWN:
+        return "none: every image was drawn by the program"
+    return f"those of its publisher, which hold for what is trained on it too; see `datasets/README.md` of reid_srdl, under `{dataset}`"
+
+
+_FROM = "From the folder that holds this run’s folder:\n\n"
+
+
+def loading(name: str, classifies: bool) -> str:
+    """Three lines of Python."""
+    if classifies:
+        return f'{_FROM}```python\nfrom reid_srdl import load\n\nnetwork = load("{name}").network  # images (B, 3, H, W), normalised, to network(images).logits\n```'
+    return f'{_FROM}```python\nfrom reid_srdl import load\n\nvectors = load("{name}").embed(["a.jpg", "b.jpg"])  # float32 (2, D); near each other: alike\n```'
+
+
+def macs(training: int, extraction: int, teacher: int) -> str:
+    """The cost in words, and how it was counted."""
+    parts = [f"{training:.4g} in training (forward passes of one image × images × epochs)"]
+    parts += [f"{extraction:.4g} to write soft targets down"] if extraction else []
+    parts += [f"{teacher:.4g} of a teacher that was trained before"] if teacher else []
+    return f"{', '.join(parts)}; {training + extraction + teacher:.4g} in all. Counted from the recorded configuration; backward passes, about twice as much, are not in it"
+
+
+def responsible(dataset: str, weights: str, classifies: bool) -> str:
+    """What the network must not be taken for, and whom its data does not show; ``weights`` are those that it began from."""
+    alone = {"none": " alone", NOT_RECORDED: ""}.get(weights, f", beginning from other weights ({weights}) whose own data counts too")
+    seen = (
+        f"It learned from people who were drawn by a program (`{dataset}`{alone}). No real person is in these images, and on photographs its scores mean nothing."
+        if dataset in _DRAWN
+        else f"It learned from `{dataset}`{alone}: these people, at these places, in these clothes, through these cameras. Who they are (age, sex, skin, disability, what they wear) was "
+        "not recorded, so how its errors differ between groups of people was not measured; whoever is rare in that data will be told apart worse."
+    )
+    if classifies:
+        seen = f"It learned from `{dataset}`{alone}. What its images do not show, or show rarely, it tells apart worse, and its confidence is no measure of that."
+        return f"{seen}\n\nDo not let it decide about a person without a human who can be asked."
+    return (
+        "**Re-identification follows people.** Before you point it at anyone, have a lawful purpose and the right to use the images, keep them no longer than needed, "
+        "and tell the people concerned what you do.\n\n"
+        "**A near embedding is no proof of identity.** It is a hint for someone who looks at the images. Do not let it decide about a person without a human who can be asked.\n\n"
+        f"{seen}\n\n"
+        "Not meant for: recognising a named person, surveillance of individuals or groups, evidence, or any decision about a person by itself."
+    )
+
+
+def licence(name: str) -> str:
+    """Of the weights; the code has its own."""
+    chosen = f"The weights: `{name}`, chosen by whoever wrote this card." if name != "other" else f"Of the weights: {NOT_RECORDED}. Nobody may assume one."
+    return f"{chosen} The terms of the training data hold beside it. The code, reid_srdl, is under Apache-2.0."
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; what is in a cell stays in it. Where there are more than two columns, all but the first hold numbers."""
+    lines = [head, [":--", *["--:" if len(head) > 2 else ":--"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)

@@ -1,0 +1,71 @@
+"""What a finished run wrote down of itself: all files of its folder but the weights and the embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import diagnostics, files, runs
+from ..errors import UserError
+from ..evaluation import calibration
+from ..evaluation.calibration import Calibration
+from ..evaluation.scored import METRICS
+from ..shell import command
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """What a run folder holds.
+
+    Args:
+        run: the folder.
+        facts: ``run.json``.
+        config: ``config.yaml`` as it stands, without defaults.
+        logs: rows of ``log.csv`` of each stage, by its folder.
+        verdicts: on the soft targets of each stage that has such, by its name.
+        scores: ``metrics.json`` of each folder in ``eval/``, by its name.
+        calibration: what ``calibrate`` found, if it was run.
+    """
+
+    run: Path
+    facts: Mapping[str, Any]
+    config: Mapping[str, Any]
+    logs: Mapping[str, Sequence[Mapping[str, float | None]]]
+    verdicts: Mapping[str, str]
+    scores: Mapping[str, Mapping[str, Any]]
+    calibration: Calibration | None
+
+    @property
+    def classifies(self) -> bool:
+        return self.facts.get("kind") == "classes" or any("classification" in metrics for metrics in self.scores.values())
+
+    @property
+    def model(self) -> str | None:
+        """Hash of the last network, where it is known."""
+        return self.facts["stages"][-1].get("model")
+
+
+def read(run: files.Pathlike) -> Recorded:
+    """Raises ``UserError``: no run folder, a run that is not finished, a damaged file."""
+    import yaml
+
+    run = Path(run)
+    if not (run / runs.FACTS).is_file():
+        raise UserError(f"{run} is no run folder", "A run folder holds run.json and stages/; the command train makes one.")
+    facts = runs.read_facts(run)
+    if not facts["finished"]:
+        raise UserError(f"the run {run} is not finished, so there is no network to describe", f"Go on with it: {command('train', '--resume', run)}")
+    stages = facts["stages"]
+    noted = {stage["name"]: run / "stages" / stage["folder"] / diagnostics.FILE for stage in stages}
+    path = run / runs.CONFIG
+    return Recorded(
+        run=run,
+        facts=facts,
+        config=yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {},
+        logs={stage["folder"]: runs.read_log(run / "stages" / stage["folder"]) for stage in stages},
+        verdicts={name: files.read_json(file)["verdict"] for name, file in noted.items() if file.is_file()},
+        scores={file.parent.name: files.read_json(file) for file in sorted((run / "eval").glob(f"*/{METRICS}"))},
+        calibration=calibration.of_run(run),
+    )

@@ -1,0 +1,194 @@
+"""Kinds of faiss index by their factory strings: which are known here, how they are trained, searched, and emptied."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..evaluation.flat_index import load_faiss
+from .index import Track
+
+DEFAULT = "Flat"
+_KNOWN = "Flat, SQ8, HNSW32, IVF256,Flat, IVF4096,PQ64 or IVF1024,SQ8, with PCA128, or OPQ64, before them"
+_BLOCK = 10_000
+_PER_CENTRE = 39
+"""Points a centre below which faiss warns that centres are poor."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What can be done with an index of faiss, and how.
+
+    Args:
+        family: ``flat``, ``graph`` (HNSW) or ``lists`` (IVF).
+        exact: whether the k nearest are found for certain.
+        true_distances: whether vectors are stored as they are.
+        effort: what is looked at a query where nothing else is said: lists, or candidates in a graph; 0 where there is nothing to say.
+    """
+
+    family: str
+    exact: bool
+    true_distances: bool
+    effort: int
+
+
+def make(factory: str, dimension: int) -> Any:
+    """An untrained index of faiss by the squared Euclidean distance.
+
+    Raises:
+        UserError: faiss is not installed, does not know the string, or the kind lacks what is needed here: to filter and to delete.
+    """
+    faiss = load_faiss()
+    try:
+        index = faiss.index_factory(dimension, factory, faiss.METRIC_L2)
+        kind_of(index)
+        return index
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"faiss makes no index {factory!r} of {dimension} numbers ({_reason(error)})", f"Known here: {_KNOWN}.") from None
+    except TypeError:
+        raise UserError(f"an index {factory!r} cannot be filtered by camera, or cannot forget", f"Known here: {_KNOWN}.") from None
+
+
+def kind_of(index: Any) -> Kind:
+    """Raises ``TypeError`` for kinds that are not known here."""
+    faiss = load_faiss()
+    inner, plain = _inner(index), not isinstance(index, faiss.IndexPreTransform)
+    name = type(inner).__name__
+    if name == "IndexFlat" or name == "IndexFlatL2":
+        return Kind("flat", exact=plain, true_distances=plain, effort=0)
+    if name == "IndexScalarQuantizer":
+        return Kind("flat", exact=False, true_distances=False, effort=0)
+    if name in ("IndexHNSWFlat", "IndexHNSWSQ"):
+        return Kind("graph", exact=False, true_distances=plain and name == "IndexHNSWFlat", effort=64)
+    if name in ("IndexIVFFlat", "IndexIVFPQ", "IndexIVFScalarQuantizer"):
+        return Kind("lists", exact=False, true_distances=plain and name == "IndexIVFFlat", effort=max(1, round(2 * math.sqrt(inner.nlist))))
+    raise TypeError(name)
+
+
+def _inner(index: Any) -> Any:
+    """The index behind transformations of the vectors."""
+    faiss = load_faiss()
+    if not all(isinstance(step, faiss.LinearTransform) for step in _steps(index)):
+        raise TypeError("a transformation that changes distances")
+    return faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+
+
+def _steps(index: Any) -> list[Any]:
+    """The transformations."""
+    faiss = load_faiss()
+    if not isinstance(index, faiss.IndexPreTransform):
+        return []
+    return [faiss.downcast_VectorTransform(index.chain.at(number)) for number in range(index.chain.size())]
+
+
+def train(index: Any, vectors: np.ndarray, factory: str) -> str | None:
+    """Trains what has to be; returns a remark where there were few vectors for it.
+
+    Raises:
+        UserError: fewer vectors than centres.
+    """
+    faiss = load_faiss()
+    inner = _inner(index)
+    if index.is_trained:
+        _hands_out_vectors(inner)
+        return None
+    lists = inner.nlist if isinstance(inner, faiss.IndexIVF) else 1
+    codes = 1 << inner.pq.nbits if isinstance(inner, faiss.IndexIVFPQ) else 1
+    need = max(lists, codes, index.d if isinstance(index, faiss.IndexPreTransform) else 1)
+    if len(vectors) < need:
+        fits = max(1, min(len(vectors) // _PER_CENTRE, 4 * math.isqrt(len(vectors))))
+        raise UserError(f"{len(vectors):,} images are too few to train {factory!r}, which needs {need:,}", f"Leave --factory out (exact), or take one such as IVF{fits},Flat.")
+    for clustering in (part for part in (getattr(inner, "cp", None), getattr(getattr(inner, "pq", None), "cp", None)) if part is not None):
+        clustering.min_points_per_centroid = 1  # it would warn once for every part of the vectors; the remark below says it once
+    try:
+        index.train(vectors)
+    except RuntimeError as error:
+        raise UserError(f"faiss could not train {factory!r}: {_reason(error)}", f"Known here: {_KNOWN}.") from None
+    _hands_out_vectors(inner)
+    if len(vectors) < _PER_CENTRE * max(lists, codes):
+        return f"{factory} was trained on {len(vectors):,} images; from {_PER_CENTRE * max(lists, codes):,} on its centres are good."
+    return None
+
+
+def _hands_out_vectors(inner: Any) -> None:
+    """So that vectors in lists are found by their number."""
+    faiss = load_faiss()
+    if isinstance(inner, faiss.IndexIVF):
+        inner.set_direct_map_type(faiss.DirectMap.Hashtable)
+
+
+def add(index: Any, vectors: np.ndarray, places: np.ndarray, track: Track = iter) -> None:
+    """Adds vectors under these numbers, which follow those that were given before."""
+    lists = kind_of(index).family == "lists"
+    for start in track(range(0, len(vectors), _BLOCK)):
+        some = np.ascontiguousarray(vectors[start : start + _BLOCK])
+        if lists:
+            index.add_with_ids(some, places[start : start + _BLOCK])
+        else:
+            index.add(some)
+
+
+def search(index: Any, queries: np.ndarray, depth: int, allowed: np.ndarray | None, effort: int, *, thorough: bool) -> tuple[np.ndarray, np.ndarray]:
+    """(distances, places), both ``(Q, depth)``; place -1 where nothing was found.
+
+    Args:
+        index: of faiss.
+        queries: float32 ``(Q, D)``.
+        depth: hits a query.
+        allowed: a mask over places; none where all are.
+        effort: lists, or candidates in the graph, that are looked at.
+        thorough: all that is allowed is looked at, whatever the effort: a few allowed ones may lie anywhere.
+    """
+    faiss = load_faiss()
+    inner = _inner(index)
+    selector = None if allowed is None else faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+    how = {} if selector is None else {"sel": selector}
+    if isinstance(inner, faiss.IndexIVF):
+        return index.search(queries, depth, params=faiss.SearchParametersIVF(nprobe=inner.nlist if thorough else min(effort, inner.nlist), **how))
+    if isinstance(inner, faiss.IndexHNSW) and not thorough:
+        return index.search(queries, depth, params=faiss.SearchParametersHNSW(efSearch=max(effort, depth), **how))
+    if isinstance(inner, faiss.IndexHNSW):
+        for step in _steps(index):
+            queries = step.apply(queries)
+        index = faiss.downcast_index(inner.storage)
+    return index.search(queries, depth, params=faiss.SearchParameters(sel=selector) if selector else None)
+
+
+def remove(index: Any, places: np.ndarray) -> bool:
+    """Takes vectors out; false for kinds that cannot, whose vectors have to be passed over from then on."""
+    faiss = load_faiss()
+    if kind_of(index).family == "graph":
+        return False
+    index.remove_ids(faiss.IDSelectorArray(places))
+    return True
+
+
+def recall(index: Any, vectors: np.ndarray, effort: int, *, depth: int, sample: int = 256) -> float:
+    """Share of the true nearest of some held vectors that a search finds; the vectors themselves do not count.
+
+    Args:
+        index: of faiss, with exactly ``vectors``.
+        vectors: float32 ``(N, D)``, of which at least two.
+        effort: as in ``search``.
+        depth: k of recall@k.
+        sample: vectors that are looked for, spread over all.
+    """
+    faiss = load_faiss()
+    rows = np.unique(np.linspace(0, len(vectors) - 1, min(sample, len(vectors))).astype(np.int64))
+    depth = min(depth, len(vectors) - 1)
+    _, true = faiss.knn(vectors[rows], np.ascontiguousarray(vectors), depth + 1)
+    _, found = search(index, vectors[rows], depth + 1, None, effort, thorough=False)
+    shares = []
+    for row, wanted, got in zip(rows, true, found, strict=True):
+        wanted = [place for place in wanted.tolist() if place != row][:depth]
+        shares.append(len(set(wanted) & {*[place for place in got.tolist() if place != row][:depth]}) / depth)
+    return float(np.mean(shares))
+
+
+def _reason(error: Exception) -> str:
+    """faiss's message without the function and line that it begins with."""
+    return str(error).strip().splitlines()[-1].partition(" Error: ")[2][:160] or "it knows no such string"

@@ -1,0 +1,234 @@
+"""An index in one file, searched in memory by faiss."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..embeddings import Embeddings
+from ..errors import UserError
+from . import factories, faiss_file
+from .index import About, Added, Hits, Track, check_fits, check_queries, empty_hits
+from .keeping import changing, damaged, stamp_of
+from .rows import Rows, incoming
+
+COMPACT_AT = 0.25
+"""Share of a graph's vectors that are deleted from which on it is built anew without them."""
+
+_SAMPLE_DEPTH = 10
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """A gallery that never changes; a change makes another, so that searches need no lock.
+
+    Args:
+        index: of faiss.
+        rows: of the images that exist; a graph also has places of deleted ones.
+        places: that have been given, and so the length of masks over them.
+        last_id: that has been given.
+    """
+
+    index: Any
+    rows: Rows
+    places: int
+    last_id: int
+
+
+class FaissIndex:
+    """The backend ``faiss``; the interface is that of ``index.Index``.
+
+    Args:
+        path: the file.
+        about: what the index knows of itself.
+        factory: string that faiss made it from.
+        effort: what is looked at a query: lists of an IVF, candidates of a HNSW.
+        facts: ``recall``, its ``depth`` and the ``remarks`` of building, kept with it.
+        state: the gallery.
+    """
+
+    backend = "faiss"
+
+    def __init__(self, path: Path, about: About, factory: str, effort: int, facts: dict[str, Any], state: _State) -> None:
+        self.path, self.about, self.factory, self.effort, self.facts = path, about, factory, effort, facts
+        self._state, self._lock = state, threading.Lock()
+        kind = factories.kind_of(state.index)
+        self.family, self.exact, self.true_distances = kind.family, kind.exact, kind.true_distances
+        self._stamp: tuple[int, int, int] | None = None
+
+    # --- ways to one ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls, path: Path, embeddings: Embeddings, about: About, *, replace: bool = False, track: Track = iter,
+        factory: str | None = None, effort: int | None = None, **others: Any,
+    ) -> tuple[FaissIndex, Added]:  # fmt: skip
+        """As ``create_index``; an index that is there is replaced at the end, by one rename."""
+        idle = [name for name, value in others.items() if value is not None]
+        if idle:
+            raise UserError(f"--{idle[0]} means nothing for a faiss index", "It belongs to --backend milvus.")
+        if effort is not None and effort < 1:
+            raise UserError(f"effort is {effort}", "It must be above 0.")
+        factory, fresh = factory or factories.DEFAULT, incoming(embeddings)
+        index = factories.make(factory, embeddings.dimension)
+        remark = factories.train(index, fresh.vectors, factory)
+        rows = fresh.rows(0, 0)
+        factories.add(index, fresh.vectors, rows.places, track)
+        kind = factories.kind_of(index)
+        facts: dict[str, Any] = {"remarks": [remark] if remark else []}
+        effort = effort or kind.effort
+        if not kind.exact and len(rows) > 1:
+            depth = min(_SAMPLE_DEPTH, len(rows) - 1)
+            facts |= {"recall": factories.recall(index, fresh.vectors, effort, depth=depth), "depth": depth}
+        made = cls(path, about, factory, effort, facts, _State(index, rows, len(rows), len(rows) - 1))
+        with changing(path):
+            made._save(made._state)
+        return made, Added(len(rows), fresh.repeated, fresh.junk)
+
+    @classmethod
+    def open(cls, path: Path) -> FaissIndex:
+        """As ``open_index``."""
+        stamp = stamp_of(path)
+        abouts: list[About] = []
+        index, rows, description = faiss_file.read(path, lambda values: abouts.append(About.of_json(values, path)))
+        try:
+            state = _State(index, rows, int(description["places"]), int(description["last_id"]))
+            opened = cls(path, abouts[0], str(description["factory"]), int(description["effort"]), dict(description["facts"]), state)
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(path, f"its description lacks {error}") from None
+        if index.d != opened.dimension or index.ntotal < len(rows):
+            raise damaged(path, "its parts do not fit together")
+        opened._stamp = stamp
+        return opened
+
+    # --- looking -------------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> str:
+        return self.about.model
+
+    @property
+    def dimension(self) -> int:
+        return self.about.dimension
+
+    def __len__(self) -> int:
+        return len(self._state.rows)
+
+    @property
+    def dead(self) -> float:
+        """Share of the vectors in a graph that are deleted and passed over."""
+        state = self._state
+        return 1 - len(state.rows) / state.index.ntotal if state.index.ntotal else 0.0
+
+    def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
+        state = self._state
+        vectors = check_queries(vectors, top_k, self.dimension)
+        rows = state.rows
+        allowed, possible = None, len(rows)
+        if cameras is not None or len(rows) < state.index.ntotal:
+            wanted = np.ones(len(rows), bool) if cameras is None else np.isin(rows.cameras, np.asarray(list(cameras), np.int64))
+            possible = int(wanted.sum())
+            allowed = np.zeros(state.places, bool)
+            allowed[rows.places[wanted]] = True
+        hits = empty_hits(len(vectors), min(top_k, possible))
+        if not hits.ids.size:
+            return hits
+        far, places = factories.search(state.index, vectors, min(top_k, possible), allowed, self.effort, thorough=cameras is not None)
+        order = np.lexsort((places, far), axis=1)
+        far, places = np.take_along_axis(far, order, axis=1), np.take_along_axis(places, order, axis=1)
+        there = places >= 0
+        if not there.all():  # to the end: a graph that found too few says so by -1, at no distance
+            order = np.argsort(~there, axis=1, kind="stable")
+            far, places, there = (np.take_along_axis(values, order, axis=1) for values in (far, places, there))
+        found = rows.at(places[there])
+        for column, values in (("ids", rows.ids), ("paths", rows.paths), ("labels", rows.labels), ("cameras", rows.cameras)):
+            getattr(hits, column)[there] = values[found]
+        hits.distances[there] = np.maximum(far[there], 0)
+        return hits
+
+    def vectors(self, ids: np.ndarray) -> np.ndarray:
+        state = self._state
+        rows = state.rows.of_ids(np.asarray(ids, np.int64))
+        if not len(rows):
+            return np.empty((0, self.dimension), np.float32)
+        return state.index.reconstruct_batch(state.rows.places[rows])
+
+    # --- changing ------------------------------------------------------------------------------------------------------
+
+    def add(self, embeddings: Embeddings, *, track: Track = iter) -> Added:
+        check_fits(embeddings, self.about, self.path)
+        fresh = incoming(embeddings)
+        with self._lock, changing(self.path):
+            self.refresh()
+            state, replaced = self._without(self._state, self._state.rows.holding(fresh.paths))
+            index = state.index if state is not self._state else _copy(state.index)
+            rows = fresh.rows(state.last_id + 1, state.places)
+            factories.add(index, fresh.vectors, rows.places, track)
+            self._save(_State(index, state.rows.followed_by(rows), state.places + len(rows), int(rows.ids[-1])))
+        return Added(len(rows), replaced + fresh.repeated, fresh.junk)
+
+    def delete(self, paths: Sequence[str]) -> int:
+        with self._lock, changing(self.path):
+            self.refresh()
+            state, count = self._without(self._state, self._state.rows.holding(list(paths)))
+            if count:
+                self._save(state)
+        return count
+
+    def _without(self, state: _State, gone: np.ndarray) -> tuple[_State, int]:
+        """A gallery without some rows, in an index of its own; the same one where there are none of them."""
+        count = int(gone.sum())
+        if not count:
+            return state, 0
+        index, rows, places = _copy(state.index), state.rows.take(~gone), state.places
+        removed = factories.remove(index, state.rows.places[gone])
+        if removed and self.family == "flat":  # faiss closes the gaps
+            rows, places = dataclasses.replace(rows, places=np.arange(len(rows))), len(rows)
+        if not removed and 1 - len(rows) / index.ntotal > COMPACT_AT:
+            index, rows, places = _compacted(index, rows)
+        return _State(index, rows, places, state.last_id), count
+
+    def refresh(self) -> bool:
+        """A file that is gone, or damaged, leaves what is in memory as it is, and is said."""
+        if not self.path.is_file():
+            raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
+        if self._stamp == stamp_of(self.path):
+            return False
+        other = FaissIndex.open(self.path)
+        self.about, self.factory, self.effort, self.facts = other.about, other.factory, other.effort, other.facts
+        self.family, self.exact, self.true_distances = other.family, other.exact, other.true_distances
+        self._state, self._stamp = other._state, other._stamp
+        return True
+
+    def _save(self, state: _State) -> None:
+        """First the file, then the gallery that is searched: what could not be written is not found either."""
+        description = {
+            **self.about.as_json(), "backend": self.backend, "factory": self.factory, "effort": self.effort, "facts": self.facts,
+            "images": len(state.rows), "places": state.places, "last_id": state.last_id,
+        }  # fmt: skip
+        faiss_file.write(self.path, state.index, state.rows, description)
+        self._state, self._stamp = state, stamp_of(self.path)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _copy(index: Any) -> Any:
+    from ..evaluation.flat_index import load_faiss
+
+    return load_faiss().clone_index(index)
+
+
+def _compacted(index: Any, rows: Rows) -> tuple[Any, Rows, int]:
+    """A graph of the rows alone, trained as before."""
+    vectors = index.reconstruct_batch(rows.places) if len(rows) else None
+    index.reset()
+    if vectors is not None:
+        index.add(vectors)
+    return index, dataclasses.replace(rows, places=np.arange(len(rows))), len(rows)

@@ -1,0 +1,192 @@
+"""What an index of a gallery is, whatever stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..embeddings import Embeddings
+from ..errors import UserError
+from .keeping import FORMAT, damaged
+from .rows import UNKNOWN
+
+Track = Callable[[Iterable[int]], Iterable[int]]
+"""Wraps the starts of blocks of rows, for a progress bar."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What an index knows of itself.
+
+    Args:
+        model: hash of the network that made the vectors; empty where unknown.
+        dimension: D.
+        root: folder that the images' paths are relative to, where known.
+        names: words for labels, where there are any.
+    """
+
+    model: str
+    dimension: int
+    root: str | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        names = {str(label): name for label, name in self.names.items()}
+        return {"format": FORMAT, "model": self.model, "dimension": self.dimension, "root": self.root, "names": names}
+
+    @staticmethod
+    def of_json(values: Mapping[str, Any], path: Path) -> About:
+        """Raises ``UserError`` where another version wrote it, or something is missing."""
+        if values.get("format") != FORMAT:
+            raise UserError(
+                f"{path} is an index of format {values.get('format')}, and this version reads {FORMAT}", "Build it anew with the command index, or use the version that wrote it."
+            )
+        try:
+            names = {int(label): str(name) for label, name in values["names"].items()}
+            return About(str(values["model"]), int(values["dimension"]), values["root"], names)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(path, f"its description lacks {error}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What was found for Q queries, nearest first, all ``(Q, k)``; places beyond the last hit are empty.
+
+    Args:
+        ids: int64, of the stored images, for ``vectors``; -1 in empty places.
+        distances: float32, squared Euclidean; infinite in empty places.
+        paths: str; empty in empty places.
+        labels: int64; ``rows.UNKNOWN`` where not known.
+        cameras: int64; ``rows.UNKNOWN`` where not known.
+    """
+
+    ids: np.ndarray
+    distances: np.ndarray
+    paths: np.ndarray
+    labels: np.ndarray
+    cameras: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Hits of each query, int64 ``(Q,)``."""
+        return (self.ids >= 0).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of embeddings that were added.
+
+    Args:
+        images: that the index holds of them now.
+        replaced: of these, whose path it held before, or that came twice; the later vector counts.
+        junk: images of label -1, which were left out.
+    """
+
+    images: int
+    replaced: int = 0
+    junk: int = 0
+
+
+class Index(Protocol):
+    """A gallery that can be searched.
+
+    Any number of threads may search while one adds or deletes; each search sees the gallery before a change or after it.
+
+    Attributes:
+        backend: a key of ``BACKENDS``.
+        path: of its file.
+        about: what it knows of itself.
+        exact: whether ``search`` finds the k nearest for certain; otherwise ``vectors`` may be approximations, too.
+        true_distances: whether distances are those of the vectors that were added.
+    """
+
+    backend: str
+    path: Path
+    about: About
+    exact: bool
+    true_distances: bool
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
+        """The nearest images of each query ``(Q, D)``; with ``cameras``, the nearest of those that these cameras took.
+
+        Where fewer than ``top_k`` images are there, all of them. Equal distances stand in the order in which images were added.
+
+        Raises:
+            UserError: vectors of another dimension or not finite; ``top_k`` below 1.
+        """
+        ...
+
+    def vectors(self, ids: np.ndarray) -> np.ndarray:
+        """Stored vectors float32 ``(N, D)`` of hits. Raises ``KeyError`` for an id that is not there (any more)."""
+        ...
+
+    def add(self, embeddings: Embeddings, *, track: Track = iter) -> Added:
+        """Adds images, all or none. A path that is there already gets the new vector; junk is left out.
+
+        Raises:
+            UserError: another dimension or model; nothing but junk; the index cannot be written.
+        """
+        ...
+
+    def delete(self, paths: Sequence[str]) -> int:
+        """Takes images away, all or none; returns how many there were (unknown paths count nothing)."""
+        ...
+
+    def refresh(self) -> bool:
+        """Takes up what other processes have changed in the meantime; whether there was anything."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# --- what backends share -----------------------------------------------------------------------------------------------
+
+
+def check_queries(vectors: np.ndarray, top_k: int, dimension: int) -> np.ndarray:
+    """float32 ``(Q, D)``; the checks of ``Index.search``."""
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        raise UserError(f"queries of shape {vectors.shape} for an index of dimension {dimension}", "Embed them with the network that the index was built with.")
+    if not np.isfinite(vectors).all():
+        raise UserError("a query vector holds NaN or infinity", "Embed its image again.")
+    if top_k < 1:
+        raise UserError(f"top_k is {top_k}", "It must be above 0.")
+    return vectors
+
+
+def check_fits(embeddings: Embeddings, about: About, path: Path) -> None:
+    """Raises ``UserError`` where these cannot be added to that index."""
+    if embeddings.dimension != about.dimension:
+        raise UserError(f"vectors of {embeddings.dimension} numbers do not fit {path}, whose have {about.dimension}", "Embed the images with the network of the index.")
+    if embeddings.model != about.model:
+        raise UserError(
+            f"the vectors are of the network {short(embeddings.model)}, and {path} is of {short(about.model)}", "Distances between two networks mean nothing: embed with the same."
+        )
+
+
+def short(model: str) -> str:
+    """The beginning of a hash, for people."""
+    return f"{model[:12]}…" if model else "(unknown)"
+
+
+def empty_hits(queries: int, depth: int) -> Hits:
+    """Hits with nothing in them."""
+    shape = (queries, depth)
+    return Hits(
+        np.full(shape, -1, np.int64), np.full(shape, np.inf, np.float32), np.full(shape, "", object), np.full(shape, UNKNOWN, np.int64), np.full(shape, UNKNOWN, np.int64)
+    )

@@ -1,0 +1,67 @@
+"""Files of indices: one change at a time, whole or not at all, and told apart from what is damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import files
+from ..errors import UserError
+
+FORMAT = 1
+"""Version of the layout of index files; a file of another one is refused."""
+
+MAGIC = b"reid_srdl faiss\n"
+"""What the file of a faiss index begins and ends with."""
+
+
+def damaged(path: Path, why: str) -> UserError:
+    """What to raise for a file that is not as it was written."""
+    return UserError(f"{path} is damaged: {why}", "Copy it again, or build it anew with the command index.")
+
+
+@contextlib.contextmanager
+def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Holds an index for one change; others wait, or are told that they may not. The lock dies with its process.
+
+    What a killed process left half-written is taken away.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = open(path.with_name(f".{path.name}.lock"), "w")  # closed by the with below
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}", "Choose another file with --output.") from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
+            left.unlink(missing_ok=True)
+        yield True
+
+
+def stamp_of(path: Path) -> tuple[int, int, int]:
+    """Changes whenever a file is replaced."""
+    found = os.stat(path)
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def write_description(path: Path, values: Mapping[str, Any]) -> None:
+    """The JSON of an index whose vectors lie elsewhere, whole or not at all, with its own checksum."""
+    files.write_json(path, {**values, "sha256": files.sha256_json(values)})
+
+
+def read_description(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Without its checksum, which is looked at. Raises ``UserError`` where it does not fit."""
+    rest = {key: value for key, value in values.items() if key != "sha256"}
+    if values.get("sha256") != files.sha256_json(json.loads(json.dumps(rest))):
+        raise damaged(path, "its checksum does not fit")
+    return rest

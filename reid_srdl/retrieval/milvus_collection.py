@@ -1,0 +1,199 @@
+"""A collection of a Milvus: what is stored of an image, and the questions that are asked; whatever goes wrong is one line."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from .index import About, Hits, Track, empty_hits
+from .milvus_connection import check_address, connected, first_line, is_lite, release
+from .rows import Rows
+
+ANSWER_SECONDS = 120.0
+"""After which a question is given up."""
+
+DEEPEST = 16_384
+"""Hits that Milvus hands out at most."""
+
+_MESSAGE_BYTES = 8 << 20
+_LITE_BYTES = 64 << 20
+_PROPERTY = "reid_srdl."
+
+
+class Collection:
+    """One collection, connected to.
+
+    Args:
+        uri: address, or absolute path that ends in ``.db``.
+        name: of the collection.
+        token: of a server that asks for one.
+
+    Raises:
+        UserError: pymilvus is not installed; the Milvus does not answer; another process has that of Milvus Lite open.
+    """
+
+    def __init__(self, uri: str, name: str, token: str | None = None) -> None:
+        if not re.fullmatch(r"[A-Za-z_]\w{0,254}", name, re.ASCII):
+            raise UserError(f"{name!r} is no name of a collection", "Letters, digits and underscores make one.")
+        check_address(uri)
+        self.uri, self.name, self._lite = uri, name, is_lite(uri)
+        self._client = connected(uri, token)
+        self._closed = False
+
+    # --- the collection itself -------------------------------------------------------------------------------------------
+
+    def exists(self) -> bool:
+        with self._asking():
+            return bool(self._client.has_collection(self.name, timeout=ANSWER_SECONDS))
+
+    def create(self, about: About) -> None:
+        """An empty collection with a flat index by the squared Euclidean distance, exact."""
+        from pymilvus import DataType
+
+        with self._asking():
+            schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+            schema.add_field("id", DataType.INT64, is_primary=True)
+            schema.add_field("key", DataType.INT64)
+            schema.add_field("path", DataType.VARCHAR, max_length=65_535)
+            schema.add_field("label", DataType.INT64)
+            schema.add_field("camera", DataType.INT64)
+            schema.add_field("vector", DataType.FLOAT_VECTOR, dim=about.dimension)
+            index = self._client.prepare_index_params()
+            index.add_index("vector", index_type="FLAT", metric_type="L2")
+            properties = {f"{_PROPERTY}format": "1", f"{_PROPERTY}model": about.model}
+            # Strong: what has been added is found by the next search, whoever asks.
+            self._client.create_collection(self.name, schema=schema, index_params=index, properties=properties, consistency_level="Strong", timeout=ANSWER_SECONDS)
+
+    def drop(self) -> None:
+        """Raises ``UserError`` where somebody else made it."""
+        if f"{_PROPERTY}format" not in self._described().get("properties", {}):
+            raise UserError(f"the collection {self.name} at {self.uri} was not made here, and is left alone", "Choose another name with --collection.")
+        with self._asking():
+            self._client.drop_collection(self.name, timeout=ANSWER_SECONDS)
+
+    def load(self, about: About, path: Path) -> None:
+        """Makes it ready to be searched. Raises ``UserError`` where it is gone, or not the one that ``path`` describes."""
+        if not self.exists():
+            raise UserError(f"{self.uri} has no collection {self.name} (any more)", f"Build {path} anew with the command index and --replace.")
+        described = self._described()
+        model = described.get("properties", {}).get(f"{_PROPERTY}model", about.model)
+        dimensions = [int(part["params"]["dim"]) for part in described["fields"] if part["name"] == "vector"]
+        if model != about.model or dimensions != [about.dimension]:
+            raise UserError(f"the collection {self.name} at {self.uri} is not the one that {path} describes", "Another index was built under its name: choose another --collection.")
+        with self._asking():
+            self._client.load_collection(self.name, timeout=ANSWER_SECONDS)
+
+    def _described(self) -> dict[str, Any]:
+        with self._asking():
+            return self._client.describe_collection(self.name, timeout=ANSWER_SECONDS)
+
+    # --- its rows --------------------------------------------------------------------------------------------------------
+
+    def count(self) -> int:
+        with self._asking():
+            return int(self._client.query(self.name, filter="", output_fields=["count(*)"], timeout=ANSWER_SECONDS)[0]["count(*)"])
+
+    def insert(self, rows: Rows, keys: np.ndarray, vectors: np.ndarray, track: Track = iter) -> None:
+        """Some thousands at a time."""
+        step = self._rows_a_message(vectors.shape[1])
+        for start in track(range(0, len(rows), step)):
+            some = range(start, min(start + step, len(rows)))
+            data = [
+                {
+                    "id": int(rows.ids[row]), "key": int(keys[row]), "path": rows.paths[row], "label": int(rows.labels[row]),
+                    "camera": int(rows.cameras[row]), "vector": vectors[row],
+                }
+                for row in some
+            ]  # fmt: skip
+            with self._asking():
+                self._client.insert(self.name, data, timeout=ANSWER_SECONDS)
+
+    def delete(self, ids: Sequence[int]) -> None:
+        for start in range(0, len(ids), 1000):
+            with self._asking():
+                self._client.delete(self.name, ids=list(map(int, ids[start : start + 1000])), timeout=ANSWER_SECONDS)
+
+    def delete_between(self, first: int, last: int) -> None:
+        """All whose id is one of these, both ends with them."""
+        with self._asking():
+            self._client.delete(self.name, filter=f"id >= {first} and id <= {last}", timeout=ANSWER_SECONDS)
+
+    def ids_of(self, keys: dict[int, str]) -> list[int]:
+        """Of the rows with these keys and paths."""
+        wanted, ids = list(keys), []
+        for start in range(0, len(wanted), 1000):
+            with self._asking():
+                some = ", ".join(map(str, wanted[start : start + 1000]))
+                found = self._client.query(self.name, filter=f"key in [{some}]", output_fields=["id", "key", "path"], timeout=ANSWER_SECONDS)
+            ids += [int(row["id"]) for row in found if keys[int(row["key"])] == row["path"]]
+        return ids
+
+    def vectors(self, ids: np.ndarray, dimension: int) -> np.ndarray:
+        """float32 ``(N, D)``. Raises ``KeyError`` for an id that is not there."""
+        unique = np.unique(ids)
+        found: dict[int, Any] = {}
+        step = self._rows_a_message(dimension)
+        for start in range(0, len(unique), step):
+            with self._asking():
+                rows = self._client.get(self.name, ids=unique[start : start + step].tolist(), output_fields=["id", "vector"], timeout=ANSWER_SECONDS)
+            found |= {int(row["id"]): row["vector"] for row in rows}
+        return np.array([found[int(number)] for number in ids], np.float32).reshape(len(ids), dimension)
+
+    def search(self, vectors: np.ndarray, depth: int, cameras: Sequence[int] | None) -> Hits:
+        """As ``Index.search``."""
+        if cameras is not None and not len(cameras):
+            return empty_hits(len(vectors), 0)
+        chosen = "" if cameras is None else f"camera in [{', '.join(str(int(camera)) for camera in cameras)}]"
+        step, found = self._queries_a_message(vectors.shape[1], depth), []
+        for start in range(0, len(vectors), step):
+            with self._asking():
+                found += self._client.search(
+                    self.name, data=list(vectors[start : start + step]), limit=depth, filter=chosen, output_fields=["path", "label", "camera"],
+                    search_params={"metric_type": "L2"}, timeout=ANSWER_SECONDS,
+                )  # fmt: skip
+        ordered = [sorted(((float(hit["distance"]), int(hit["id"]), hit["entity"]) for hit in part), key=lambda hit: hit[:2]) for part in found]
+        hits = empty_hits(len(vectors), max(map(len, ordered), default=0))
+        for row, part in enumerate(ordered):
+            for place, (distance, number, entity) in enumerate(part):
+                hits.ids[row, place], hits.distances[row, place], hits.paths[row, place] = number, distance, entity["path"]
+                hits.labels[row, place], hits.cameras[row, place] = entity["label"], entity["camera"]
+        return hits
+
+    def _rows_a_message(self, dimension: int) -> int:
+        return max(1, min(5000, _MESSAGE_BYTES // (4 * dimension + 512)))
+
+    def _queries_a_message(self, dimension: int, depth: int) -> int:
+        if self._lite:  # it subtracts every query from every vector before it sums
+            return max(1, min(1000, _LITE_BYTES // max(1, 4 * dimension * self.count())))
+        return max(1, min(1000, _MESSAGE_BYTES // (4 * dimension), _MESSAGE_BYTES // (256 * depth)))
+
+    # --- connection ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Gives the connection up."""
+        if self._closed:
+            return
+        self._closed = True
+        self._client.close()
+        if self._lite:
+            release(self.uri)
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        import grpc
+        from pymilvus.exceptions import MilvusException
+
+        if self._closed:
+            raise ValueError("the index is closed")
+        try:
+            yield
+        except MilvusException as error:
+            raise UserError(f"the Milvus at {self.uri} refused: {first_line(error.message)}", "Is it up, and are its disk and memory not full?") from None
+        except grpc.RpcError as error:
+            raise UserError(f"the Milvus at {self.uri} does not answer ({first_line(str(error))})", "Is it up?") from None

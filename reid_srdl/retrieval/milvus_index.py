@@ -1,0 +1,209 @@
+"""An index in a Milvus, behind the interface of ``index.Index``; its file is a small JSON that says where the collection is.
+
+A Milvus adds rows by batches, and a process may be killed between two of them. So each change is written down first, in a journal
+beside the JSON: what was begun and not finished is undone, or finished, by whoever opens the index next. Writers of one
+index work on one machine; any number may search.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import files
+from ..embeddings import Embeddings
+from ..errors import UserError
+from .index import About, Added, Hits, Track, check_fits, check_queries
+from .keeping import changing, damaged, read_description, write_description
+from .milvus_collection import DEEPEST, Collection
+from .milvus_connection import check_address, is_lite
+from .rows import incoming
+
+DEFAULT_COLLECTION = "gallery"
+
+
+class MilvusIndex:
+    """The backend ``milvus``.
+
+    Args:
+        path: the JSON.
+        about: what the index knows of itself.
+        collection: where the rows are.
+    """
+
+    backend = "milvus"
+    exact = True
+    true_distances = True
+
+    def __init__(self, path: Path, about: About, collection: Collection) -> None:
+        self.path, self.about, self._collection = path, about, collection
+        self._lock = threading.Lock()
+        self.facts: dict[str, Any] = {"remarks": []}
+
+    # --- ways to one -----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls, path: Path, embeddings: Embeddings, about: About, *, replace: bool = False, track: Track = iter,
+        uri: str | None = None, collection: str | None = None, token: str | None = None, **others: Any,
+    ) -> tuple[MilvusIndex, Added]:  # fmt: skip
+        """As ``create_index``; without ``uri`` a Milvus Lite beside the file."""
+        idle = [name for name, value in others.items() if value is not None]
+        if idle:
+            raise UserError(f"--{idle[0]} means nothing for Milvus, whose index here is flat and exact", "It belongs to --backend faiss.")
+        fresh = incoming(embeddings)
+        stored = _stored_uri(uri or f"{path}.db", path)
+        check_address(stored)
+        # The JSON comes last, and with it the index: before, there is only a journal which says that one was being built.
+        with changing(path), contextlib.ExitStack() as undo:
+            rows_of = Collection(_full_uri(stored, path), collection or DEFAULT_COLLECTION, token)
+            undo.callback(rows_of.close)
+            if rows_of.exists():
+                if not (replace or _read_journal(path).get("building") == [stored, rows_of.name]):
+                    raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already", "Choose another name with --collection, or build it anew with --replace.")
+                rows_of.drop()
+            files.write_json(_journal(path), {"building": [stored, rows_of.name]})
+            rows_of.create(about)
+            rows = fresh.rows(_first_id(), 0)
+            rows_of.insert(rows, keys(rows.paths), fresh.vectors, track)
+            rows_of.load(about, path)
+            write_description(path, {**about.as_json(), "backend": cls.backend, "uri": stored, "collection": rows_of.name})
+            _journal(path).unlink()
+            undo.pop_all()
+        return cls(path, about, rows_of), Added(len(rows), fresh.repeated, fresh.junk)
+
+    @classmethod
+    def open(cls, path: Path, values: dict[str, Any], *, token: str | None = None) -> MilvusIndex:
+        """As ``open_index``, with what stands in its JSON."""
+        about = About.of_json(values, path)
+        values = read_description(path, values)
+        try:
+            stored, name = str(values["uri"]), str(values["collection"])
+        except KeyError as error:
+            raise damaged(path, f"it lacks {error}") from None
+        if is_lite(stored) and not Path(_full_uri(stored, path)).exists():
+            raise UserError(f"the Milvus Lite of {path} is gone: there is no {_full_uri(stored, path)}", "It moves together with its index; build it anew otherwise.")
+        collection = Collection(_full_uri(stored, path), name, token)
+        try:
+            opened = cls(path, about, collection)
+            if _read_journal(path).get("building"):
+                raise UserError(f"the building of {path} was broken off", "Build it again with --replace.")
+            collection.load(about, path)
+            opened._finish_what_was_begun()
+        except BaseException:
+            collection.close()
+            raise
+        return opened
+
+    # --- looking ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> str:
+        return self.about.model
+
+    @property
+    def dimension(self) -> int:
+        return self.about.dimension
+
+    def __len__(self) -> int:
+        return self._collection.count()
+
+    def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
+        vectors = check_queries(vectors, top_k, self.dimension)
+        if top_k > DEEPEST:
+            raise UserError(f"top_k is {top_k:,}, and Milvus hands out {DEEPEST:,} at most", "Ask for fewer, or use --backend faiss.")
+        return self._collection.search(vectors, top_k, cameras)
+
+    def vectors(self, ids: np.ndarray) -> np.ndarray:
+        return self._collection.vectors(np.asarray(ids, np.int64), self.dimension)
+
+    # --- changing --------------------------------------------------------------------------------------------------------
+
+    def add(self, embeddings: Embeddings, *, track: Track = iter) -> Added:
+        check_fits(embeddings, self.about, self.path)
+        fresh = incoming(embeddings)
+        with self._lock, changing(self.path):
+            self._finish()
+            rows = fresh.rows(_first_id(), 0)
+            own = keys(rows.paths)
+            old = self._collection.ids_of(dict(zip(own.tolist(), rows.paths, strict=True)))
+            files.write_json(_journal(self.path), {"undo": [int(rows.ids[0]), int(rows.ids[-1])]})
+            try:
+                self._collection.insert(rows, own, fresh.vectors, track)
+                files.write_json(_journal(self.path), {"delete": old})  # from here on they are added
+            except Exception:
+                with contextlib.suppress(UserError):  # where it does not answer, the next one to open the index undoes it
+                    self._finish()
+                raise
+            self._finish()
+        return Added(len(rows), len(old) + fresh.repeated, fresh.junk)
+
+    def delete(self, paths: Sequence[str]) -> int:
+        with self._lock, changing(self.path):
+            self._finish()
+            unique = list(dict.fromkeys(paths))
+            ids = self._collection.ids_of(dict(zip(keys(unique).tolist(), unique, strict=True)))
+            if ids:
+                files.write_json(_journal(self.path), {"delete": ids})
+                self._finish()
+        return len(ids)
+
+    def _finish_what_was_begun(self) -> None:
+        if _journal(self.path).is_file():
+            with changing(self.path, wait=False) as mine:
+                if mine:  # else its writer lives, and is at it
+                    self._finish()
+
+    def _finish(self) -> None:
+        """Undoes or finishes what the journal tells of; only while the index is held for a change."""
+        begun = _read_journal(self.path)
+        if begun.get("undo"):
+            self._collection.delete_between(*begun["undo"])
+        if begun.get("delete"):
+            self._collection.delete(begun["delete"])
+        _journal(self.path).unlink(missing_ok=True)
+
+    def refresh(self) -> bool:
+        """There is nothing to do: every search asks the database."""
+        return False
+
+    def close(self) -> None:
+        self._collection.close()
+
+
+def keys(paths: Iterable[str]) -> np.ndarray:
+    """63 bits of each path's hash, int64 ``(N,)``: rows are looked for by it, since numbers need no quoting."""
+    return np.fromiter((int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") >> 1 for path in paths), np.int64)
+
+
+def _first_id() -> int:
+    # Microseconds: later rows have higher ids without asking for the highest, and JavaScript still counts them exactly.
+    return time.time_ns() // 1000
+
+
+def _journal(path: Path) -> Path:
+    return path.with_name(f".{path.name}.journal")
+
+
+def _read_journal(path: Path) -> dict[str, Any]:
+    return files.read_json(_journal(path)) if _journal(path).is_file() else {}
+
+
+def _stored_uri(uri: str, path: Path) -> str:
+    """As it stands in the JSON: a Milvus Lite below the index's folder moves with it."""
+    if not is_lite(uri):
+        return uri
+    absolute, folder = Path(os.path.abspath(uri)), Path(os.path.abspath(path.parent))
+    return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else str(absolute)
+
+
+def _full_uri(stored: str, path: Path) -> str:
+    return os.path.abspath(path.parent / stored) if is_lite(stored) else stored

@@ -1,0 +1,89 @@
+"""The two ways to an index: to build it, and to open it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import files
+from ..embeddings import Embeddings
+from ..errors import UserError
+from ..shell import command
+from .index import About, Added, Index, Track
+from .keeping import MAGIC
+
+BACKENDS: dict[str, str] = {
+    "faiss": "reid_srdl.retrieval.faiss_index:FaissIndex",
+    "milvus": "reid_srdl.retrieval.milvus_index:MilvusIndex",
+}
+"""Name to ``"module:class"``; each has ``create`` and ``open``."""
+
+
+def create_index(
+    path: files.Pathlike,
+    embeddings: Embeddings,
+    *,
+    backend: str = "faiss",
+    root: str | None = None,
+    names: Mapping[int, str] | None = None,
+    replace: bool = False,
+    track: Track = iter,
+    **options: Any,
+) -> tuple[Index, Added]:
+    """Builds an index of embeddings.
+
+    Args:
+        path: of its file; of Milvus this is a small JSON that says where the collection is.
+        embeddings: N images; rows of label -1 (junk) are left out, and images without paths are named by their row.
+        backend: ``faiss`` or ``milvus``.
+        root: folder that the paths are relative to.
+        names: words for labels.
+        replace: write over an index that is there; of Milvus, drop a collection of that name first.
+        track: for a progress bar.
+        options: of faiss ``factory`` and ``effort``, of Milvus ``uri``, ``collection`` and ``token``.
+
+    Raises:
+        UserError: an index is there already, no images, a backend or option that does not fit, a library that is not installed.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder", "Name a file for the index with --output, such as gallery.index.")
+    if path.exists() and not replace:
+        raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with --replace.")
+    about = About(embeddings.model, embeddings.dimension, root, dict(names or {}))
+    return _class_of(backend).create(path, embeddings, about, replace=replace, track=track, **options)
+
+
+def open_index(path: files.Pathlike, *, token: str | None = None) -> Index:
+    """An index that ``create_index`` built, of whatever backend.
+
+    Args:
+        path: its file.
+        token: of a Milvus that asks for one, ``USER:PASSWORD`` or a key.
+
+    Raises:
+        UserError: not there, damaged, of another format, or its Milvus does not answer.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no index {path}", f"Build one: {command('index', '--embeddings', 'FILE', '--output', path)}")
+    with open(path, "rb") as file:
+        start = file.read(len(MAGIC))
+    if start == MAGIC:
+        return _class_of("faiss").open(path)
+    if not start.lstrip().startswith(b"{"):
+        raise UserError(f"{path} is no index", "The command index writes such files.")
+    values = files.read_json(path)
+    backend = values.get("backend") if isinstance(values, dict) else None
+    if backend != "milvus":
+        raise UserError(f"{path} is no index", "The command index writes such files.")
+    return _class_of(backend).open(path, values, token=token)
+
+
+def _class_of(backend: str) -> Any:
+    if backend not in BACKENDS:
+        raise UserError(f"there is no backend {backend!r}", f"There are {', '.join(BACKENDS)}.")
+    module, _, name = BACKENDS[backend].partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,169 @@
+"""What is known of each image of an index, beside its vector."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..data.records import JUNK
+from ..embeddings import Embeddings
+from ..errors import UserError
+
+UNKNOWN = int(np.iinfo(np.int64).min)
+"""Label or camera of an image of which it is not known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """N images in the order in which they were added.
+
+    Args:
+        ids: int64 ``(N,)``, ascending; each is given once and never again.
+        places: int64 ``(N,)``, ascending: the numbers that the vectors have in the index behind.
+        paths: str ``(N,)``, each once.
+        labels: int64 ``(N,)``, perhaps ``UNKNOWN``.
+        cameras: int64 ``(N,)``, perhaps ``UNKNOWN``.
+    """
+
+    ids: np.ndarray
+    places: np.ndarray
+    paths: np.ndarray
+    labels: np.ndarray
+    cameras: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """The given rows (indices or a mask), in their order."""
+        return Rows(self.ids[rows], self.places[rows], self.paths[rows], self.labels[rows], self.cameras[rows])
+
+    def followed_by(self, other: Rows) -> Rows:
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("ids", "places", "paths", "labels", "cameras"))
+        return Rows(*(np.concatenate(pair) for pair in pairs))
+
+    def holding(self, paths: list[str] | np.ndarray) -> np.ndarray:
+        """A mask ``(N,)``: whose path is among these."""
+        wanted = set(paths)
+        return np.fromiter((path in wanted for path in self.paths), bool, len(self))
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """The rows of places that are there."""
+        return np.searchsorted(self.places, places)
+
+    def of_ids(self, ids: np.ndarray) -> np.ndarray:
+        """The rows of ids. Raises ``KeyError`` for one that is not there."""
+        rows = np.searchsorted(self.ids, ids)
+        found = np.append(self.ids, -1)[rows] == ids
+        if not found.all():
+            raise KeyError(int(np.asarray(ids)[~found][0]))
+        return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Incoming:
+    """Images as they go into an index: junk and repeated paths left out.
+
+    Args:
+        vectors: float32 ``(N, D)``.
+        paths, labels, cameras: as in ``Rows``.
+        junk: images that were left out for their label.
+        repeated: images that a later one of the same path has taken the place of.
+    """
+
+    vectors: np.ndarray
+    paths: np.ndarray
+    labels: np.ndarray
+    cameras: np.ndarray
+    junk: int
+    repeated: int
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def rows(self, first_id: int, first_place: int) -> Rows:
+        """With ids and places that count on from the given ones."""
+        count = np.arange(len(self), dtype=np.int64)
+        return Rows(first_id + count, first_place + count, self.paths, self.labels, self.cameras)
+
+
+def incoming(embeddings: Embeddings) -> Incoming:
+    """Embeddings made ready for an index.
+
+    Images without paths are named by their row, ``#0000001``. Raises ``UserError`` where nothing but junk is left.
+    """
+    everything = embeddings if embeddings.paths is not None else Embeddings(**{**vars(embeddings), "paths": [f"#{row:07d}" for row in range(len(embeddings))]})
+    kept = everything if everything.labels is None else everything.take(everything.labels != JUNK)
+    if not len(kept):
+        raise UserError("there is nothing to add", "All images are junk (label -1)." if len(embeddings) else "The embeddings hold no images.")
+    last = {path: row for row, path in enumerate(kept.paths or ())}
+    once = kept if len(last) == len(kept) else kept.take(np.sort(np.fromiter(last.values(), np.int64, len(last))))
+    return Incoming(
+        vectors=once.vectors,
+        paths=as_objects(once.paths or ()),
+        labels=_known(once.labels, len(once)),
+        cameras=_known(once.cameras, len(once)),
+        junk=len(everything) - len(kept),
+        repeated=len(kept) - len(once),
+    )
+
+
+def joined(parts: list[Embeddings]) -> Embeddings:
+    """Embeddings one below the other; what is not known in one of them is ``UNKNOWN`` there.
+
+    Raises:
+        UserError: of different networks or dimensions.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        if part.dimension != first.dimension or part.model != first.model:
+            raise UserError("the files of embeddings are of different networks", "Distances between two networks mean nothing: embed all images with the same.")
+    if len(parts) == 1:
+        return first
+    columns = {}
+    for name in ("labels", "cameras"):
+        known = [getattr(part, name) for part in parts]
+        columns[name] = None if all(column is None for column in known) else np.concatenate([_known(getattr(part, name), len(part)) for part in parts])
+    paths = None if any(part.paths is None for part in parts) else [path for part in parts for path in part.paths or ()]
+    return Embeddings(np.concatenate([part.vectors for part in parts]), paths=paths, model=first.model, **columns)
+
+
+def _known(column: np.ndarray | None, length: int) -> np.ndarray:
+    return np.full(length, UNKNOWN, np.int64) if column is None else column
+
+
+def as_objects(words: list[str] | tuple[str, ...]) -> np.ndarray:
+    """Text as an array of references, so that one long path does not make all as wide."""
+    result = np.empty(len(words), object)
+    result[:] = words
+    return result
+
+
+# --- as bytes ----------------------------------------------------------------------------------------------------------
+
+
+def to_bytes(rows: Rows) -> bytes:
+    """As a Parquet table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: pa.array(getattr(rows, name), pa.string() if name == "paths" else pa.int64()) for name in vars(rows)})
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return stream.getvalue()
+
+
+def of_bytes(data: bytes, path: Path) -> Rows:
+    """Raises ``UserError`` where the bytes are no such table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(data))
+        numbers = [table[name].to_numpy() for name in ("ids", "places")]
+        return Rows(*numbers, as_objects(table["paths"].to_pylist()), table["labels"].to_numpy(), table["cameras"].to_numpy())
+    except (pa.ArrowException, KeyError) as error:
+        raise UserError(f"{path} is damaged: {error}", "Copy it again, or build it anew with the command index.") from None

@@ -1,0 +1,192 @@
+"""From query vectors to ranked images: query expansion, search, re-ranking, and what the distances mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..evaluation.expansion import averaged
+from ..evaluation.rerank import PAPER, Reranking, rerank
+from .index import Hits, Index, short
+from .rows import UNKNOWN
+
+if TYPE_CHECKING:
+    from ..evaluation.calibration import Calibration
+    from ..runs import Trained
+
+CANDIDATES = 200
+"""Nearest images of a query that re-ranking compares."""
+
+Track = Callable[[Iterable[int]], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for.
+
+    Args:
+        top_k: images a query.
+        cameras: that may have taken them; none where all may.
+        expand: nearest images that each query is averaged with before it is searched for; 0 for none.
+        rerank: how the candidates are ranked again; none where distances rank them.
+        candidates: of re-ranking, a query; ``top_k`` at least.
+    """
+
+    top_k: int = 20
+    cameras: tuple[int, ...] | None = None
+    expand: int = 0
+    rerank: Reranking | None = None
+    candidates: int = CANDIDATES
+
+    def check(self) -> None:
+        """Raises ``UserError`` for numbers that no search has."""
+        for name in ("top_k", "candidates"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}", "It must be above 0.")
+        if self.expand < 0:
+            raise UserError(f"queries cannot be expanded by {self.expand} images", "Name 1 or more, or 0 for none.")
+        if self.rerank is not None:
+            self.rerank.check()
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found, best first.
+
+    Args:
+        hits: in the order in which they are shown.
+        probabilities: float64 ``(Q, k)`` of the same identity, where they are known; NaN in empty places.
+        reranked: float32 ``(Q, k)``, the distances after re-ranking that the order is by; infinite in empty places.
+    """
+
+    hits: Hits
+    probabilities: np.ndarray | None = None
+    reranked: np.ndarray | None = None
+
+
+def find(index: Index, vectors: np.ndarray, wanted: Wanted, calibration: Calibration | None = None, *, track: Track = iter) -> Found:
+    """Searches for Q queries.
+
+    Args:
+        index: the gallery.
+        vectors: float32 ``(Q, D)``, of the network of the index.
+        wanted: how many, and how.
+        calibration: that fits (``calibration_for``).
+        track: wraps the iteration over queries where each takes time of its own.
+
+    Raises:
+        UserError: numbers that no search has, or vectors that do not fit.
+    """
+    wanted.check()
+    if wanted.expand:
+        vectors = _expanded(index, vectors, wanted, track)
+    depth = wanted.top_k if wanted.rerank is None else max(wanted.top_k, wanted.candidates)
+    hits, reranked = index.search(vectors, depth, wanted.cameras), None
+    if wanted.rerank is not None:
+        hits, reranked = _reranked(index, vectors, hits, wanted, track)
+    probabilities = None
+    if calibration is not None and not wanted.expand:  # the distances of an average are not those that were calibrated
+        probabilities = np.full(hits.ids.shape, np.nan)
+        there = hits.ids >= 0
+        probabilities[there] = calibration.probability(hits.distances[there])
+    return Found(hits, probabilities, reranked)
+
+
+def _expanded(index: Index, vectors: np.ndarray, wanted: Wanted, track: Track) -> np.ndarray:
+    hits = index.search(vectors, wanted.expand, wanted.cameras)
+    result = np.array(vectors, dtype=np.float32)
+    for row in track(range(len(result))):
+        ids = hits.ids[row][hits.ids[row] >= 0]
+        if len(ids):
+            result[row] = averaged(result[row : row + 1], index.vectors(ids)[None])[0]
+    return result
+
+
+def _reranked(index: Index, vectors: np.ndarray, hits: Hits, wanted: Wanted, track: Track) -> tuple[Hits, np.ndarray]:
+    """By k-reciprocal neighbours among a query's own candidates."""
+    distances = np.full(hits.ids.shape, np.inf, np.float32)
+    for row in track(range(len(hits))):
+        there = np.flatnonzero(hits.ids[row] >= 0)
+        if len(there):
+            distances[row, there] = rerank(vectors[row : row + 1], index.vectors(hits.ids[row, there]), wanted.rerank or PAPER)[0]
+    order = np.argsort(distances, axis=1, kind="stable")[:, : wanted.top_k]
+    columns = (hits.ids, hits.distances, hits.paths, hits.labels, hits.cameras)
+    return Hits(*(np.take_along_axis(column, order, axis=1) for column in columns)), np.take_along_axis(distances, order, axis=1)
+
+
+# --- what fits an index ------------------------------------------------------------------------------------------------
+
+
+def check_network(trained: Trained, index: Index, checkpoint: object) -> None:
+    """Raises ``UserError`` where the network's embeddings are not comparable with those of the index.
+
+    A full-precision export of the network that the index was built with counts as that network.
+    """
+    facts = trained.facts
+    same = {trained.model_hash} | ({facts.source} if facts is not None and facts.precision == "fp32" else set())
+    if index.model and index.model not in same:
+        raise UserError(
+            f"{index.path} was built by the network {short(index.model)}, and {checkpoint} is {short(trained.model_hash)}",
+            "Distances between two networks mean nothing: name the run that embedded the gallery, or build an index of this one.",
+        )
+    if trained.dimension != index.dimension:
+        raise UserError(f"{checkpoint} makes vectors of {trained.dimension} numbers, and those of {index.path} have {index.dimension}", "Name the run that embedded the gallery.")
+
+
+def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Calibration | None, str]:
+    """The run's calibration where it says what these distances mean; else none, and why (empty where the run has none)."""
+    from ..evaluation import calibration
+
+    found = calibration.of_run(trained.folder) if trained.folder is not None else None
+    if found is None:
+        return None, ""
+    if not index.model or found.model != index.model:
+        return None, "the run's calibration is of another network"
+    if found.metric != "euclidean":
+        return None, f"the run's calibration is of {found.metric} distances, and the index has Euclidean ones"
+    if found.flip != flip:
+        return None, f"the run's calibration is of embeddings {'with' if found.flip else 'without'} --flip"
+    if not index.true_distances:
+        return None, "the distances of this index are approximate"
+    return found, ""
+
+
+# --- as plain values ---------------------------------------------------------------------------------------------------
+
+
+def as_records(found: Found, row: int, index: Index) -> list[dict[str, Any]]:
+    """The hits of a query as JSON can hold them: rank, distance, probability, reranked, path, camera, label, name; null where not known."""
+    hits, records = found.hits, []
+    for place in range(int(hits.counts[row])):
+        label, camera = int(hits.labels[row, place]), int(hits.cameras[row, place])
+        records.append(
+            {
+                "rank": place + 1,
+                "distance": float(hits.distances[row, place]),
+                "probability": None if found.probabilities is None else float(found.probabilities[row, place]),
+                "reranked": None if found.reranked is None else float(found.reranked[row, place]),
+                "path": str(hits.paths[row, place]),
+                "camera": None if camera == UNKNOWN else camera,
+                "label": None if label == UNKNOWN else label,
+                "name": index.about.names.get(label),
+            }
+        )
+    return records
+
+
+def remarks(found: Found, wanted: Wanted, names: Sequence[str], index: Index) -> list[str]:
+    """Lines on queries that got less than was asked for."""
+    counts, lines = found.hits.counts, []
+    of = "" if wanted.cameras is None else f" of camera {', '.join(map(str, wanted.cameras))}"
+    if len(counts) and not counts.any():
+        return [f"There is no image{of} in {index.path}."]
+    short_of = [name for name, count in zip(names, counts.tolist(), strict=True) if count < wanted.top_k]
+    if short_of and len(set(counts.tolist())) == 1:
+        lines.append(f"{index.path} holds {counts[0]:,} {'image' if counts[0] == 1 else 'images'}{of}: all of them are shown.")
+    elif short_of:
+        lines.append(f"For {len(short_of):,} of {len(names):,} queries fewer than {wanted.top_k} images{of} were found (first: {short_of[0]}).")
+    return lines
