@@ -43,8 +43,9 @@ def open_file(path: Path) -> Engine:
         raise unreadable(path, "a file of torch.export", error) from None
 
     def run(images: np.ndarray) -> list[np.ndarray]:
-        made = module(torch.from_numpy(images))
-        return [each.float().numpy() for each in (made if isinstance(made, tuple | list) else [made])]
+        with torch.no_grad():
+            made = module(torch.from_numpy(images))
+        return [each.detach().float().numpy() for each in (made if isinstance(made, tuple | list) else [made])]
 
     return Engine(inputs, outputs, extra[EXTRA] or None, run)
 
