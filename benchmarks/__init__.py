@@ -13,6 +13,7 @@ from typing import Any
 
 BENCHMARKS: dict[str, str] = {
     "ranking": "benchmarks.ranking:run",
+    "retrieval": "benchmarks.retrieval:run",
     "training_epoch": "benchmarks.training:training_epoch",
     "srdl_cost": "benchmarks.training:srdl_cost",
 }

@@ -30,14 +30,15 @@ def main(argv: list[str]) -> int:
     for name in options.names or BENCHMARKS:
         module, _, function = BENCHMARKS[name].partition(":")
         reports[name] = getattr(importlib.import_module(module), function)(options.repeats)
-        _show(name, reports[name])
+        show(name, reports[name])
     if options.output:
         files.write_json(options.output, {"machine": _machine(), **{name: _as_json(report) for name, report in reports.items()}})
         print(f"\nAll seconds are in {options.output}")
     return 0 if all(figure.holds for report in reports.values() for figure in report.figures) else 1
 
 
-def _show(name: str, report: Report) -> None:
+def show(name: str, report: Report) -> None:
+    """Prints the seconds of each task and the figures."""
     print(f"\n{name}  ({', '.join(f'{key} {value}' for key, value in report.settings.items())})")
     for task, seconds in report.seconds.items():
         print(f"  {task:<58}{np.median(seconds):>9.3f} s   ({min(seconds):.3f} to {max(seconds):.3f})")

@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
     folder, options = Path(argv[0]), configuration.parse(ReportOptions, argv[1:], prog=f"report {argv[0]}")
     if options.browse < 0:
         raise UserError(f"--browse is {options.browse}", "It is a number of queries, 0 for none.")
-    from ..progress import tracked
+    from ..progress import says, tracked
     from ..report import NONE, Extras, write
 
     own, scored_on = _own_dataset(folder), sorted(file.parent.name for file in (folder / "eval").glob("*/metrics.json"))
@@ -64,6 +64,8 @@ def run(argv: list[str]) -> int:
         raise UserError(f"{folder} has no scores on {dataset}", f"{there}New ones: {command('eval', '--checkpoint', folder, '--dataset', dataset)}")
     extras = Extras(options.browse, options.map, options.attention) if options.parts == "all" else NONE
     pictured = _pictured(folder, dataset, options)
+    if extras != NONE and (folder / "eval" / dataset / "query.npz").is_file():
+        says("queries to look through, the map and what likeness comes from take a while (--parts quick goes without them)")
     written = write(folder, data=pictured, dataset=dataset, output=options.output, extras=extras, track=tracked("queries to look through"))
     print(f"The report is {written}: open it in a browser.")
     if dataset in scored_on:

@@ -96,7 +96,7 @@ def run(argv: list[str]) -> int:
         if not index.model:
             print(f"{options.index} does not say which network made it: that {options.checkpoint} did is taken on trust.")
         print(*search.remarks(found, wanted, queries.paths, index), sep="\n", end="\n" if search.remarks(found, wanted, queries.paths, index) else "")
-        _write(options, index, queries, records, wanted)
+        _write(options, argv, index, queries, records, wanted)
     finally:
         index.close()
     return 0
@@ -132,7 +132,7 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
     Console(highlight=False).print(table)
 
 
-def _write(options: SearchOptions, index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted) -> None:
+def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted) -> None:
     if options.json:
         found = [{"query": name, "hits": hits} for name, hits in zip(queries.paths, records, strict=True)]
         how = {"top_k": wanted.top_k, "cameras": wanted.cameras, "expand": wanted.expand, "rerank": options.rerank, "flip": options.flip}
@@ -141,8 +141,8 @@ def _write(options: SearchOptions, index: Index, queries: Listed, records: list[
     if options.html:
         _page(options, index, queries, records)
     elif not options.json:
-        words = ("--index", options.index, "--checkpoint", options.checkpoint, "--query", options.query, "--html", "found.html")
-        print("Next, see the pictures:", command("search", *words))
+        words = argv if options.token is None else [word for word in argv if options.token not in word and word != "--token"]
+        print("Next, see the pictures:", command("search", *words, "--html", "found.html"))
 
 
 def _page(options: SearchOptions, index: Index, queries: Listed, records: list[list[dict[str, Any]]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..errors import UserError
 from ..models.exported_engine import NAME, library
 from ..models.exported_facts import ExportFacts
 from . import onnx_file
+
+_SIGMOIDS = ("Sigmoid", "HSigmoid", "HardSigmoid")
 
 
 def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
@@ -36,20 +39,51 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
     with tempfile.TemporaryDirectory() as folder:
         onnx_file.write(program, facts, Path(folder) / "network.onnx")
         model = core.read_model(Path(folder) / "network.onnx")
+        _simplify(model)
         if facts.precision == "int8":
             model = _rounded(model, calibration)
         model.set_rt_info(facts.as_json(), [NAME])
         openvino.serialize(model, path, path.with_suffix(".bin"))
 
 
+def _simplify(model: Any) -> None:
+    """Folds what is constant and merges BatchNorm into convolutions, as OpenVINO's converter does.
+
+    In the graph as it is read from ONNX, weights still hang on shapes that are computed. With a free number of images, rounding such a
+    graph gives wrong numbers on the CPU (a cosine of 0.4 for OSNet, where 0.99 is right).
+    """
+    library("openvino._offline_transformations").apply_moc_transformations(model, True)
+
+
 def _rounded(model: Any, calibration: Sequence[np.ndarray]) -> Any:
     """Post-training quantisation (NNCF): a scale for each weight channel, and one for each activation from what calibration images do in it."""
+    os.environ.setdefault("NNCF_CI", "1")  # without it NNCF reports each use to its makers
     nncf = library("nncf")
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
         # MIXED leaves activations that go below 0 their own zero point, which networks without ReLU everywhere need.
-        return nncf.quantize(model, nncf.Dataset(list(calibration)), subset_size=len(calibration), preset=nncf.QuantizationPreset.MIXED)
+        return nncf.quantize(
+            model, nncf.Dataset(list(calibration)), subset_size=len(calibration), preset=nncf.QuantizationPreset.MIXED,
+            ignored_scope=nncf.IgnoredScope(names=gates(model)),
+        )  # fmt: skip
     finally:
         logger.setLevel(level)
+
+
+def gates(model: Any) -> list[str]:
+    """Names of what weighs the channels of a map by its mean (squeeze and excitation): convolutions on one pixel, and products with a sigmoid.
+
+    They are next to no work and stay in float32: rounded, they alter whole channels. Of OSNet x0.25 the lowest cosine is 0.57 with them rounded
+    and 0.96 without.
+    """
+    names = []
+    for node in model.get_ordered_ops():
+        shape = node.get_output_partial_shape(0) if node.get_output_size() else None
+        one_pixel = shape is not None and shape.rank.is_static and len(shape) == 4 and all(each.is_static and each.get_length() == 1 for each in list(shape)[2:])
+        kind = node.get_type_name()
+        weighing = kind == "Multiply" and any(each.get_source_output().get_node().get_type_name() in _SIGMOIDS for each in node.inputs())
+        if weighing or (one_pixel and kind in ("Convolution", "GroupConvolution")):
+            names.append(node.get_friendly_name())
+    return names

@@ -106,9 +106,9 @@ def embedding_map(query: Embeddings, gallery: Embeddings, *, metric: str = "eucl
     parts = (query, gallery)
     labels = np.concatenate([part.labels for part in parts])
     rows = choose(labels, seed=seed)
-    if len(rows) < _FEWEST:
-        return None
     vectors = np.concatenate([part.vectors for part in parts])[rows]
+    if vectors.shape[1] < 2 or len(np.unique(vectors, axis=0)) < _FEWEST:
+        return None
     points = project(unit_length(vectors) if metric == "cosine" else vectors, by, seed=seed)
     cameras = np.concatenate([part.cameras for part in parts])[rows] if all(part.cameras is not None for part in parts) else None
     paths = [path for part in parts for path in part.paths or ()]
@@ -123,7 +123,7 @@ def map_section(evaluated: Evaluated | None, *, seed: int, by: By | None = None)
     query, gallery, *_ = evaluated.ranked
     made = embedding_map(query, gallery, metric=evaluated.protocol.get("metric", "euclidean"), by=by, seed=seed)
     if made is None:
-        return section(title, '<p class="note">There are too few images of people for a map.</p>')
+        return section(title, '<p class="note">There are too few different images of people for a map.</p>')
     people = np.unique(made.labels)
     about = (
         f"{count(len(made.labels), 'image')} (queries and gallery) of the {count(len(people), 'person', 'people')} with most images, at most {IMAGES} of each; by {NAMES[made.by]}, "

@@ -88,8 +88,8 @@ def _cameras(facts: Mapping[str, Any]) -> str:
     shown = sorted(known, key=lambda pair: -pair["eer"])[:HARDEST]
     rows = [[named(f"{pair['cameras'][0]} and {pair['cameras'][1]}"), percent(pair["eer"], 2), f"{pair['genuine']:,}", f"{pair['impostor']:,}"] for pair in shown]
     left = f"The hardest {len(shown)} of {len(known):,} pairs of cameras" if len(shown) < len(known) else "By pair of cameras"
-    note = '<p class="note">Each at the threshold that is best for it: one threshold for all errs more.</p>'
-    return f"<h3>{left}</h3>\n{note}" + table(["Cameras", "EER", "Pairs of one person", "Of different people"], rows)
+    note = '<p class="note">Each at its own threshold of equal errors, with the pairs of the same person and of different people.</p>'
+    return f"<h3>{left}</h3>\n{note}" + table(["Cameras", "EER", "Same", "Different"], rows)
 
 
 # --- figures -----------------------------------------------------------------------------------------------------

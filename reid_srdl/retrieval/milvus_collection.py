@@ -45,6 +45,7 @@ class Collection:
         self.uri, self.name, self._lite = uri, name, is_lite(uri)
         self._client = connected(uri, token)
         self._closed = False
+        self._size = 0  # rows at most, for Milvus Lite
 
     # --- the collection itself -------------------------------------------------------------------------------------------
 
@@ -88,6 +89,7 @@ class Collection:
             raise UserError(f"the collection {self.name} at {self.uri} is not the one that {path} describes", "Another index was built under its name: choose another --collection.")
         with self._asking():
             self._client.load_collection(self.name, timeout=ANSWER_SECONDS)
+        self._size = self.count() if self._lite else 0
 
     def _described(self) -> dict[str, Any]:
         with self._asking():
@@ -102,6 +104,7 @@ class Collection:
     def insert(self, rows: Rows, keys: np.ndarray, vectors: np.ndarray, track: Track = iter) -> None:
         """Some thousands at a time."""
         step = self._rows_a_message(vectors.shape[1])
+        self._size += len(rows)
         for start in track(range(0, len(rows), step)):
             some = range(start, min(start + step, len(rows)))
             data = [
@@ -170,7 +173,7 @@ class Collection:
 
     def _queries_a_message(self, dimension: int, depth: int) -> int:
         if self._lite:  # it subtracts every query from every vector before it sums
-            return max(1, min(1000, _LITE_BYTES // max(1, 4 * dimension * self.count())))
+            return max(1, min(1000, _LITE_BYTES // max(1, 4 * dimension * self._size)))
         return max(1, min(1000, _MESSAGE_BYTES // (4 * dimension), _MESSAGE_BYTES // (256 * depth)))
 
     # --- connection ------------------------------------------------------------------------------------------------------

@@ -79,4 +79,6 @@ def test_the_page_says_by_what_and_by_which_seed(pair, monkeypatch):
     assert "t-SNE" in html and "seed 11" in html and "camera 3" in html and html.count("<button") == 4
     few = pair[1].take(np.array([0, 1, 12]))
     assert "too few" in embedding_map.map_section(Evaluated("people", {}, ranked=ranked(few.take(np.array([0])), few, device="cpu")), seed=0, by="tsne")
+    same = Embeddings(np.ones((9, 4)), labels=np.ones(9, dtype=int), cameras=np.arange(9))
+    assert embedding_map.embedding_map(same, same, by="tsne") is None
     assert embedding_map.map_section(None, seed=0) == embedding_map.map_section(Evaluated("people", {}), seed=0) == ""
