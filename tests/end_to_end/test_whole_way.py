@@ -43,12 +43,13 @@ class Shell:
         return self.python("-m", "reid_srdl", *argv)
 
     def printed(self, output: str, **said: object) -> subprocess.CompletedProcess:
-        """The command of a line ``Next, …: tools/NAME.py …``, word for word; ``said`` stands for the words in capitals."""
-        found = re.search(r"^Next, .*?: tools/(\w+\.py .*)$", output, re.MULTILINE)
+        """The command of a line ``Next, …: COMMAND``, word for word; ``said`` stands for the words in capitals."""
+        found = re.search(r"^Next, .*?: (.*)$", output, re.MULTILINE)
         assert found, output
-        script, *words = shlex.split(found[1])
+        program, *words = shlex.split(found[1])
+        assert Path(program).name.startswith("python")
         assert not {word for word in words if word.isupper()} - said.keys()
-        return self.python(TOOLS / script, *(said.get(word, word) for word in words))
+        return self.python(*(said.get(word, word) for word in words))
 
     def scores(self, folder: str) -> dict:
         return json.loads((self.folder / folder / "metrics.json").read_text())
