@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from ..models import IdentityClassifier
 from ..models.exported_facts import IMAGES, ExportFacts
 from ..runs import Trained
 from . import Wanted
+from .quiet import quiet
 
 
 class FromPixels(nn.Module):
@@ -48,8 +48,7 @@ def program_of(trained: Trained, *, logits: bool = False) -> torch.export.Export
     network = copy.deepcopy(trained.network).to(memory_format=torch.contiguous_format).eval()
     example = torch.zeros(2, 3, *trained.size, dtype=torch.uint8)  # two: a graph made for one would be for one only
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about its own tracing
+        with torch.no_grad(), quiet("torch.export"):
             return torch.export.export(
                 FromPixels(network, logits), (example,), dynamic_shapes={IMAGES: {0: torch.export.Dim("batch")}}, strict=False
             )

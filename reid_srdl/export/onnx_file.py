@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +10,7 @@ import torch
 
 from ..models.exported_engine import NAME, library
 from ..models.exported_facts import EMBEDDING, IMAGES, LOGITS, ExportFacts
+from .quiet import quiet
 
 
 def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
@@ -23,23 +20,9 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
         UserError: onnx or onnxscript is not installed.
     """
     library("onnx"), library("onnxscript")
-    with _quiet():
+    with quiet("torch.onnx"):
         made = torch.onnx.export(
             program, (), dynamo=True, input_names=[IMAGES], output_names=[EMBEDDING, *([LOGITS] if facts.labels else [])], verbose=False, external_data=False
         )
     made.model.metadata_props[NAME] = facts.as_json()
     made.save(path, external_data=False)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter tells of its own steps and of other libraries' future; what goes wrong it raises."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from ..errors import UserError
 from ..models.exported_engine import NAME, library
 from ..models.exported_facts import ExportFacts
 from . import onnx_file
+from .quiet import quiet
 
 _SIGMOIDS = ("Sigmoid", "HSigmoid", "HardSigmoid")
 
@@ -58,18 +58,16 @@ def _simplify(model: Any) -> None:
 def _rounded(model: Any, calibration: Sequence[np.ndarray]) -> Any:
     """Post-training quantisation (NNCF): a scale for each weight channel, and one for each activation from what calibration images do in it."""
     os.environ.setdefault("NNCF_CI", "1")  # without it NNCF reports each use to its makers
-    nncf = library("nncf")
-    logger = logging.getLogger("nncf")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        # MIXED leaves activations that go below 0 their own zero point, which networks without ReLU everywhere need.
+    with quiet("nncf", "torch.utils.cpp_extension"):
+        nncf = library("nncf")
+        # NNCF's own choice cuts activations off at the mean of the images' largest, which is what tells rare people apart.
+        extremes = library("nncf.quantization.range_estimator").RangeEstimatorParametersSet.MINMAX
         return nncf.quantize(
-            model, nncf.Dataset(list(calibration)), subset_size=len(calibration), preset=nncf.QuantizationPreset.MIXED,
+            model, nncf.Dataset(list(calibration)), subset_size=len(calibration),
+            preset=nncf.QuantizationPreset.MIXED,  # activations that go below 0 have a zero point of their own
             ignored_scope=nncf.IgnoredScope(names=gates(model)),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(activations_range_estimator_params=extremes),
         )  # fmt: skip
-    finally:
-        logger.setLevel(level)
 
 
 def gates(model: Any) -> list[str]:

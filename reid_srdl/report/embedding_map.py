@@ -81,10 +81,11 @@ def project(vectors: np.ndarray, by: By, *, seed: int = 0) -> np.ndarray:
     if by == "umap":
         import warnings
 
-        import umap
-
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Tensorflow not installed")
             warnings.filterwarnings("ignore", message="n_jobs value")  # the seed is worth one thread
+            import umap
+
             points = umap.UMAP(n_neighbors=min(15, near), min_dist=0.3, init="pca", random_state=seed).fit_transform(vectors)
     else:
         from sklearn.manifold import TSNE
