@@ -1,0 +1,130 @@
+"""``index``: build, add, delete, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.io
+
+from reid_srdl import embeddings
+from reid_srdl.commands import index as command
+from reid_srdl.embeddings import Embeddings
+from reid_srdl.errors import UserError
+from reid_srdl.retrieval import open_index
+
+
+def write(path, names, *, labels=None, model="m", dimension=4):
+    vectors = np.random.default_rng(len(names)).standard_normal((len(names), dimension), dtype=np.float32)
+    embeddings.save(Embeddings(vectors, paths=names, labels=labels, model=model), path)
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MILVUS_TOKEN", raising=False)
+    write("one.npz", ["a.jpg", "b.jpg", "c.jpg"], labels=[1, 2, -1])
+    write("two.parquet", ["c.jpg", "d.jpg"])
+    return tmp_path
+
+
+def run(*words) -> int:
+    return command.run([str(word) for word in words])
+
+
+def test_several_files_become_one_index_and_what_comes_next_is_said(files, capsys):
+    (files / "photos").mkdir()
+    (files / "names.csv").write_text("label,name\n1,Zoë\n2, Yi\n")
+    assert run("--embeddings", "one.npz", "two.parquet", "--output", "g.index", "--images", "photos", "--names", "names.csv") == 0
+    out = capsys.readouterr().out
+    assert "g.index holds 4 images as vectors of 4 numbers (1 of junk (label -1) left out)." in out
+    assert "Next, search it: " in out and "search --index g.index --checkpoint RUN --query IMAGE_OR_FOLDER" in out and "does not know where" not in out
+    index = open_index("g.index")
+    assert index.about.root == str(files / "photos") and index.about.names == {1: "Zoë", 2: "Yi"} and index.model == "m"
+    assert sorted(index.search(np.ones((1, 4), np.float32), 9).paths[0]) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+
+
+def test_adding_and_deleting_are_told(files, capsys):
+    run("--embeddings", "one.npz", "--output", "g.index")
+    assert "It does not know where the images are" in capsys.readouterr().out
+    write("more.npz", ["b.jpg", "e.jpg", "f.jpg"])
+    assert run("--add", "more.npz", "two.parquet", "--index", "g.index") == 0
+    assert "Added 5 images (1 of a path that had come before took the place of the earlier vector); g.index holds 6 now." in capsys.readouterr().out
+    (files / "list.txt").write_text("e.jpg\nnobody.jpg\n\n")
+    assert run("--delete", "a.jpg", "@list.txt", "--index", "g.index") == 0
+    out = capsys.readouterr().out
+    assert "Deleted 2 images; g.index holds 4 now." in out and "Unknown to it: 1 path." in out
+    assert len(open_index("g.index")) == 4
+
+
+def test_a_result_file_is_indexed_by_its_rows(files, capsys):
+    rng = np.random.default_rng(0)
+    parts = {f"{part}_{name}": value for part, count in (("query", 2), ("gallery", 5)) for name, value in (("f", rng.random((count, 4))), ("label", np.arange(count)), ("cam", np.ones(count)))}
+    scipy.io.savemat("result.mat", parts)
+    assert run("--embeddings", "result.mat", "--output", "g.index") == 0
+    out = capsys.readouterr().out
+    assert "they are called result#0000000 and so on" in out and "do not say which network made them" in out
+    assert run("--delete", "result#0000003", "--index", "g.index") == 0 and len(open_index("g.index")) == 4
+
+
+def test_approximate_kinds_say_how_much_they_find(files, capsys):
+    write("many.npz", [f"{row}.jpg" for row in range(300)])
+    run("--embeddings", "many.npz", "--output", "g.index", "--factory", "HNSW8")
+    assert "recall@10 against exact search is " in capsys.readouterr().out
+    run("--delete", *[f"{row}.jpg" for row in range(30)], "--index", "g.index")
+    assert "10.0% of the vectors in its graph are deleted and passed over; beyond 25% the graph is built anew" in capsys.readouterr().out
+    run("--embeddings", "many.npz", "--output", "g.index", "--factory", "SQ8", "--replace")
+    assert "keeps approximations of the vectors" in capsys.readouterr().out
+
+
+def test_a_milvus_index_is_built_added_to_and_deleted_from(files, capsys):
+    pytest.importorskip("pymilvus")
+    pytest.importorskip("milvus_lite")
+    assert run("--embeddings", "one.npz", "--output", "g.index", "--backend", "milvus") == 0
+    assert run("--add", "two.parquet", "--index", "g.index") == 0 and run("--delete", "a.jpg", "--index", "g.index") == 0
+    assert "g.index holds 3 now." in capsys.readouterr().out
+    index = open_index("g.index")
+    assert index.backend == "milvus" and len(index) == 3
+    index.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "one of --embeddings, --add and --delete"),
+        (("--embeddings", "one.npz", "--add", "one.npz", "--output", "x"), "one of --embeddings, --add and --delete"),
+        (("--embeddings", "one.npz"), "needs --output"),
+        (("--embeddings", "--output", "x.index"), "--embeddings names nothing"),
+        (("--add", "one.npz"), "--add needs --index"),
+        (("--add", "one.npz", "--index", "x.index", "--factory", "Flat"), "--factory means nothing where an index is changed"),
+        (("--add", "one.npz", "--index", "gone.index"), "there is no index gone.index"),
+        (("--embeddings", "gone.npz", "--output", "x.index"), "there is no file gone.npz"),
+        (("--embeddings", "one.npz", "--output", "x.index", "--images", "nowhere"), "no folder nowhere"),
+        (("--embeddings", "one.npz", "--output", "x.index", "--names", "list.txt"), "cannot read list.txt"),
+        (("--embeddings", "one.npz", "--output", "x.index", "--names", "bad.csv"), "no columns label and name"),
+        (("--embeddings", "one.npz", "--output", "x.index", "--names", "words.csv"), "cannot be read as labels and names"),
+        (("--embeddings", "one.npz", "--output", "x.index", "--token", "a"), "--token means nothing for a faiss index"),
+        (("--embeddings", "one.npz", "other.npz", "--output", "x.index"), "different networks"),
+        (("--embeddings", "one.npz", "--output", "x.index", "--factory", "IVF9,Flat"), "too few to train"),
+    ],
+)
+def test_bad_input_is_said_and_writes_nothing(files, words, message):
+    write("other.npz", ["x.jpg"], model="another")
+    (files / "bad.csv").write_text("a,b\n")
+    (files / "words.csv").write_text("label,name\nanna,Anna\n")
+    with pytest.raises(UserError, match=message):
+        run(*words)
+    assert not (files / "x.index").exists()
+
+
+def test_a_list_that_is_not_there_is_said(files):
+    run("--embeddings", "one.npz", "--output", "g.index")
+    with pytest.raises(UserError, match="cannot read the list gone.txt"):
+        run("--delete", "@gone.txt", "--index", "g.index")
+
+
+def test_the_token_may_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MILVUS_TOKEN", "from outside")
+    assert command.token_of(command.IndexOptions()) == "from outside" and command.token_of(command.IndexOptions(token="given")) == "given"
+    monkeypatch.setenv("MILVUS_TOKEN", "")
+    assert command.token_of(command.IndexOptions()) is None

@@ -1,0 +1,169 @@
+"""``search``: from images to a table, a page and JSON."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from reid_srdl import embeddings, retrieval, runs
+from reid_srdl.commands import search as command
+from reid_srdl.config import ModelConfig
+from reid_srdl.embeddings import Embeddings
+from reid_srdl.errors import UserError
+from reid_srdl.models import build
+
+MILVUS = pytest.param("milvus", marks=pytest.mark.skipif(not importlib.util.find_spec("milvus_lite"), reason="pymilvus is not installed"))
+
+
+def save_network(file, seed=0):
+    torch.manual_seed(seed)
+    runs.save_model(file, build("small", 3).eval(), ModelConfig("small", "none"), (32, 16), np.array([1, 2, 3]))
+    return file
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return save_network(tmp_path / "model.safetensors")
+
+
+@pytest.fixture
+def gallery(checkpoint, people) -> Embeddings:
+    return runs.load(checkpoint, "cpu").embeddings(people.gallery)
+
+
+@pytest.fixture(params=["faiss", MILVUS])
+def index(request, gallery, people, tmp_path):
+    made, _ = retrieval.create_index(tmp_path / "gallery.index", gallery, backend=request.param, root=str(people.gallery.root), names={12: "Zoë"})
+    made.close()
+    return tmp_path / "gallery.index"
+
+
+def search(index, checkpoint, query, *flags) -> int:
+    return command.run(["--index", str(index), "--checkpoint", str(checkpoint), "--query", str(query), "--device", "cpu", *map(str, flags)])
+
+
+def test_hits_are_those_of_the_definition_in_table_page_and_json(index, checkpoint, people, gallery, tmp_path, capsys):
+    assert search(index, checkpoint, people.query.root / "query", "--top_k", 5, "--flip", "--json", tmp_path / "out.json", "--html", tmp_path / "out.html") == 0
+    out = capsys.readouterr().out
+    told = json.loads((tmp_path / "out.json").read_text())
+    vectors = runs.load(checkpoint, "cpu").embed(people.query.files, flip=True)
+    assert len(told["queries"]) == len(vectors) == 12
+    for query, asked in zip(vectors, told["queries"], strict=True):
+        far = ((gallery.vectors - query) ** 2).sum(axis=1)
+        order = np.argsort(far, kind="stable")[:5]
+        assert [hit["path"] for hit in asked["hits"]] == [gallery.paths[row] for row in order]
+        np.testing.assert_allclose([hit["distance"] for hit in asked["hits"]], far[order], rtol=1e-4, atol=1e-6)
+        assert [hit["camera"] for hit in asked["hits"]] == gallery.cameras[order].tolist() and [hit["label"] for hit in asked["hits"]] == gallery.labels[order].tolist()
+    text = (tmp_path / "out.html").read_text()
+    assert text.count("data:image/jpeg") == 12 * 6 and "Zoë" in text and "Zoë" in out
+    assert "probability" not in out and f"The pictures are in {tmp_path / 'out.html'}" in out and "not in" not in out
+
+
+def test_a_camera_filter_expansion_and_reranking(index, checkpoint, people, tmp_path, capsys):
+    assert search(index, checkpoint, people.query.files[0], "--camera", 2, 3, "--expand", 2, "--rerank", "--candidates", 9, "--top_k", 4, "--json", tmp_path / "out.json") == 0
+    hits = json.loads((tmp_path / "out.json").read_text())["queries"][0]["hits"]
+    assert [hit["rank"] for hit in hits] == [1, 2, 3, 4] and {hit["camera"] for hit in hits} <= {2, 3}
+    assert (np.diff([hit["reranked"] for hit in hits]) >= 0).all() and "re-ranked" in capsys.readouterr().out
+
+
+def test_what_is_missing_is_said_in_a_line(index, checkpoint, people, tmp_path, capsys):
+    search(index, checkpoint, people.query.files[0], "--camera", 77)
+    out = capsys.readouterr().out
+    assert "nothing was found" in out and f"There is no image of camera 77 in {index}." in out
+    assert "Next, see the pictures:" in out and "--camera 77 --html found.html" in out
+    search(index, checkpoint, people.query.files[0], "--top_k", 1000)
+    assert f"{index} holds 24 images: all of them are shown." in capsys.readouterr().out
+
+
+def test_a_folder_of_images_that_moved_is_said_and_named_anew(index, checkpoint, people, gallery, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    moved, _ = retrieval.create_index(tmp_path / "moved.index", gallery, root=str(photos))
+    moved.close()
+    search(tmp_path / "moved.index", checkpoint, people.query.files[0], "--top_k", 3, "--html", tmp_path / "out.html")
+    assert f"3 of 3 pictures are not in {photos}" in capsys.readouterr().out
+    shutil.copytree(people.gallery.root / "gallery", tmp_path / "new" / "gallery")
+    search(tmp_path / "moved.index", checkpoint, people.query.files[0], "--top_k", 3, "--html", tmp_path / "out.html", "--images", tmp_path / "new")
+    assert "pictures are not in" not in capsys.readouterr().out and (tmp_path / "out.html").read_text().count("data:image/jpeg") == 4
+
+
+def test_another_network_is_refused(index, people, tmp_path):
+    other = save_network(tmp_path / "other.safetensors", seed=1)
+    with pytest.raises(UserError, match="was built by the network .*, and .*other.safetensors is .*Distances between two networks mean nothing"):
+        search(index, other, people.query.files[0])
+
+
+def test_the_probability_stands_there_where_the_run_has_a_calibration_that_fits(index, checkpoint, people, tmp_path, monkeypatch, capsys):
+    import dataclasses
+
+    from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+
+    trained = dataclasses.replace(runs.load(checkpoint, "cpu"), folder=tmp_path)
+    monkeypatch.setattr(runs, "load", lambda *_, **__: trained)
+    calibration = Calibration(trained.model_hash, "euclidean", False, np.array([0.0, 1.0, 50.0]), np.array([4.0, 0.0, -5.0]), 0.5, {})
+    calibration.save(tmp_path / CALIBRATION)
+    query = people.query.files[0]
+    search(index, checkpoint, query, "--json", tmp_path / "out.json")
+    assert "probability" in capsys.readouterr().out
+    hits = json.loads((tmp_path / "out.json").read_text())["queries"][0]["hits"]
+    np.testing.assert_allclose([hit["probability"] for hit in hits], calibration.probability(np.array([hit["distance"] for hit in hits])))
+    for flags, why in ((["--flip"], "of embeddings without --flip"), (["--expand", 2], "expanded queries")):
+        search(index, checkpoint, query, *flags)
+        assert "No probabilities are shown" in (out := capsys.readouterr().out) and why in out
+
+
+def test_an_index_that_names_no_network_is_taken_on_trust(checkpoint, people, gallery, tmp_path, capsys):
+    bare = Embeddings(gallery.vectors, paths=gallery.paths)
+    made, _ = retrieval.create_index(tmp_path / "bare.index", bare)
+    search(tmp_path / "bare.index", checkpoint, people.query.files[0], "--top_k", 2)
+    assert "is taken on trust" in capsys.readouterr().out
+
+
+def test_an_image_with_brackets_in_its_name_is_an_image(index, checkpoint, people, tmp_path, capsys):
+    shutil.copy(people.query.files[0], tmp_path / "a[1].png")
+    assert search(index, checkpoint, tmp_path / "a[1].png", "--top_k", 2) == 0 and "a[1].png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--top_k", "0"], "top_k is 0"),
+        (["--expand", "-1"], "expanded by -1"),
+        (["--images", "nowhere"], "no folder nowhere"),
+        (["--camera"], "no camera"),
+        (["--query", "empty"], "no images in empty"),
+        (["--query", "gone.jpg"], "no images gone.jpg"),
+        (["--query", "bad.jpg"], "cannot read image bad.jpg"),
+        (["--index", "gone.index"], "there is no index gone.index"),
+        (["--checkpoint", "gone"], "there is no checkpoint gone"),
+    ],
+)
+def test_bad_input_is_said(flags, message, checkpoint, people, gallery, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    retrieval.create_index("g.index", gallery)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(UserError, match=message):
+        search("g.index", checkpoint, people.query.files[0], *flags)
+
+
+def test_what_is_asked_for_is_needed():
+    with pytest.raises(UserError, match="search needs --checkpoint"):
+        command.run(["--index", "g.index"])
+
+
+def test_the_token_is_not_printed(index, checkpoint, people, capsys):
+    search(index, checkpoint, people.query.files[0], "--token", "root:secret", "--top_k", 2)
+    assert "secret" not in (out := capsys.readouterr().out) and "--token" not in out and "--top_k 2 --html" in out
+
+
+def test_saved_embeddings_lead_to_the_same_index(gallery, checkpoint, people, tmp_path, capsys):
+    from reid_srdl.commands import index as indexing
+
+    embeddings.save(gallery, tmp_path / "gallery.npz")
+    indexing.run(["--embeddings", str(tmp_path / "gallery.npz"), "--output", str(tmp_path / "g.index"), "--images", str(people.gallery.root)])
+    assert search(tmp_path / "g.index", checkpoint, people.query.files[0], "--top_k", 1) == 0

@@ -1,0 +1,50 @@
+"""One change at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid_srdl.errors import UserError
+from reid_srdl.retrieval import keeping
+
+
+def test_only_one_changes_an_index_at_a_time(tmp_path):
+    path = tmp_path / "g.index"
+    with keeping.changing(path) as mine:
+        assert mine
+        with keeping.changing(path, wait=False) as also:
+            assert not also
+        with keeping.changing(tmp_path / "other.index", wait=False) as another:
+            assert another
+    with keeping.changing(path, wait=False) as mine:
+        assert mine
+
+
+def test_what_a_killed_process_left_is_taken_away_and_nothing_else(tmp_path):
+    for name in (".g[1].index.77.tmp.index", ".other.index.77.tmp.index", "g[1].index"):
+        (tmp_path / name).write_text("")
+    with keeping.changing(tmp_path / "g[1].index"):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {".g[1].index.lock", ".other.index.77.tmp.index", "g[1].index"}
+
+
+def test_a_description_is_read_as_it_was_written_and_damage_is_found(tmp_path):
+    from reid_srdl import files
+
+    path = tmp_path / "d.json"
+    keeping.write_description(path, {"names": {"3": "Zoë"}, "n": 1})
+    values = files.read_json(path)
+    assert keeping.read_description(path, values) == {"names": {"3": "Zoë"}, "n": 1}
+    for wrong in ({**values, "n": 2}, {"names": values["names"], "sha256": values["sha256"]}, {"n": 1}):
+        with pytest.raises(UserError, match="damaged: its checksum"):
+            keeping.read_description(path, wrong)
+
+
+def test_a_replaced_file_has_another_stamp(tmp_path):
+    path = tmp_path / "f"
+    path.write_text("a")
+    before = keeping.stamp_of(path)
+    assert keeping.stamp_of(path) == before
+    (tmp_path / "n").write_text("b")
+    (tmp_path / "n").replace(path)
+    assert keeping.stamp_of(path) != before

@@ -1,0 +1,148 @@
+"""From query vectors to ranked images."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+
+from reid_srdl.errors import UserError
+from reid_srdl.evaluation.expansion import expand
+from reid_srdl.evaluation.rerank import Reranking, rerank
+from reid_srdl.retrieval import search
+from reid_srdl.retrieval.rows import UNKNOWN
+from reid_srdl.retrieval.search import Wanted, as_records, find
+
+from .conftest import DIMENSION, MODEL, embedded, nearest
+
+QUERIES = np.random.default_rng(5).standard_normal((4, DIMENSION), dtype=np.float32)
+
+
+def test_a_plain_search_is_that_of_the_index(build):
+    gallery = embedded(50)
+    found = find(build(gallery), QUERIES, Wanted(6))
+    np.testing.assert_array_equal(found.hits.paths, nearest(QUERIES, gallery, 6))
+    assert found.probabilities is None and found.reranked is None
+
+
+def test_queries_are_expanded_as_in_the_evaluation(build):
+    gallery = embedded(50)
+    found = find(build(gallery), QUERIES, Wanted(6, expand=5))
+    expected = expand(QUERIES, gallery.vectors, count=5)
+    np.testing.assert_array_equal(found.hits.paths, nearest(expected, gallery, 6))
+    assert (found.hits.paths != nearest(QUERIES, gallery, 6)).any()
+
+
+def test_expansion_heeds_the_camera_filter_and_bears_an_empty_gallery(build):
+    gallery = embedded(50)
+    own = gallery.take(gallery.cameras == 2)
+    index = build(gallery)
+    found = find(index, QUERIES, Wanted(4, cameras=(2,), expand=100))
+    np.testing.assert_array_equal(found.hits.paths, nearest(expand(QUERIES, own.vectors, count=len(own)), own, 4))
+    assert not find(index, QUERIES, Wanted(4, cameras=(9,), expand=3, rerank=Reranking())).hits.counts.any()
+
+
+def test_candidates_are_reranked_among_themselves(build):
+    gallery = embedded(80)
+    how = Reranking(k1=4, k2=2)
+    found = find(build(gallery), QUERIES, Wanted(7, rerank=how, candidates=30))
+    for row, query in enumerate(QUERIES):
+        near = nearest(query[None], gallery, 30)[0]
+        items = gallery.vectors[[gallery.paths.index(path) for path in near]]
+        far = rerank(query[None], items, how)[0]
+        order = np.argsort(far, kind="stable")[:7]
+        np.testing.assert_array_equal(found.hits.paths[row], near[order])
+        np.testing.assert_allclose(found.reranked[row], far[order], atol=1e-6)
+        np.testing.assert_allclose(found.hits.distances[row], ((items[order] - query) ** 2).sum(axis=1), rtol=1e-5)
+    assert (np.diff(found.reranked, axis=1) >= 0).all() and (np.diff(found.hits.distances, axis=1) < 0).any()
+
+
+def test_fewer_candidates_than_wanted_hits_become_as_many(build):
+    assert find(build(embedded(40)), QUERIES, Wanted(25, rerank=Reranking(), candidates=3)).hits.ids.shape == (4, 25)
+
+
+def test_probabilities_are_those_of_the_distances_and_of_no_expanded_query(build):
+    calibration = types.SimpleNamespace(probability=lambda distances: 1 / (1 + distances.astype(np.float64)))
+    index = build(embedded(30))
+    found = find(index, QUERIES, Wanted(5, rerank=Reranking()), calibration)
+    np.testing.assert_allclose(found.probabilities, 1 / (1 + found.hits.distances))
+    assert find(index, QUERIES, Wanted(5, expand=2), calibration).probabilities is None
+
+
+@pytest.mark.parametrize(("wanted", "message"), [(Wanted(0), "top_k is 0"), (Wanted(expand=-1), "expanded by -1"), (Wanted(candidates=0), "candidates is 0"), (Wanted(rerank=Reranking(k1=0)), "re-ranking by 0")])
+def test_numbers_that_no_search_has_are_refused(wanted, message):
+    with pytest.raises(UserError, match=message):
+        wanted.check()
+
+
+def test_records_say_null_where_nothing_is_known(build):
+    gallery = embedded(5)
+    gallery.labels[0], gallery.cameras[0] = UNKNOWN, UNKNOWN
+    index = build(gallery, names={3: "Zoë"})
+    first = as_records(find(index, gallery.vectors[:1], Wanted(2)), 0, index)[0]
+    assert first == {"rank": 1, "distance": 0.0, "probability": None, "reranked": None, "path": gallery.paths[0], "camera": None, "label": None, "name": None}
+    third = as_records(find(index, gallery.vectors[3:4], Wanted(2)), 0, index)[0]
+    assert (third["label"], third["name"], third["camera"]) == (3, "Zoë", 1)
+
+
+def test_what_was_not_found_is_said_once(build):
+    index = build(embedded(5))
+    names = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+
+    def said(wanted):
+        return search.remarks(find(index, QUERIES, wanted), wanted, names, index)
+
+    assert said(Wanted(5)) == []
+    assert said(Wanted(9)) == [f"{index.path} holds 5 images: all of them are shown."]
+    assert said(Wanted(9, cameras=(3,))) == [f"{index.path} holds 1 image of camera 3: all of them are shown."]
+    assert said(Wanted(9, cameras=(8, 9))) == [f"There is no image of camera 8, 9 in {index.path}."]
+
+
+def network(model=MODEL, dimension=DIMENSION, facts=None, folder=None):
+    return types.SimpleNamespace(model_hash=model, dimension=dimension, facts=facts, folder=folder)
+
+
+def test_only_the_network_of_the_index_may_search_it(build):
+    index = build(embedded(5))
+    search.check_network(network(), index, "runs/a")
+    with pytest.raises(UserError, match="was built by the network aaaaaaaaaaaa…, and runs/b is bbbbbbbbbbbb…. Distances between two networks mean nothing"):
+        search.check_network(network("b" * 64), index, "runs/b")
+    with pytest.raises(UserError, match="runs/a makes vectors of 7 numbers"):
+        search.check_network(network(dimension=7), index, "runs/a")
+    # A full-precision export is the same network; an INT8 one makes other embeddings.
+    for precision, same in (("fp32", True), ("int8", False)):
+        exported = network("c" * 64, facts=types.SimpleNamespace(source=MODEL, precision=precision))
+        if same:
+            search.check_network(exported, index, "a.onnx")
+        else:
+            with pytest.raises(UserError, match="was built by the network"):
+                search.check_network(exported, index, "a.onnx")
+
+
+def test_a_calibration_is_used_only_where_it_fits(build, tmp_path):
+    from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+
+    def written(**changes):
+        values = {"model": MODEL, "metric": "euclidean", "flip": False, "distances": np.array([0.0, 9.0]), "log_odds": np.array([3.0, -3.0]), "prior": 0.5, "facts": {}}
+        Calibration(**{**values, **changes}).save(tmp_path / CALIBRATION)
+
+    index, run = build(embedded(5)), network(folder=tmp_path)
+    assert search.calibration_for(index, network(), flip=False) == (None, "") == search.calibration_for(index, run, flip=False)
+    written()
+    found, why = search.calibration_for(index, run, flip=False)
+    assert found is not None and not why
+    assert "without --flip" in search.calibration_for(index, run, flip=True)[1]
+    for changes, message in (({"model": "b"}, "another network"), ({"metric": "cosine"}, "cosine distances"), ({"flip": True}, "with --flip")):
+        written(**changes)
+        found, why = search.calibration_for(index, run, flip=False)
+        assert found is None and message in why
+
+
+def test_distances_of_approximate_vectors_get_no_probability(tmp_path):
+    from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+    from reid_srdl.retrieval import create_index
+
+    index, _ = create_index(tmp_path / "g.index", embedded(300), factory="SQ8")
+    Calibration(MODEL, "euclidean", False, np.array([0.0, 9.0]), np.array([3.0, -3.0]), 0.5, {}).save(tmp_path / CALIBRATION)
+    assert search.calibration_for(index, network(folder=tmp_path), flip=False) == (None, "the distances of this index are approximate")
