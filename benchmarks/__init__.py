@@ -14,6 +14,7 @@ from typing import Any
 BENCHMARKS: dict[str, str] = {
     "ranking": "benchmarks.ranking:run",
     "retrieval": "benchmarks.retrieval:run",
+    "exports": "benchmarks.exports:run",
     "training_epoch": "benchmarks.training:training_epoch",
     "srdl_cost": "benchmarks.training:srdl_cost",
 }

@@ -79,7 +79,8 @@ def run(argv: list[str]) -> int:
     data, why_none = _data(trained, options)
     record = _export(trained, wanted, output, data, options, why_none)
     files.write_json(output.with_name(f"{output.name}.json"), record)
-    print(f"{output} is {trained.model.backbone} in {options.precision}: uint8 images of {trained.size[0]} x {trained.size[1]} to vectors of {trained.dimension:,} numbers.")
+    size = " x ".join(map(str, trained.size))
+    print(f"{output} is {trained.model.backbone} in {options.precision}: uint8 images of {size} to vectors of {trained.dimension:,} numbers.")
     for name, parity in record["parity"].items():
         print(f"Beside PyTorch, {record['checked_on']}: {name} {parity['said']}. Allowed: {_allowed(record['tolerance'], options.precision)}.")
     if options.precision != "fp32":
@@ -187,4 +188,5 @@ def _score(trained: Trained, exported: Trained, data: ReIDData | ClassData | Non
         for network, name in ((trained, "PyTorch"), (exported, options.precision))
     )
     record["score"] = {"dataset": data.name, "query": "single", "metric": options.metric, "mAP": after, "mAP_source": before}
-    print(f"mAP on {data.name} (single query, {options.metric}): {100 * before:.2f} in PyTorch, {100 * after:.2f} in {options.precision}; lost: {100 * (before - after):.2f}.")
+    values = f"{100 * before:.2f} in PyTorch, {100 * after:.2f} in {options.precision}; lost: {100 * (before - after):.2f}"
+    print(f"mAP on {data.name} (single query, {options.metric}): {values}.")

@@ -59,7 +59,8 @@ def check_wanted(wanted: Wanted, path: Path) -> None:
     form = FORMATS[wanted.format]
     if wanted.precision not in form.precisions:
         others = [name for name, other in FORMATS.items() if wanted.precision in other.precisions]
-        raise UserError(f"{wanted.format} files are not written in {wanted.precision}", f"Choose --format {' or '.join(others)}, or --precision {form.precisions[0]}.")
+        hint = f"Choose --format {' or '.join(others)}, or --precision {form.precisions[0]}."
+        raise UserError(f"{wanted.format} files are not written in {wanted.precision}", hint)
     if path.suffix.lower() != form.suffixes[0]:
         raise UserError(f"{path} is no name of {wanted.format} files", f"They end in {form.suffixes[0]}.")
 

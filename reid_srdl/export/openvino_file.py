@@ -35,7 +35,8 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
     openvino = library("openvino")
     core = openvino.Core()
     if facts.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise UserError("this processor does not compute in bf16, so the file could not be checked", "Export with --precision fp32 or int8, or on another machine.")
+        hint = "Export with --precision fp32 or int8, or on another machine."
+        raise UserError("this processor does not compute in bf16, so the file could not be checked", hint)
     with tempfile.TemporaryDirectory() as folder:
         onnx_file.write(program, facts, Path(folder) / "network.onnx")
         model = core.read_model(Path(folder) / "network.onnx")
@@ -58,9 +59,9 @@ def _simplify(model: Any) -> None:
 def _rounded(model: Any, calibration: Sequence[np.ndarray]) -> Any:
     """Post-training quantisation (NNCF): a scale for each weight channel, and one for each activation from what calibration images do in it."""
     os.environ.setdefault("NNCF_CI", "1")  # without it NNCF reports each use to its makers
-    with quiet("nncf", "torch.utils.cpp_extension"):
-        nncf = library("nncf")
-        # NNCF's own choice cuts activations off at the mean of the images' largest, which is what tells rare people apart.
+    nncf = library("nncf")
+    with quiet("nncf", "torch.utils.cpp_extension"):  # after the import, which sets a level
+        # NNCF's own choice cuts activations off at the mean of the images' largest: 0.89 instead of 0.99 for the lowest cosine of OSNet x0.25.
         extremes = library("nncf.quantization.range_estimator").RangeEstimatorParametersSet.MINMAX
         return nncf.quantize(
             model, nncf.Dataset(list(calibration)), subset_size=len(calibration),
@@ -73,13 +74,14 @@ def _rounded(model: Any, calibration: Sequence[np.ndarray]) -> Any:
 def gates(model: Any) -> list[str]:
     """Names of what weighs the channels of a map by its mean (squeeze and excitation): convolutions on one pixel, and products with a sigmoid.
 
-    They are next to no work and stay in float32: rounded, they alter whole channels. Of OSNet x0.25 the lowest cosine is 0.57 with them rounded
-    and 0.96 without.
+    They are next to no work and stay in float32: rounded, they alter whole channels. Of 400 images through OSNet x0.25 the lowest cosine is
+    0.94 with them rounded and 0.99 without.
     """
     names = []
     for node in model.get_ordered_ops():
         shape = node.get_output_partial_shape(0) if node.get_output_size() else None
-        one_pixel = shape is not None and shape.rank.is_static and len(shape) == 4 and all(each.is_static and each.get_length() == 1 for each in list(shape)[2:])
+        is_map = shape is not None and shape.rank.is_static and len(shape) == 4
+        one_pixel = is_map and all(each.is_static and each.get_length() == 1 for each in list(shape)[2:])
         kind = node.get_type_name()
         weighing = kind == "Multiply" and any(each.get_source_output().get_node().get_type_name() in _SIGMOIDS for each in node.inputs())
         if weighing or (one_pixel and kind in ("Convolution", "GroupConvolution")):

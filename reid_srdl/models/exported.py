@@ -34,7 +34,8 @@ class InputOptions:
 
     Args:
         size: (height, width) in pixels; null where the file has it.
-        mean, std: of each channel in the network's own order: it sees (pixel - mean) / std. None for one that takes whole numbers (uint8).
+        mean: of each channel in the network's own order, which sees (pixel - mean) / std; none for one that takes whole numbers (uint8).
+        std: of each channel, in that formula.
         order: of the channels, ``rgb`` or ``bgr``.
         white: of a white pixel in that formula, 1 or 255; mean and std count in the same unit.
     """
@@ -125,20 +126,24 @@ def _image_input(engine: Engine, path: Path) -> Port:
     if port.dtype not in (*_FLOATS, "uint8"):
         raise UserError(f"{path} takes {port.name} as {port.dtype}", f"Known are {', '.join(_FLOATS)} and uint8.")
     if port.shape is not None and (len(port.shape) != 4 or 3 not in (port.shape[1], port.shape[3]) and None not in (port.shape[1], port.shape[3])):
-        raise UserError(f"{path} takes {port.name} of shape {_shown(port.shape)}, which is no image of three channels", "It must be (B, 3, H, W) or (B, H, W, 3).")
+        shape = _shown(port.shape)
+        raise UserError(f"{path} takes {port.name} of shape {shape}, which is no image of three channels", "It must be (B, 3, H, W) or (B, H, W, 3).")
     return port
 
 
 def _foreign(engine: Engine, port: Port, options: InputOptions, path: Path) -> Pixels:
     """Raises ``UserError`` unless file and options together say what the input takes, and there is one vector as output."""
     if len(engine.outputs) != 1:
-        raise UserError(f"{path} has {len(engine.outputs)} outputs ({_listed(engine.outputs)})", "Keep the one that is the embedding, (B, D), and save the file again.")
-    if engine.outputs[0].shape is not None and len(engine.outputs[0].shape) != 2:
-        raise UserError(f"{path} makes {engine.outputs[0].name} of shape {_shown(engine.outputs[0].shape)}, which is no vector an image", "Its output must be (B, D).")
+        hint = "Keep the one that is the embedding, (B, D), and save the file again."
+        raise UserError(f"{path} has {len(engine.outputs)} outputs ({_listed(engine.outputs)})", hint)
+    made = engine.outputs[0]
+    if made.shape is not None and len(made.shape) != 2:
+        raise UserError(f"{path} makes {made.name} of shape {_shown(made.shape)}, which is no vector an image", "Its output must be (B, D).")
     size = _size(port, options, path)
     if port.dtype == "uint8":
         if (options.mean, options.std, options.white) != (None, None, 1):
-            raise UserError(f"{path} takes whole numbers (uint8), from which nothing can be taken out before", "Leave --input.mean, --input.std and --input.white out.")
+            hint = "Leave --input.mean, --input.std and --input.white out."
+            raise UserError(f"{path} takes whole numbers (uint8), from which nothing can be taken out before", hint)
         return Pixels(size, order=options.order)
     if options.mean is None or options.std is None:
         raise UserError(f"{path} was not exported here and does not say how its images are normalised", _WAY_OUT)
@@ -183,6 +188,7 @@ class ExportedNetwork(nn.Module):
         path: of the file, for messages.
 
     Attributes:
+        engine: the opened file.
         dimension: D.
 
     Raises:
@@ -191,7 +197,7 @@ class ExportedNetwork(nn.Module):
 
     def __init__(self, engine: Engine, pixels: Pixels, given: tuple[tuple[float, ...], tuple[float, ...]], path: Path) -> None:
         super().__init__()
-        self._engine, self._pixels, self._path = engine, pixels, path
+        self.engine, self._pixels, self._path = engine, pixels, path
         self._port = engine.inputs[0]
         self._mean, self._std = (torch.tensor(values).view(1, 3, 1, 1) for values in given)
         black = (torch.zeros(1, 3, *pixels.size) - self._mean) / self._std
@@ -218,10 +224,11 @@ class ExportedNetwork(nn.Module):
 
     def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
         try:
-            outputs = [np.asarray(output) for output in self._engine.run(pixels)]
+            outputs = [np.asarray(output) for output in self.engine.run(pixels)]
         except Exception as error:  # the libraries have exceptions of their own
             said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            raise UserError(f"{self._path} cannot be run on images of {_shown(self._pixels.size)} ({said})", "Was it made for another size, or is it damaged?") from None
+            what = f"{self._path} cannot be run on images of {_shown(self._pixels.size)} ({said})"
+            raise UserError(what, "Was it made for another size, or is it damaged?") from None
         for output in outputs:
             if output.ndim != 2 or len(output) != len(pixels):
                 raise UserError(f"{self._path} makes {_shown(output.shape)} of {len(pixels)} images, which is no vector an image", "Its output must be (B, D).")

@@ -1,0 +1,243 @@
+"""Files from elsewhere as networks, by what is said of their input; and files that are refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from reid_srdl.errors import UserError
+from reid_srdl.models.exported import InputOptions, file_hash, is_exported, open_exported
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+GIVEN = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+SAID = InputOptions((4, 2), MEAN, STD)
+PIXELS = torch.randint(0, 256, (5, 3, 4, 2), generator=torch.Generator().manual_seed(0)).double()
+
+
+def normalised() -> torch.Tensor:
+    mean, std = (torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in GIVEN)
+    return ((PIXELS / 255 - mean) / std).float()
+
+
+def foreign(path, shape=("b", 3, 4, 2), kind=onnx.TensorProto.FLOAT, axes=(2, 3), inputs=1, outputs=1, keep=0):
+    """A network whose embedding is the mean of each channel: what it was given can be read from what it makes."""
+    helper = onnx.helper
+    nodes = [helper.make_node("Cast", ["images0"], ["cast"], to=onnx.TensorProto.FLOAT)]
+    rank = len(shape) if keep else len(shape) - len(axes)
+    made = []
+    for number in range(outputs):
+        nodes.append(helper.make_node("ReduceMean", ["cast", "axes"], [f"out{number}"], keepdims=keep))
+        made.append(helper.make_tensor_value_info(f"out{number}", onnx.TensorProto.FLOAT, [None] * rank))
+    graph = helper.make_graph(
+        nodes, "foreign", [helper.make_tensor_value_info(f"images{number}", kind, list(shape)) for number in range(inputs)], made,
+        [helper.make_tensor("axes", onnx.TensorProto.INT64, [len(axes)], list(axes))],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+def opened(path, options=SAID):
+    return open_exported(path, options, GIVEN)
+
+
+def means(mean, std, white, flip=False) -> np.ndarray:
+    """What a network that was given ``(pixel - mean) / std`` makes."""
+    pixels = (PIXELS / 255 * white).numpy()
+    pixels = pixels[:, ::-1] if flip else pixels
+    return ((pixels - np.reshape(mean, (1, 3, 1, 1))) / np.reshape(std, (1, 3, 1, 1))).mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", [onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16])
+def test_pixels_come_as_the_file_wants_them(kind, tmp_path):
+    found = opened(foreign(tmp_path / "a.onnx", kind=kind))
+    assert found.size == (4, 2) and found.facts is None and found.network.dimension == 3
+    tolerance = 2e-3 if kind == onnx.TensorProto.FLOAT16 else 1e-5
+    np.testing.assert_allclose(found.network.embed(normalised()), means(MEAN, STD, 1), atol=tolerance)
+
+
+def test_order_and_unit_of_the_channels(tmp_path):
+    path = foreign(tmp_path / "a.onnx")
+    bgr = opened(path, InputOptions((4, 2), MEAN, STD, order="bgr"))
+    np.testing.assert_allclose(bgr.network.embed(normalised()), means(MEAN, STD, 1, flip=True), atol=1e-5)
+    bytes_ = opened(path, InputOptions((4, 2), (120, 110, 100), (60, 61, 62), white=255))
+    np.testing.assert_allclose(bytes_.network.embed(normalised()), means((120, 110, 100), (60, 61, 62), 255), atol=1e-4)
+    as_they_are = opened(path, InputOptions((4, 2), (0, 0, 0), (1, 1, 1), white=255))
+    np.testing.assert_allclose(as_they_are.network.embed(normalised()), PIXELS.mean((2, 3)), rtol=1e-5)
+
+
+def test_whole_numbers_need_no_normalisation(tmp_path):
+    path = foreign(tmp_path / "a.onnx", kind=onnx.TensorProto.UINT8)
+    np.testing.assert_array_equal(opened(path, InputOptions()).network.embed(normalised()), PIXELS.mean((2, 3)).float())
+    with pytest.raises(UserError, match="whole numbers .* Leave --input.mean"):
+        opened(path)
+
+
+def test_channels_last(tmp_path):
+    found = opened(foreign(tmp_path / "a.onnx", shape=("b", 4, 2, 3), axes=(1, 2)))
+    np.testing.assert_allclose(found.network.embed(normalised()), means(MEAN, STD, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("fixed", [1, 2, 8])
+def test_a_fixed_number_of_images(fixed, tmp_path):
+    found = opened(foreign(tmp_path / "a.onnx", shape=(fixed, 3, 4, 2)))
+    np.testing.assert_allclose(found.network.embed(normalised()), means(MEAN, STD, 1), atol=1e-5)
+    np.testing.assert_allclose(found.network.embed(normalised()[3:4]), means(MEAN, STD, 1)[3:4], atol=1e-5)
+
+
+def test_a_free_size_is_that_which_is_said(tmp_path):
+    path = foreign(tmp_path / "a.onnx", shape=("b", 3, "h", "w"))
+    assert opened(path, InputOptions((4, 2), MEAN, STD)).size == (4, 2)
+    with pytest.raises(UserError, match="does not say the size of its images. Give --input.size"):
+        opened(path, InputOptions(None, MEAN, STD))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (InputOptions(), "does not say how its images are normalised. Give --input.size HEIGHT WIDTH, --input.mean"),
+        (InputOptions((4, 2), MEAN), "does not say how its images are normalised"),
+        (InputOptions((8, 2), MEAN, STD), "takes images of 4 x 2, not of 8 x 2"),
+        (InputOptions((4, 2), MEAN, (0, 1, 1)), "Standard deviations are above 0"),
+    ],
+)
+def test_what_is_not_said_is_asked_for(options, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        opened(foreign(tmp_path / "a.onnx"), options)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"inputs": 2}, r"has 2 inputs \(images0, images1\)"),
+        ({"outputs": 2}, r"has 2 outputs \(out0, out1\)"),
+        ({"keep": 1}, r"makes out0 of shape . x 3 x 1 x 1, which is no vector an image"),
+        ({"axes": (0, 3), "shape": (2, 3, 4, 2)}, "makes 3 x 4 of 2 images"),
+        ({"shape": ("b", 3, 8), "axes": (2,)}, "takes images0 of shape . x 3 x 8, which is no image of three channels"),
+        ({"shape": ("b", 1, 4, 2)}, "no image of three channels"),
+        ({"kind": onnx.TensorProto.INT64}, "takes images0 as tensor\\(int64\\)"),
+    ],
+)
+def test_other_networks_are_refused_in_one_line(network, message, tmp_path):
+    with pytest.raises(UserError, match=message) as error:
+        opened(foreign(tmp_path / "a.onnx", **network))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.xml", "a.pt2"])
+def test_no_such_kind_of_file(name, tmp_path):
+    with pytest.raises(UserError, match="there is no checkpoint"):
+        opened(tmp_path / name)
+    (tmp_path / name).write_bytes(b"\x08\x09no network at all")
+    (tmp_path / "a.bin").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a\.\w+ cannot be read as") as error:
+        opened(tmp_path / name)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_weights_of_openvino_lie_beside(tmp_path):
+    pytest.importorskip("openvino")
+    (tmp_path / "a.xml").write_text("<net/>")
+    with pytest.raises(UserError, match="has no a.bin beside it"):
+        opened(tmp_path / "a.xml")
+
+
+def test_openvino_files_from_elsewhere(tmp_path):
+    openvino = pytest.importorskip("openvino")
+    model = openvino.Core().read_model(foreign(tmp_path / "a.onnx"))
+    openvino.serialize(model, tmp_path / "a.xml", tmp_path / "a.bin")
+    found = opened(tmp_path / "a.xml")
+    np.testing.assert_allclose(found.network.embed(normalised()), means(MEAN, STD, 1), atol=1e-5)
+    before = found.hash
+    (tmp_path / "a.bin").write_bytes((tmp_path / "a.bin").read_bytes() + b"\0")
+    assert file_hash(tmp_path / "a.xml") != before, "the weights are half of the network"
+
+
+@pytest.mark.parametrize(("name", "library"), [("a.onnx", "onnxruntime"), ("a.xml", "openvino")])
+def test_a_missing_library_is_named_with_its_extra(name, library, tmp_path, monkeypatch):
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setitem(__import__("sys").modules, library, None)
+    with pytest.raises(UserError, match=rf"{library} cannot be imported .*pip install 'reid-srdl\[export\]'"):
+        opened(tmp_path / name)
+
+
+def test_suffixes():
+    assert is_exported("a/b.ONNX") and is_exported("b.xml") and is_exported("b.pt2") and not is_exported("runs/demo") and not is_exported("a.safetensors")
+
+
+# --- torch.export's files, whose own reader would run what they hold ----------------------------------------------
+
+
+class Means(torch.nn.Module):
+    def forward(self, images):
+        return images.mean((2, 3))
+
+
+@pytest.fixture
+def program(tmp_path):
+    made = torch.export.export(Means(), (torch.zeros(2, 3, 4, 2),), dynamic_shapes={"images": {0: torch.export.Dim("batch")}})
+    torch.export.save(made, tmp_path / "a.pt2")
+    return tmp_path / "a.pt2"
+
+
+def test_programs_from_elsewhere(program):
+    np.testing.assert_allclose(opened(program).network.embed(normalised()), means(MEAN, STD, 1), atol=1e-5)
+
+
+class Touch:
+    """What a pickle can do."""
+
+    def __init__(self, file) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return (open, (str(self.file), "w"))
+
+
+def altered(path, ending, change) -> None:
+    """Rewrites the members of an archive that end so."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    assert any(name.endswith(ending) for name in members)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, change(data) if name.endswith(ending) else data)
+
+
+def expressed(data: bytes, text: str) -> bytes:
+    """All lengths that are computed as another expression."""
+    program = json.loads(data)
+
+    def walk(value):
+        if isinstance(value, dict):
+            return {key: text if key == "expr_str" else walk(inner) for key, inner in value.items()}
+        return [walk(inner) for inner in value] if isinstance(value, list) else value
+
+    return json.dumps(walk(program)).encode()
+
+
+@pytest.mark.parametrize("how", ["pickle", "flag", "expression", "guards", "library"])
+def test_nothing_that_a_program_holds_is_run(how, program, tmp_path):
+    there = tmp_path / "was_here"
+    code = f"__import__('pathlib').Path({str(there)!r}).touch()"
+    if how == "pickle":
+        altered(program, "sample_inputs/model.pt", lambda data: pickle.dumps(Touch(there), protocol=2))
+    elif how == "flag":
+        altered(program, "weights_config.json", lambda data: json.dumps({"config": {"w": {"path_name": "weight_0", "use_pickle": True}}}).encode())
+    elif how == "expression":
+        altered(program, "models/model.json", lambda data: expressed(data, code))
+    elif how == "guards":
+        altered(program, "models/model.json", lambda data: json.dumps({**json.loads(data), "guards_code": [code]}).encode())
+    else:
+        with zipfile.ZipFile(program, "a") as archive:
+            archive.writestr("a/data/aotinductor/model/model.so", b"\x7fELF")
+    with pytest.raises(UserError, match="which could run code of its own"):
+        opened(program)
+    assert not there.exists()
