@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
+import absl.logging
 import cv2
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ import torch
 from reid_srdl import config as configuration
 from reid_srdl.config import Config
 from reid_srdl.data.records import ReIDData, Split
+
+# OpenVINO brings absl, whose handler closes the stream that it was made with, once another library clears all handlers: not pytest's.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 torch.set_num_threads(1)
