@@ -20,7 +20,6 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from ..models.exported import InputOptions, is_exported
 from ..shell import command
-from .numbers import joined
 
 if TYPE_CHECKING:
     from ..runs import Trained
@@ -78,7 +77,7 @@ class Listed:
 
 def run(argv: list[str]) -> int:
     """``--checkpoint RUN --images WHERE --output FILE``; 1 where an image was skipped."""
-    options = configuration.parse(EmbedOptions, joined(argv), prog="embed")
+    options = configuration.parse(EmbedOptions, argv, prog="embed")
     for name in ("checkpoint", "images", "output"):
         if getattr(options, name) is None:
             raise UserError(f"embed needs --{name}", "For instance: embed --checkpoint runs/demo --images photos --output photos.npz")

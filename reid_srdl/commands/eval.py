@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Optional
@@ -12,7 +11,6 @@ from .. import devices, embeddings, files
 from ..errors import UserError
 from ..models.exported import InputOptions, is_exported
 from ..shell import command
-from .numbers import joined
 
 if TYPE_CHECKING:
     from ..evaluation.scored import Scored
@@ -76,23 +74,12 @@ class EvalOptions:
 
 def run(argv: list[str]) -> int:
     """``--checkpoint RUN [--dataset NAME]`` or ``--embeddings QUERY GALLERY``, and their options."""
-    options = configuration.parse(EvalOptions, joined(_joined(argv)), prog="eval")
+    options = configuration.parse(EvalOptions, argv, prog="eval")
     if devices.processes()[1] > 1:
         raise UserError("eval works in one process", "Start it without torchrun.")
     if (options.checkpoint is None) == (options.embeddings is None):
         raise UserError("eval takes either --checkpoint or --embeddings", "For instance: --checkpoint runs/demo, or --embeddings query.npz gallery.npz")
     return _score_files(options) if options.embeddings is not None else _score_network(options)
-
-
-def _joined(argv: list[str]) -> list[str]:
-    """``--embeddings Q G`` (or ``--embeddings=Q G``), and ``--members A B``, as the one word that a list is to the parser."""
-    for name in ("--embeddings", "--members"):
-        start = next((at for at, word in enumerate(argv) if word.partition("=")[0] == name and not word.startswith(f"{name}=[")), None)
-        if start is not None:
-            stop = next((at for at in range(start + 1, len(argv)) if argv[at].startswith("--")), len(argv))
-            first = argv[start].partition("=")[2]
-            argv = [*argv[:start], f"{name}={json.dumps([*([first] if first else []), *argv[start + 1 : stop]])}", *argv[stop:]]
-    return argv
 
 
 _OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "members", "no_save", "input")

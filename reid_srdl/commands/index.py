@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ _OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "images", "
 
 def run(argv: list[str]) -> int:
     """``--embeddings E … --output INDEX``, ``--add E … --index INDEX`` or ``--delete PATH … --index INDEX``."""
-    options = configuration.parse(IndexOptions, words_joined(argv, ("--embeddings", "--add", "--delete")), prog="index")
+    options = configuration.parse(IndexOptions, argv, prog="index")
     asked = [name for name in ("embeddings", "add", "delete") if getattr(options, name) is not None]
     if len(asked) != 1:
         raise UserError(
@@ -79,18 +78,6 @@ def run(argv: list[str]) -> int:
     if idle:
         raise UserError(f"--{idle[0]} means nothing where an index is changed", "It belongs to the building of one, with --embeddings.")
     return _add(options) if asked[0] == "add" else _delete(options)
-
-
-def words_joined(argv: Sequence[str], names: Sequence[str]) -> list[str]:
-    """``--add A B`` (or ``--add=A B``) as the one word that a list is to the parser."""
-    argv = list(argv)
-    for name in names:
-        start = next((at for at, word in enumerate(argv) if word.partition("=")[0] == name and not word.startswith(f"{name}=[")), None)
-        if start is not None:
-            stop = next((at for at in range(start + 1, len(argv)) if argv[at].startswith("--")), len(argv))
-            first = argv[start].partition("=")[2]
-            argv[start:stop] = [f"{name}={json.dumps([*([first] if first else []), *argv[start + 1 : stop]])}"]
-    return argv
 
 
 def token_of(options: object) -> str | None:

@@ -14,7 +14,6 @@ from ..models.exported import InputOptions
 from ..shell import command
 from .embed import Listed, list_images
 from .index import token_of
-from .numbers import OF_INPUT, joined
 
 if TYPE_CHECKING:
     from ..retrieval import Index
@@ -62,7 +61,7 @@ class SearchOptions:
 
 def run(argv: list[str]) -> int:
     """``--index INDEX --checkpoint RUN --query IMAGE_OR_FOLDER`` and their options."""
-    options = configuration.parse(SearchOptions, joined(argv, ("--camera", *OF_INPUT)), prog="search")
+    options = configuration.parse(SearchOptions, argv, prog="search")
     for name in ("index", "checkpoint", "query"):
         if getattr(options, name) is None:
             raise UserError(f"search needs --{name}", "For instance: search --index gallery.index --checkpoint runs/demo --query photo.jpg")

@@ -6,10 +6,11 @@ import argparse
 import dataclasses
 import difflib
 import importlib.resources
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from .. import files
 from ..errors import UserError
@@ -86,7 +87,7 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
 
     Args:
         kind: a dataclass with a default for every field.
-        argv: arguments; in the names of flags dashes and underscores are the same.
+        argv: arguments; in the names of flags dashes and underscores are the same, and a list is as many words as follow.
         prog: the command, for its help.
         notes: what its help ends with.
         recipes: start from the recipe of the data set that is asked for (``configs/DATASET.yaml``).
@@ -96,7 +97,7 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
     """
     keys = _keys(kind)
     argv = [_underscored(word, keys) for word in argv]
-    argv = _recipes_first(_located_recipes(_with_true(argv, _keys(kind, of=bool))))
+    argv = _recipes_first(_located_recipes(_with_true(_lists_joined(argv, _lists(kind)), _keys(kind, of=bool))))
     defaults = None
     if recipes:
         dataset = _asked_dataset(argv)
@@ -123,6 +124,43 @@ def _with_true(argv: list[str], switches: list[str]) -> list[str]:
         if word[2:] in switches and ends:
             said.append("true")
     return said
+
+
+def _lists(kind: type, prefix: str = "") -> dict[str, bool]:
+    """The keys that take lists, and whether these are of words (or else of numbers)."""
+    found: dict[str, bool] = {}
+    defaults, types = kind(), get_type_hints(kind)
+    for f in dataclasses.fields(kind):
+        value = getattr(defaults, f.name)
+        if dataclasses.is_dataclass(value):
+            found |= _lists(type(value), f"{prefix}{f.name}.")
+            continue
+        for one in (types[f.name], *get_args(types[f.name])):  # Optional's own among them
+            if get_origin(one) is tuple:
+                found[prefix + f.name] = str in get_args(one)
+    return found
+
+
+def _lists_joined(argv: list[str], lists: dict[str, bool]) -> list[str]:
+    """``--members a b`` or ``--size 256 128`` as the one word that a list is to the parser; one that is written as a list stays."""
+    joined, at = [], 0
+    while at < len(argv):
+        name, _, value = argv[at].partition("=")
+        at += 1
+        if name[2:] not in lists:
+            joined.append(argv[at - 1])
+            continue
+        values = [value] if value else []
+        while at < len(argv) and not argv[at].startswith("--"):  # a negative number begins with one dash
+            values.append(argv[at])
+            at += 1
+        if lists[name[2:]]:
+            whole = values[0] if len(values) == 1 and values[0].startswith("[") else json.dumps(values)
+        else:
+            whole = ",".join(each.strip(",") for each in values)
+            whole = whole if whole.startswith("[") else f"[{whole}]"
+        joined.append(f"{name}={'null' if values == ['null'] else whole}")
+    return joined
 
 
 def _recipes_first(argv: list[str]) -> list[str]:

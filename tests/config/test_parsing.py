@@ -1,8 +1,11 @@
 import pytest
 
 from reid_srdl import config as configuration
+from reid_srdl.commands.embed import EmbedOptions
+from reid_srdl.commands.eval import EvalOptions
 from reid_srdl.config import Config
 from reid_srdl.errors import UserError
+from reid_srdl.models.exported import InputOptions
 
 
 def parse(*argv, **more):
@@ -91,3 +94,30 @@ def test_a_flag_wins_over_a_recipe_wherever_it_stands():
     for argv in (["--data.batch", "16", "--config", "market1501_osnet_x0_25_cpu"], ["--config=market1501_osnet_x0_25_cpu", "--data.batch", "16"]):
         config = configuration.parse(Config, argv, recipes=True)
         assert (config.data.batch, config.plan.epochs) == (16, 40)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--input.size", "256", "128", "--input.mean", "0.5", "-0.4", "0", "--flip"],
+        ["--flip", "--input.size=[256,128]", "--input.mean=0.5", "-0.4", "0"],
+        ["--input.mean", "[0.5,-0.4,0]", "--input.size=256,128", "--flip"],
+        ["--input.size", "1", "1", "--input.mean", "[0.5,", "-0.4,", "0]", "--flip", "--input.size", "256", "128"],
+    ],
+)
+def test_a_list_of_numbers_may_stand_as_words(words):
+    options = configuration.parse(EmbedOptions, words)
+    assert options.input == InputOptions((256, 128), (0.5, -0.4, 0.0)) and options.flip
+
+
+@pytest.mark.parametrize("words", [["--members", "runs/a, b", "007", "--flip"], ["--flip", "--members=runs/a, b", "007"], ["--members", '["runs/a, b", "007"]', "--flip"]])
+def test_a_list_of_words_may_stand_as_words(words):
+    options = configuration.parse(EvalOptions, words)
+    assert options.members == ("runs/a, b", "007") and options.flip
+
+
+def test_a_list_may_be_empty_or_none_and_other_words_stay():
+    assert configuration.parse(EvalOptions, ["--members"]).members == () and configuration.parse(EvalOptions, ["--members", "null"]).members is None
+    assert configuration.parse(Config, ["--schedule.drops", "0.25", "0.5"], "train").schedule.drops == (0.25, 0.5)
+    with pytest.raises(UserError, match="more"):
+        configuration.parse(EmbedOptions, ["--images", "a", "more"])
