@@ -5,11 +5,17 @@ A benchmark is a function ``(repeats) -> Report`` and a line in ``BENCHMARKS``.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
+
+import torch
+
+from reid_srdl.errors import UserError
 
 BENCHMARKS: dict[str, str] = {
     "ranking": "benchmarks.ranking:run",
@@ -70,3 +76,23 @@ def median_of(seconds: dict[str, list[float]], ratio: Callable[..., float]) -> f
     """The median over the rounds of ``ratio(**seconds of the round)``."""
     rounds = zip(*seconds.values(), strict=True)
     return statistics.median(ratio(**dict(zip(seconds, values, strict=True))) for values in rounds)
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Inside, torch computes with so many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def script(main: Callable[[list[str]], int]) -> NoReturn:
+    """Ends the process with the code of ``main``; a ``UserError`` is one line and code 2."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -6,15 +6,13 @@ import argparse
 import dataclasses
 import importlib
 import os
-import sys
 
 import numpy as np
 import torch
 
 from reid_srdl import __version__, devices, files
-from reid_srdl.errors import UserError
 
-from . import BENCHMARKS, Report
+from . import BENCHMARKS, Report, script
 
 
 def main(argv: list[str]) -> int:
@@ -58,8 +56,4 @@ def _machine() -> dict:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    script(main)

@@ -6,7 +6,6 @@ pixels, which alters what is computed but not how long that takes. A format whos
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.util
 import tempfile
@@ -25,7 +24,7 @@ from reid_srdl.export import Wanted, samples, write
 from reid_srdl.models import build
 from reid_srdl.seeds import forked
 
-from . import Figure, Report, alternate, median_of
+from . import Figure, Report, alternate, median_of, threads
 
 FILES = {
     "onnx": (Wanted("onnx"), "model.onnx", ("onnxscript", "onnxruntime")),
@@ -59,7 +58,7 @@ class Setup:
 
 def run(repeats: int, setup: Setup = Setup()) -> Report:
     """Each way to embed the same images; PyTorch in fp32 is what the others are compared with."""
-    with _threads(setup.threads), tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+    with threads(setup.threads), tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         trained = _network(setup)
         pixels = samples.random_pictures(setup.size, setup.batch * setup.batches, seed=0)
         images = list(pixels.split(setup.batch))
@@ -105,13 +104,3 @@ def _embed(network: runs.Trained, images: list[torch.Tensor]) -> None:
 def _run(network: runs.Trained, images: list[np.ndarray]) -> None:
     for part in images:
         network.network.engine.run(part)
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,10 +23,9 @@ import numpy as np
 from reid_srdl import embeddings
 from reid_srdl.data.matches import IGNORED, MATCH, states
 from reid_srdl.embeddings import Embeddings
-from reid_srdl.errors import UserError
 from reid_srdl.retrieval import Hits, Index, create_index
 
-from . import Figure, Report, alternate, median_of
+from . import Figure, Report, alternate, median_of, script
 
 QUERIES, ITEMS, DIMENSION, CAMERAS, TOP_K = 32, 4000, 512, 6, 20
 _DEEP = 200
@@ -130,8 +128,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    script(main)

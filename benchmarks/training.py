@@ -7,7 +7,6 @@ a machine with other work on it stretches far less; only the fetching that a sec
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import tempfile
 import time
@@ -35,7 +34,7 @@ from reid_srdl.training.losses import stage_loss
 from reid_srdl.training.plans import Stage
 from reid_srdl.training.reference import Reference
 
-from . import Figure, Report, alternate, median_of
+from . import Figure, Report, alternate, median_of, threads
 
 ROUNDING = 0.1
 """Of a forward pass: what may go into shifting, saving and loading the soft targets, and into chance."""
@@ -75,7 +74,7 @@ def training_epoch(repeats: int, setup: Setup = Setup()) -> Report:
 
     The loader is timed alone too, with nothing to hide behind: on a busy machine the difference of two epochs is less certain.
     """
-    with _threads(setup.threads), tempfile.TemporaryDirectory() as folder:
+    with threads(setup.threads), tempfile.TemporaryDirectory() as folder:
         bench = _Bench(setup, repeats, Path(folder))
         stage = bench.stages("vanilla")[0]
         alone = bench.loader()
@@ -101,7 +100,7 @@ def srdl_cost(repeats: int, setup: Setup = Setup(steps=5)) -> Report:
     all steps of the second stage with it and without, forward and backward. An epoch of each stage is timed beside them.
     What does not grow with the training set (a second network, a second file of weights) is left out.
     """
-    with _threads(setup.threads), tempfile.TemporaryDirectory() as folder:
+    with threads(setup.threads), tempfile.TemporaryDirectory() as folder:
         bench = _Bench(setup, repeats, Path(folder))
         vanilla, (_, second) = bench.stages("vanilla")[0], bench.stages("srdl")
         network = bench.network()
@@ -238,13 +237,3 @@ def _timed(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, li
 
     seconds = alternate({name: partial(counted, name, task) for name, task in tasks.items()}, repeats)
     return seconds | {name: values[1:] for name, values in cpu.items()}
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

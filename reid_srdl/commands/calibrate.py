@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 import numpy as np
@@ -13,13 +12,10 @@ from .. import embeddings
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..shell import command
+from . import of_run
 
 if TYPE_CHECKING:
     from ..runs import Trained
-
-USAGE = """usage: calibrate RUN [--split val|test] [--metric euclidean|cosine] [--flip] [--method auto|platt|isotonic] [--prior P]
-
-calibrate RUN --help lists the options."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +53,7 @@ class CalibrateOptions:
 
 def run(argv: list[str]) -> int:
     """``RUN`` and options."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if argv else 2
-    if argv[0].startswith("-"):
-        raise UserError("calibrate needs the run folder first", "For instance: calibrate runs/demo")
-    folder, options = Path(argv[0]), configuration.parse(CalibrateOptions, argv[1:], prog=f"calibrate {argv[0]}")
+    folder, options = of_run.parse(CalibrateOptions, argv, "calibrate")
     if options.draws < 20:
         raise UserError(f"{options.draws} bootstrap draws make no interval", "Take 20 or more; 200 are usual.")
 

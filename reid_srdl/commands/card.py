@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from .. import config as configuration
 from ..errors import UserError
 from ..shell import command
+from . import of_run
 
 if TYPE_CHECKING:
     from ..report.card import Counted
-
-USAGE = """usage: card RUN [--output FILE] [--license ID]
-
-card RUN --help lists the options."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +30,7 @@ class CardOptions:
 
 def run(argv: list[str]) -> int:
     """``RUN`` and its options."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if argv else 2
-    if argv[0].startswith("-"):
-        raise UserError("card needs the run folder first", "For instance: card runs/demo")
-    folder, options = Path(argv[0]), configuration.parse(CardOptions, argv[1:], prog=f"card {argv[0]}")
+    folder, options = of_run.parse(CardOptions, argv, "card")
     if not re.fullmatch(r"[a-z0-9][a-z0-9.\-]*", options.license):
         raise UserError(f"{options.license!r} is no identifier of a licence", "The Hub writes them small and without blanks: apache-2.0, cc-by-nc-4.0, other.")
     from ..report import card

@@ -160,7 +160,7 @@ def embed_in_batches(
         track: wraps the starts of the batches, for a progress bar.
     """
     from ..data import crops
-    from ..data.images import decode
+    from ..data.images import MemoryImages, decode
     from ..inference import embed
 
     crop = crops.clean(trained.crop, trained.size)
@@ -180,7 +180,7 @@ def embed_in_batches(
             skipped += [image for image in images if isinstance(image, str)]
             if not good:
                 continue
-            source = _Decoded(np.stack([images[row] for row in good]), size)
+            source = MemoryImages.of(np.stack([images[row] for row in good]))
             vectors = embed(trained.network, source, size=trained.size, place=_alone(trained.place), flip=flip, batch=batch)
             yield Embeddings(
                 vectors=vectors,
@@ -268,24 +268,6 @@ def _numbers(words: list[str]) -> np.ndarray | None:
     kept = {"0": 0, "-1": -1}  # distractor and junk
     own = {word: int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> 2 | 1 << 61 for word in set(words)}
     return np.array([kept.get(word, own[word]) for word in words], dtype=np.int64)
-
-
-# --- images in hand ----------------------------------------------------------------------------------------------
-
-
-class _Decoded:
-    """One decoded batch as the pass over images takes it."""
-
-    def __init__(self, images: np.ndarray, size: tuple[int, int]) -> None:
-        self._images, self.size = images, size
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def batch(self, indices: Sequence[int], epoch: int = 0):
-        import torch
-
-        return torch.from_numpy(self._images[list(indices)]).permute(0, 3, 1, 2).contiguous()
 
 
 def _alone(place: devices.Place) -> devices.Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 from collections.abc import Sequence
@@ -103,33 +104,27 @@ def _build(options: IndexOptions) -> int:
         factory=options.factory, effort=options.effort, uri=options.uri, collection=options.collection,
         **({"token": token_of(options)} if options.backend == "milvus" else {"token": options.token}),
     )  # fmt: skip
-    try:
+    with contextlib.closing(index):
         print(f"{index.path} holds {count(len(index), 'image')} as vectors of {index.dimension:,} numbers{_but(added)}.")
         print(*_about(index), sep="\n", end="\n" if _about(index) else "")
         if root is None and not _readable(gallery):
             print("It does not know where the images are: give their folder with --images, here or to search, to see pictures.")
-        print("Next, search it:", command("search", "--index", index.path, "--checkpoint", "RUN", "--query", "IMAGE_OR_FOLDER"))
-    finally:
-        index.close()
+        _next(index)
     return 0
 
 
 def _add(options: IndexOptions) -> int:
     from ..progress import tracked
 
-    index = retrieval.open_index(str(options.index), token=token_of(options))
-    try:
+    with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
         added = index.add(_loaded(options.add or ()), track=tracked("adding"))
         print(f"Added {count(added.images, 'image')}{_but(added)}; {index.path} holds {len(index):,} now.")
-        print("Next, search it:", command("search", "--index", index.path, "--checkpoint", "RUN", "--query", "IMAGE_OR_FOLDER"))
-    finally:
-        index.close()
+        _next(index)
     return 0
 
 
 def _delete(options: IndexOptions) -> int:
-    index = retrieval.open_index(str(options.index), token=token_of(options))
-    try:
+    with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
         paths = _paths(options.delete or ())
         gone = index.delete(paths)
         unknown = len(set(paths)) - gone
@@ -141,10 +136,12 @@ def _delete(options: IndexOptions) -> int:
             from ..retrieval.faiss_index import COMPACT_AT
 
             print(f"{dead:.1%} of the vectors in its graph are deleted and passed over; beyond {COMPACT_AT:.0%} the graph is built anew without them.")
-        print("Next, search it:", command("search", "--index", index.path, "--checkpoint", "RUN", "--query", "IMAGE_OR_FOLDER"))
-    finally:
-        index.close()
+        _next(index)
     return 0
+
+
+def _next(index: Index) -> None:
+    print("Next, search it:", command("search", "--index", index.path, "--checkpoint", "RUN", "--query", "IMAGE_OR_FOLDER"))
 
 
 # --- what is read and told -------------------------------------------------------------------------------------------------

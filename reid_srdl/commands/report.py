@@ -11,13 +11,10 @@ from .. import files, runs
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..shell import command
+from . import of_run
 
 PICTURED = ("query.npz", "predictions.npz")
 """What an evaluation may have kept of each image."""
-
-USAGE = """usage: report RUN [--dataset NAME] [--data_root DIR] [--output FILE]
-
-report RUN --help lists the options."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,7 @@ class ReportOptions:
 
 def run(argv: list[str]) -> int:
     """``RUN`` and its options."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if argv else 2
-    if argv[0].startswith("-"):
-        raise UserError("report needs the run folder first", "For instance: report runs/demo")
-    folder, options = Path(argv[0]), configuration.parse(ReportOptions, argv[1:], prog=f"report {argv[0]}")
+    folder, options = of_run.parse(ReportOptions, argv, "report")
     if options.browse < 0:
         raise UserError(f"--browse is {options.browse}", "It is a number of queries, 0 for none.")
     from ..progress import says, tracked

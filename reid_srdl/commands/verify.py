@@ -58,33 +58,32 @@ def run(argv: list[str]) -> int:
     if found is None or found.model != trained.model_hash:
         state = "has no calibration" if found is None else "has a calibration of another network"
         raise UserError(f"{options.checkpoint} {state}", f"Make one: {command('calibrate', trained.folder or 'RUN')}")
+    prior = found.prior if options.prior is None else options.prior
     # What can be refused is refused before anything is computed.
-    found.probability(np.zeros(1), options.prior)
-    limit = found.threshold(options.probability, options.prior)
+    limit = found.threshold(options.probability, prior)
     vectors = trained.embed(images, flip=found.flip)
-    rows = [_compared(images, vectors, pair, found, limit, options) for pair in itertools.combinations(range(len(images)), 2)]
+    rows = [_compared(images, vectors, pair, found, limit, prior) for pair in itertools.combinations(range(len(images)), 2)]
     if options.json:
-        print(json.dumps({"threshold": limit, "metric": found.metric, "prior": options.prior or found.prior, "pairs": rows}, indent=2))
+        print(json.dumps({"threshold": limit, "metric": found.metric, "prior": prior, "pairs": rows}, indent=2))
     else:
-        _show(rows, limit, found, options)
+        _show(rows, limit, prior, options.probability)
     return 0
 
 
-def _compared(images: list[str], vectors: np.ndarray, pair: tuple[int, int], found: Any, limit: float, options: VerifyOptions) -> dict[str, Any]:
+def _compared(images: list[str], vectors: np.ndarray, pair: tuple[int, int], found: Any, limit: float, prior: float) -> dict[str, Any]:
     one, other = (vectors[row].astype(np.float64) for row in pair)
     if found.metric == "cosine":
         distance = 1 - float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30))
     else:
         distance = float(((one - other) ** 2).sum())
-    probability = float(found.probability(np.array([distance]), options.prior)[0])
+    probability = float(found.probability(np.array([distance]), prior)[0])
     return {"images": [images[row] for row in pair], "distance": distance, "probability": probability, "same": distance <= limit}
 
 
-def _show(rows: list[dict[str, Any]], limit: float, found: Any, options: VerifyOptions) -> None:
+def _show(rows: list[dict[str, Any]], limit: float, prior: float, probability: float) -> None:
     for row in rows:
         called = "the same identity" if row["same"] else "different identities"
         names = " and ".join(Path(name).name for name in row["images"])
         print(f"{names}: {called} (probability {row['probability']:.1%}, distance {row['distance']:.4g})")
-    prior = options.prior or found.prior
-    print(f"Called the same from a probability of {options.probability:g} on, which is a distance of up to {limit:.4g}, where {prior:.4g} of all pairs are genuine (--prior).")
+    print(f"Called the same from a probability of {probability:g} on, which is a distance of up to {limit:.4g}, where {prior:.4g} of all pairs are genuine (--prior).")
     print("A near embedding is a hint and no proof of identity.")

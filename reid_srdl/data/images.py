@@ -155,6 +155,11 @@ class MemoryImages:
         self.images = images
         self.size = (images.shape[2], images.shape[3])
 
+    @staticmethod
+    def of(images: np.ndarray) -> MemoryImages:
+        """From decoded images, uint8 ``(N, H, W, 3)``."""
+        return MemoryImages(_channels_first(images))
+
     def __len__(self) -> int:
         return len(self.images)
 

@@ -54,7 +54,7 @@ class Calibration:
             distances: by ``metric``.
             prior: in place of the calibration's own.
         """
-        odds = np.interp(np.asarray(distances, dtype=np.float64), self.distances, self.log_odds) + _log_odds(prior or self.prior)
+        odds = np.interp(np.asarray(distances, dtype=np.float64), self.distances, self.log_odds) + _log_odds(self.prior if prior is None else prior)
         return 1 / (1 + np.exp(-odds))
 
     def threshold(self, probability: float = 0.5, prior: float | None = None) -> float:
@@ -63,7 +63,7 @@ class Calibration:
         Raises:
             UserError: no distance is that sure.
         """
-        wanted = _log_odds(probability) - _log_odds(prior or self.prior)
+        wanted = _log_odds(probability) - _log_odds(self.prior if prior is None else prior)
         enough = np.flatnonzero(self.log_odds >= wanted)
         if not len(enough):
             most = float(self.probability(self.distances[:1], prior)[0])
@@ -173,5 +173,5 @@ def _held_out_loss(name: str, pairs: Pairs, seed: int) -> float:
 
 def _log_odds(probability: float) -> float:
     if not 0 < probability < 1:
-        raise UserError(f"a probability of {probability}", "It must lie between 0 and 1.")
+        raise UserError(f"a probability of {probability}", "It must lie between 0 and 1, and be neither.")
     return float(np.log(probability) - np.log1p(-probability))

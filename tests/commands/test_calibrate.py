@@ -86,15 +86,14 @@ def test_what_is_missing_is_said(run, crowd):
     ):
         with pytest.raises(UserError, match=message):
             verify.run(words)
-    for words, message in (([], None), (["--split", "test"], "run folder first"), ([str(run), "--split", "val"], "held no identities out"), ([str(run), "--draws", "3"], "no interval")):
-        if message is None:
-            assert calibrate.run(words) == 2
-        else:
-            with pytest.raises(UserError, match=message):
-                calibrate.run(words)
+    for words, message in (([], "run folder first"), (["--split", "test"], "run folder first"), ([str(run), "--split", "val"], "held no identities out"), ([str(run), "--draws", "3"], "no interval")):
+        with pytest.raises(UserError, match=message):
+            calibrate.run(words)
     calibrate.run([str(run), "--draws", "20"])
     with pytest.raises(UserError, match="nowhere.jpg"):
         verify.run([image, "nowhere.jpg", "--checkpoint", str(run)])
+    with pytest.raises(UserError, match="probability of 0.0"):
+        verify.run([image, image, "--checkpoint", str(run), "--prior", "0"])
     with pytest.raises(UserError, match="probability of 2"):
         verify.run([image, image, "--checkpoint", str(run), "--probability", "2"])
     values = files.read_json(run / "calibration.json")
