@@ -1,15 +1,13 @@
-"""The layout of a run folder, the store of finished stages, and ``load``: a trained network that embeds images."""
+"""The layout of a run folder, and ``load``: a trained network that embeds images."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
-import fcntl
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -280,65 +278,7 @@ def _run_of(path: Path) -> Path | None:
     return next((folder for folder in (path, *path.parents[:3]) if (folder / CONFIG).is_file()), None)
 
 
-# --- the store of finished stages --------------------------------------------------------------------------------
-
-
-class StageStore:
-    """Finished stages under the hash of all that determines them: plans that begin alike train them once.
-
-    The files of a run are hard links to those of the store, so the store may be deleted at any time.
-
-    Args:
-        folder: such as ``runs/.stages``.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-
-    @contextlib.contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Waits while another process trains the same stage. The lock dies with its process."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / f"{key}.lock", "w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-
-    def take(self, key: str, target: Path) -> bool:
-        """Links a stored stage into ``target``; false where there is none, or a damaged one, which is dropped."""
-        stored = self.folder / key
-        if not (stored / MODEL).is_file():
-            return False
-        try:
-            read_model(stored / MODEL)
-        except UserError:
-            (stored / MODEL).unlink()
-            return False
-        for name in (LOG, MODEL):  # the model last: it is what says that a stage is finished
-            files.link_or_copy(stored / name, target / name)
-        return True
-
-    def put(self, key: str, source: Path) -> None:
-        """Stores a finished stage."""
-        for name in (LOG, MODEL):
-            files.link_or_copy(source / name, self.folder / key / name)
-
-
-@contextlib.contextmanager
-def claimed(run: Path) -> Iterator[None]:
-    """Holds a run folder for this process. Raises ``UserError`` where another one trains in it."""
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        handle = open(run / ".lock", "w")  # closed by the with below
-    except OSError as error:
-        raise UserError(f"cannot write into {run}: {error.strerror}", "Choose another folder with --output.") from None
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"another process is training in {run}", "Wait for it, or choose another folder with --output.") from None
-        for folder in (run, *run.glob("stages/*")):
-            files.remove_temporary(folder)  # a killed process left them
-        yield
+# --- what else stands in a run folder ------------------------------------------------------------------------------
 
 
 def read_log(stage: Path) -> list[dict[str, float | None]]:

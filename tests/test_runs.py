@@ -124,34 +124,6 @@ def test_an_unfinished_run_says_how_to_go_on(tmp_path, config, network):
         runs.load(tmp_path / "run")
 
 
-def test_the_store_hands_out_what_it_was_given(tmp_path, saved):
-    store = runs.StageStore(tmp_path / ".stages")
-    (tmp_path / "log.csv").write_text("epoch\n0\n")
-    assert not store.take("key", tmp_path / "a")
-    store.put("key", tmp_path)
-    assert store.take("key", tmp_path / "a")
-    assert runs.read_model(tmp_path / "a/model.safetensors").hash == runs.read_model(saved).hash
-    assert (tmp_path / "a/log.csv").read_text() == "epoch\n0\n"
-
-
-def test_a_damaged_stored_stage_is_dropped(tmp_path, saved):
-    store = runs.StageStore(tmp_path / ".stages")
-    (tmp_path / "log.csv").write_text("epoch\n")
-    store.put("key", tmp_path)
-    stored = tmp_path / ".stages/key/model.safetensors"
-    content = stored.read_bytes()
-    stored.unlink()
-    stored.write_bytes(content[:-3] + b"abc")
-    assert not store.take("key", tmp_path / "a") and not stored.exists()
-
-
-def test_a_claimed_folder_is_refused_to_others(tmp_path):
-    with runs.claimed(tmp_path), pytest.raises(UserError, match="another process"), runs.claimed(tmp_path):
-        pass
-    with runs.claimed(tmp_path):
-        pass
-
-
 def test_a_model_carries_its_crop_and_sees_images_by_it(saved, network, people, tmp_path):
     assert runs.read_model(saved).crop == runs.load(saved, "cpu").crop == "none"
     file = tmp_path / "crop.safetensors"

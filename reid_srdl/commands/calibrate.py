@@ -77,7 +77,7 @@ def run(argv: list[str]) -> int:
     path = trained.folder / calibration.CALIBRATION
     made.save(path)
     _show(made, dataset, split)
-    print(f"The calibration is in {path}; search, verify and serve use it from now on.")
+    print(f"The calibration is in {path}; search and verify use it from now on.")
     print("Next, try two images:", command("verify", "A.jpg", "B.jpg", "--checkpoint", folder))
     return 0
 

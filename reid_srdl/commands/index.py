@@ -106,7 +106,8 @@ def _build(options: IndexOptions) -> int:
     )  # fmt: skip
     with contextlib.closing(index):
         print(f"{index.path} holds {count(len(index), 'image')} as vectors of {index.dimension:,} numbers{_but(added)}.")
-        print(*_about(index), sep="\n", end="\n" if _about(index) else "")
+        for line in _about(index):
+            print(line)
         if root is None and not _readable(gallery):
             print("It does not know where the images are: give their folder with --images, here or to search, to see pictures.")
         _next(index)

@@ -90,11 +90,14 @@ def run(argv: list[str]) -> int:
             _show(name, hits)
         if calibration is not None and options.expand:
             why_not = "distances of expanded queries are not those that were calibrated"
+        if calibration is not None and not why_not:
+            print(f"Probabilities are those where {calibration.prior:g} of all pairs are genuine. In a large gallery few are: the command calibrate has --prior.")
         if why_not:
             print(f"No probabilities are shown: {why_not}.")
         if not index.model:
             print(f"{options.index} does not say which network made it: that {options.checkpoint} did is taken on trust.")
-        print(*search.remarks(found, wanted, queries.paths, index), sep="\n", end="\n" if search.remarks(found, wanted, queries.paths, index) else "")
+        for line in search.remarks(found, wanted, queries.paths, index):
+            print(line)
         _write(options, argv, index, queries, records, wanted)
     finally:
         index.close()

@@ -18,7 +18,8 @@ from ..errors import UserError
 from ..progress import TrainingDisplay, tracked
 from ..shell import command
 from ..training import beliefs
-from ..training.run import accept, train
+from ..training.folder import accept
+from ..training.run import train
 from . import checks
 from .eval import EvalOptions, default_output, show
 from .kinds import kind_of

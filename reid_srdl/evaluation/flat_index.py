@@ -19,7 +19,7 @@ def load_faiss() -> Any:
         import faiss
     except ImportError:
         raise UserError(
-            "faiss is not installed", "Install one of the two: pip install 'reid_srdl[cpu]', or with CUDA pip install 'reid_srdl[gpu]'."
+            "faiss is not installed", "Install one of the two: pip install 'reid-srdl[cpu]', or with CUDA pip install 'reid-srdl[gpu]'."
         ) from None
     return faiss
 

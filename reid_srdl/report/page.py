@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +9,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, files, runs
+from .. import files, runs
 from ..data.records import ClassData, ReIDData, Split
 from ..errors import UserError
 from ..evaluation import calibration
-from ..pictures import FRAMES
 from ..shell import command
-from . import details, drawing, plots
+from . import details, plots
 from .attention import attention_section
 from .browse import QUERIES, script
 from .camera_pairs import camera_pairs_section
 from .classes import classes_section
+from .document import document
 from .embedding_map import map_section
 from .evaluated import Evaluated, evaluation_of
 from .found import Track, browse_section, chosen, found_section
@@ -116,34 +115,12 @@ def stage_logs(run: Path, facts: Mapping[str, Any]) -> list[plots.StageLog]:
     return [plots.StageLog(stage["name"], int(stage["epochs"]), runs.read_log(run / "stages" / stage["folder"])) for stage in facts["stages"]]
 
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""Nothing is fetched: what the page needs is in it."""
-
-
 # --- the page ----------------------------------------------------------------------------------------------------
 
 
 def _page(run: Path, header: str, sections: Iterable[str]) -> str:
-    name = escape(run.resolve().name)
-    css = importlib.resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     made = time.strftime("%d %B %Y, %H:%M", time.gmtime()).lstrip("0")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{name} – reid_srdl</title>\n<style>\n{_colours()}{css}</style>\n</head>\n<body>\n{header}\n<main>\n"
-        + "\n".join(filter(None, sections))
-        + f"\n</main>\n<footer>Written by reid_srdl {escape(__version__)} on {made} UTC.</footer>\n</body>\n</html>\n"
-    )
-
-
-def _colours() -> str:
-    chosen = {"paper": ("#ffffff", "#14181e"), "rule": ("#d9dee5", "#39414d"), **drawing.COLOURS}
-    for frame in ("match", "mistake", "distractor"):
-        colour = "#{:02x}{:02x}{:02x}".format(*FRAMES[frame])
-        chosen[frame] = (colour, colour)
-    light, dark = ("; ".join(f"--{name}: {colours[theme]}" for name, colours in chosen.items()) for theme in (0, 1))
-    return f":root {{ color-scheme: light dark; {light}; }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark}; }} }}\n"
+    return document(run.resolve().name, header, sections, footer=f" on {made} UTC.", scripts=True)
 
 
 def _header(run: Path, facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.resources
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from .. import __version__, files
+from .. import files
 from ..errors import UserError
-from ..report.drawing import COLOURS
+from ..report.document import document
 from ..report.html import missing, section
 from ..report.lists import file_of, picture, shot
 from ..report.words import count
@@ -21,7 +20,6 @@ QUERIES = 100
 """Lists on a page at most, so that a browser opens it."""
 
 _LARGEST, _QUALITY = 160, 80  # pixels and JPEG quality of a thumbnail
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 Track = Callable[[Iterable[int]], Iterable[int]]
 
 
@@ -76,7 +74,9 @@ def write(path: files.Pathlike, lists: Sequence[Shown], *, title: str, lead: str
         notes.append(f'<p class="missing">{gone:,} of {total:,} images are not where they were, so that only their names are shown.</p>')
     if len(lists) > len(shown):
         notes.append(missing(f"The first {len(shown):,} of {len(lists):,} queries. All of them are in what this writes:", "--json FILE"))
-    files.write_text(path, _document(title, lead, [section(count(len(shown), "query", "queries"), *notes, *parts)]))
+    header = f'<header>\n<p class="kind">Search</p>\n<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n</header>'
+    found = section(count(len(shown), "query", "queries"), *notes, *parts)
+    files.write_text(path, document(title, header, [found], footer=". A near embedding is a hint and no proof of identity."))
     return gone, total
 
 
@@ -94,22 +94,3 @@ def _as_html(shown: Shown, query: bytes | None, jpegs: Sequence[bytes | None]) -
     told = f"<b>{escape(shown.name)}</b>" if items else f"<b>{escape(shown.name)}</b>: nothing was found"
     asked = shot(query, shown.name, "query") + '<span class="caption"><b>query</b></span>'
     return f'<div class="list">\n<p>{told}</p>\n<div class="query">{asked}</div>\n<ol class="found">{"".join(items)}</ol>\n</div>'
-
-
-def _document(title: str, lead: str, sections: Iterable[str]) -> str:
-    css = importlib.resources.files("reid_srdl.report").joinpath("page.css").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{escape(title)} – reid_srdl</title>\n<style>\n{_colours()}{css}</style>\n</head>\n<body>\n"
-        f'<header>\n<p class="kind">Search</p>\n<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n</header>\n<main>\n'
-        + "\n".join(sections)
-        + f"\n</main>\n<footer>A near embedding is a hint and no proof of identity. Written by reid_srdl {escape(__version__)}.</footer>\n</body>\n</html>\n"
-    )
-
-
-def _colours() -> str:
-    chosen = {"paper": ("#ffffff", "#14181e"), "rule": ("#d9dee5", "#39414d"), **COLOURS}
-    light, dark = ("; ".join(f"--{name}: {colours[theme]}" for name, colours in chosen.items()) for theme in (0, 1))
-    return f":root {{ color-scheme: light dark; {light}; }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark}; }} }}\n"

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,15 +24,14 @@ from ..inference import Track
 from ..models import IdentityClassifier, build
 from ..seeds import forked
 from ..shell import command
-from . import beliefs, checkpoint, log, plans, precision
+from . import beliefs, checkpoint, imitated, log, plans, precision
 from . import reference as references
 from .engine import NonFiniteLoss, StageTrainer, Watcher
 from .facts import describe, differences
+from .folder import accept, claimed
 from .keys import stage_key
-from .plans import Imitated, Stage
-
-if TYPE_CHECKING:
-    pass
+from .plans import Stage
+from .stage_store import StageStore
 
 Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
 """Scores a network during training; the result goes into the log under its own names."""
@@ -48,17 +47,11 @@ class Onlooker(Watcher, Protocol):
     def tracks(self, title: str) -> Track: ...
 
 
-def default_folder(config: Config) -> Path:
-    """``runs/DATASET-BACKBONE-PLAN-sSEED``."""
-    backbone = config.model.backbone.replace(":", "-").replace("/", "-")
-    return Path("runs") / f"{config.dataset}-{backbone}-{config.plan.name}-s{config.seed}"
-
-
 def train(config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score: Score | None = None, resume: bool = False) -> Path:
     """Trains by the plan of ``config`` and returns the run folder.
 
     Args:
-        config: with ``output`` set, or left to ``default_folder``.
+        config: with ``output`` set, or left to ``folder.default_folder``.
         data: only its ``train`` split is looked at.
         watch: is told of all that happens.
         score: is called after every ``log.eval_every`` epochs.
@@ -75,33 +68,6 @@ def train(config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score:
     return _Run(config, folder, plan, data, watch, score).carry_out(resume)
 
 
-def accept(config: Config, resume: bool = False) -> Path:
-    """The folder that ``train`` will write; looks at no image.
-
-    Raises:
-        UserError: another run or other files are in that folder, or the plan cannot be.
-    """
-    folder = Path(config.output) if config.output else default_folder(config)
-    if not resume:
-        _refuse_other_run(folder)
-    plans.build(config)
-    return folder
-
-
-def _refuse_other_run(folder: Path) -> None:
-    if (folder / runs.CONFIG).exists():
-        finished = runs.read_facts(folder).get("finished") if (folder / runs.FACTS).is_file() else False
-        ways = "Delete it, or choose another --output."
-        raise UserError(
-            f"{folder} already holds a {'finished' if finished else 'broken-off'} run",
-            ways if finished else f"Go on with it: {command('train', '--resume', folder)}  {ways}",
-        )
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file", "Choose another folder with --output.")
-    if folder.is_dir() and any(path.name != ".lock" for path in folder.iterdir()):
-        raise UserError(f"{folder} is not empty and holds no run", "Choose another folder with --output.")
-
-
 class _Run:
     def __init__(self, config: Config, folder: Path, plan: plans.Plan, data: ReIDData | ClassData, watch: Onlooker, score: Score | None) -> None:
         self.config, self.folder, self.plan, self.watch, self.score = config, folder, plan, watch, score
@@ -114,7 +80,7 @@ class _Run:
         if len(self.labels) < 2:
             raise UserError(f"the training split of {data.name} holds {len(self.labels)} identity", "A classifier needs two at least.")
         self.split_hash = self.split.hash()
-        self.store = runs.StageStore(folder.parent / ".stages")
+        self.store = StageStore(folder.parent / ".stages")
         self.keys: list[str] = []
         self.rank, self.world = devices.processes()
         self.timed: dict[str, float] = {}
@@ -123,7 +89,7 @@ class _Run:
 
     def _readable(self, split: Split) -> Split:
         if len(split) == 0:
-            raise UserError("the training split is empty", f"Check the data set: {command('data', 'check', 'DATASET')}")
+            raise UserError("the training split is empty", f"Check the data set: {command('data', 'check', self.data_name)}")
         split = split.without_junk()
         if not self.config.data.skip_corrupt:
             return split
@@ -139,14 +105,14 @@ class _Run:
         first = None if resume else self._first_weights(self.plan[0], 0)
         for stage in self.plan:
             if stage.reference is not None and stage.reference.checkpoint is not None:
-                self._check_labels(stage.reference, runs.read_model(runs.checkpoint_file(Path(stage.reference.checkpoint))))
+                imitated.check_labels(stage.reference, imitated.of_checkpoint(stage.reference), self.labels, self.data_name)
         self._sampler()  # so that one which cannot be leaves no run behind
         self.source = self._open_source()
         if first is not None:
             self._settle_precision(first)
         with contextlib.ExitStack() as stack:
             if self.rank == 0:
-                stack.enter_context(runs.claimed(self.folder))
+                stack.enter_context(claimed(self.folder))
             self.fabric = devices.launch(self.device, self.config.precision, self._loggers())
             self.place = devices.Place(self.fabric.device, self.config.precision, self.rank, self.world)
             facts = self._begin(resume)
@@ -353,42 +319,26 @@ class _Run:
         """The soft targets of a stage, from their file, which is made first where it is missing."""
         if stage.reference is None:
             return None
-        imitated = stage.reference
-        model, folder = self._imitated_model(imitated, number)
+        wanted = stage.reference
+        model, folder = imitated.network_and_folder(self.folder, self.plan, number, wanted)
         path = folder / runs.REFERENCE
-        described = references.description(imitated.how, imitated.temperature, model.hash, self.config.seed)
+        described = references.description(wanted.how, wanted.temperature, model.hash, self.config.seed)
         if path.is_file():
             found = references.load(path)
             if found.how == described:
                 found.check(self.split_hash, len(self.labels))
                 return found
         self.fabric.barrier()
-        self._check_labels(imitated, model)
+        imitated.check_labels(wanted, model, self.labels, self.data_name)
         made = references.make(
             runs.network_of(model).to(self.fabric.device), self._clean_source(model), self.split, self.targets,
-            how=imitated.how, temperature=imitated.temperature, size=model.size, place=self.place, seed=self.config.seed,
+            how=wanted.how, temperature=wanted.temperature, size=model.size, place=self.place, seed=self.config.seed,
             described=described, track=self.watch.tracks("soft targets"),
         )  # fmt: skip
         if self.rank == 0:
             if self.config.log.diagnostics:
-                self.watch.says(beliefs.note(made, self.targets, imitated.temperature, folder))
+                self.watch.says(beliefs.note(made, self.targets, wanted.temperature, folder))
             references.save(made, path)
         self.fabric.barrier()
         # From the file, so that a resume sees the same numbers.
         return references.load(path)
-
-    def _check_labels(self, imitated: Imitated, model: runs.ModelFile) -> None:
-        if not np.array_equal(model.labels, self.labels):
-            raise UserError(
-                f"the reference {imitated.checkpoint or imitated.stage} knows {len(model.labels)} labels, which are not the {len(self.labels)} of {self.data_name}",
-                "It must have been trained on the same label set.",
-            )
-
-    def _imitated_model(self, imitated: Imitated, number: int) -> tuple[runs.ModelFile, Path]:
-        """The network that is imitated, and the folder that its soft targets are kept in."""
-        if imitated.checkpoint is not None:
-            path = runs.checkpoint_file(Path(imitated.checkpoint))
-            return runs.read_model(path), runs.stage_folder(self.folder, number, self.plan[number].name)
-        index = next(i for i, stage in enumerate(self.plan) if stage.name == imitated.stage)
-        folder = runs.stage_folder(self.folder, index, self.plan[index].name)
-        return runs.read_model(folder / runs.MODEL), folder

@@ -38,7 +38,7 @@ def test_equal_to_rank(metric, same_camera, piece, monkeypatch):
 
 def test_without_faiss_the_way_to_it_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(UserError, match=r"pip install 'reid_srdl\[cpu\]'.*reid_srdl\[gpu\]"):
+    with pytest.raises(UserError, match=r"pip install 'reid-srdl\[cpu\]'.*reid-srdl\[gpu\]"):
         rank_with_faiss(*people(0, lambda rng, count: rng.standard_normal((count, 4))))
 
 

@@ -1,0 +1,65 @@
+"""The folder that a run is written into: its default name, what is refused there, and that only one process writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from .. import files, runs
+from ..config import Config
+from ..errors import UserError
+from ..shell import command
+from . import plans
+
+
+def default_folder(config: Config) -> Path:
+    """``runs/DATASET-BACKBONE-PLAN-sSEED``."""
+    backbone = config.model.backbone.replace(":", "-").replace("/", "-")
+    return Path("runs") / f"{config.dataset}-{backbone}-{config.plan.name}-s{config.seed}"
+
+
+def accept(config: Config, resume: bool = False) -> Path:
+    """The folder that ``train`` will write; looks at no image.
+
+    Raises:
+        UserError: another run or other files are in that folder, or the plan cannot be.
+    """
+    folder = Path(config.output) if config.output else default_folder(config)
+    if not resume:
+        _refuse_other_run(folder)
+    plans.build(config)
+    return folder
+
+
+def _refuse_other_run(folder: Path) -> None:
+    if (folder / runs.CONFIG).exists():
+        finished = runs.read_facts(folder).get("finished") if (folder / runs.FACTS).is_file() else False
+        ways = "Delete it, or choose another --output."
+        raise UserError(
+            f"{folder} already holds a {'finished' if finished else 'broken-off'} run",
+            ways if finished else f"Go on with it: {command('train', '--resume', folder)}  {ways}",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file", "Choose another folder with --output.")
+    if folder.is_dir() and any(path.name != ".lock" for path in folder.iterdir()):
+        raise UserError(f"{folder} is not empty and holds no run", "Choose another folder with --output.")
+
+
+@contextlib.contextmanager
+def claimed(run: Path) -> Iterator[None]:
+    """Holds a run folder for this process. Raises ``UserError`` where another one trains in it."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        handle = open(run / ".lock", "w")  # closed by the with below
+    except OSError as error:
+        raise UserError(f"cannot write into {run}: {error.strerror}", "Choose another folder with --output.") from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"another process is training in {run}", "Wait for it, or choose another folder with --output.") from None
+        for folder in (run, *run.glob("stages/*")):
+            files.remove_temporary(folder)  # a killed process left them
+        yield

@@ -1,0 +1,52 @@
+"""The store of finished stages: what runs that begin alike train once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from .. import files
+from ..errors import UserError
+from ..runs import LOG, MODEL, read_model
+
+
+class StageStore:
+    """Finished stages under the hash of all that determines them: plans that begin alike train them once.
+
+    The files of a run are hard links to those of the store, so the store may be deleted at any time.
+
+    Args:
+        folder: such as ``runs/.stages``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Waits while another process trains the same stage. The lock dies with its process."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / f"{key}.lock", "w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def take(self, key: str, target: Path) -> bool:
+        """Links a stored stage into ``target``; false where there is none, or a damaged one, which is dropped."""
+        stored = self.folder / key
+        if not (stored / MODEL).is_file():
+            return False
+        try:
+            read_model(stored / MODEL)
+        except UserError:
+            (stored / MODEL).unlink()
+            return False
+        for name in (LOG, MODEL):  # the model last: it is what says that a stage is finished
+            files.link_or_copy(stored / name, target / name)
+        return True
+
+    def put(self, key: str, source: Path) -> None:
+        """Stores a finished stage."""
+        for name in (LOG, MODEL):
+            files.link_or_copy(source / name, self.folder / key / name)
