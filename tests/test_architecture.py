@@ -43,7 +43,9 @@ LAW: dict[str, str] = {
 GROUND = {"errors", "seeds", "shell"}
 
 # Optional, or slow to import: only inside the function that needs them.
-HEAVY = {"faiss", "matplotlib", "onnx", "onnxruntime", "openvino", "pyarrow", "pymilvus", "timm", "torchreid"}
+HEAVY = {
+    "faiss", "grpc", "matplotlib", "milvus_lite", "nncf", "onnx", "onnxruntime", "onnxscript", "openvino", "pyarrow", "pymilvus", "sklearn", "timm", "torchreid", "umap",
+}  # fmt: skip
 
 
 def allowed(room: str) -> set[str]:

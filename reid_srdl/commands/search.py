@@ -90,15 +90,16 @@ def run(argv: list[str]) -> int:
             _show(name, hits)
         if calibration is not None and options.expand:
             why_not = "distances of expanded queries are not those that were calibrated"
-        if calibration is not None and not why_not:
-            print(f"Probabilities are those where {calibration.prior:g} of all pairs are genuine. In a large gallery few are: the command calibrate has --prior.")
+        prior = calibration.prior if calibration is not None and not why_not else None
+        if prior is not None:
+            print(f"{_at(prior)} In a large gallery few are: the command calibrate has --prior.")
         if why_not:
             print(f"No probabilities are shown: {why_not}.")
         if not index.model:
             print(f"{options.index} does not say which network made it: that {options.checkpoint} did is taken on trust.")
         for line in search.remarks(found, wanted, queries.paths, index):
             print(line)
-        _write(options, argv, index, queries, records, wanted)
+        _write(options, argv, index, queries, records, wanted, prior)
     finally:
         index.close()
     return 0
@@ -134,20 +135,24 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
     Console(highlight=False).print(table)
 
 
-def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted) -> None:
+def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted, prior: float | None) -> None:
     if options.json:
         found = [{"query": name, "hits": hits} for name, hits in zip(queries.paths, records, strict=True)]
         how = {"top_k": wanted.top_k, "cameras": wanted.cameras, "expand": wanted.expand, "rerank": options.rerank, "flip": options.flip}
-        files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": "squared Euclidean", **how, "queries": found})
+        files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": "squared Euclidean", "prior": prior, **how, "queries": found})
         print(f"All hits are in {options.json}.")
     if options.html:
-        _page(options, index, queries, records)
+        _page(options, index, queries, records, prior)
     elif not options.json:
         words = argv if options.token is None else [word for word in argv if options.token not in word and word != "--token"]
         print("Next, see the pictures:", command("search", *words, "--html", "found.html"))
 
 
-def _page(options: SearchOptions, index: Index, queries: Listed, records: list[list[dict[str, Any]]]) -> None:
+def _at(prior: float) -> str:
+    return f"Probabilities are those where {prior:g} of all pairs are genuine."
+
+
+def _page(options: SearchOptions, index: Index, queries: Listed, records: list[list[dict[str, Any]]], prior: float | None) -> None:
     from ..progress import tracked
     from ..retrieval import page
 
@@ -156,6 +161,7 @@ def _page(options: SearchOptions, index: Index, queries: Listed, records: list[l
     order = "ordered by k-reciprocal re-ranking" if options.rerank else "nearest first"
     seen = f" of camera {', '.join(map(str, options.camera))}" if options.camera else ""
     lead = f"The {options.top_k} nearest images{seen} among {len(index):,}, {order}: each with its squared Euclidean distance."
+    lead += f" {_at(prior)}" if prior is not None else ""
     gone, total = page.write(str(options.html), lists, title=index.path.name, lead=lead, roots=[Path(root)] if root else [], track=tracked("drawing"))
     if gone:
         where = f"are not in {root}" if root else "were not found"

@@ -107,9 +107,12 @@ def test_the_probability_stands_there_where_the_run_has_a_calibration_that_fits(
     calibration = Calibration(trained.model_hash, "euclidean", False, np.array([0.0, 1.0, 50.0]), np.array([4.0, 0.0, -5.0]), 0.5, {})
     calibration.save(tmp_path / CALIBRATION)
     query = people.query.files[0]
-    search(index, checkpoint, query, "--json", tmp_path / "out.json")
-    assert "probability" in capsys.readouterr().out
-    hits = json.loads((tmp_path / "out.json").read_text())["queries"][0]["hits"]
+    search(index, checkpoint, query, "--json", tmp_path / "out.json", "--html", tmp_path / "out.html")
+    out, said = capsys.readouterr().out, "Probabilities are those where 0.5 of all pairs are genuine."
+    assert "probability" in out and said in out and said in (tmp_path / "out.html").read_text()
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written["prior"] == 0.5
+    hits = written["queries"][0]["hits"]
     np.testing.assert_allclose([hit["probability"] for hit in hits], calibration.probability(np.array([hit["distance"] for hit in hits])))
     for flags, why in ((["--flip"], "of embeddings without --flip"), (["--expand", 2], "expanded queries")):
         search(index, checkpoint, query, *flags)

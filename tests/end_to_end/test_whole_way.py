@@ -20,7 +20,6 @@ from .conftest import SMALL, environment
 
 # Small batches: with fewer steps the statistics of BatchNorm are still those of no network, and all embeddings nearly the same.
 TRAIN = [*SMALL, "--model.backbone", "shufflenet_v2_x0_5", "--plan.epochs", "4", "--data.batch", "6"]
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SCORES = {"rank1", "rank5", "rank10", "rank20", "mAP", "mAP_trapezoid", "mINP"}
 
 pytestmark = pytest.mark.slow
