@@ -115,11 +115,13 @@ def read_json(path: Pathlike) -> Any:
         raise UserError(f"{path} cannot be read as JSON: {error}") from None
 
 
-def sha256_file(path: Pathlike) -> str:
+def sha256_file(*paths: Pathlike) -> str:
+    """Hash of a file, or of several one after another."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 

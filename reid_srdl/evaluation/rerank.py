@@ -7,7 +7,7 @@ neighbour set, and the distances come out in blocks of queries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,9 @@ import torch
 from scipy import sparse
 
 from ..errors import UserError
+from .scored import Track
 
 _BLOCK_BYTES = 128 << 20
-Track = Callable[[Iterable[int]], Iterable[int]]
 
 
 @dataclass(frozen=True)

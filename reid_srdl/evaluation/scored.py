@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-METRICS = "metrics.json"
+from ..inference import Track
 
-Track = Callable[[Iterable[int]], Iterable[int]]
-"""Wraps an iteration, for a progress bar."""
+__all__ = ["METRICS", "Scored", "Track"]
+
+METRICS = "metrics.json"
 
 
 class Scored(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +9,12 @@ import torch
 
 from ..data.augment import clean
 from ..errors import UserError
+from ..evaluation.scored import Track
 from ..runs import Trained
 
 TOLERANCE: dict[str, float] = {"fp32": 1e-4, "bf16": 0.01, "int8": 0.1}
 """Of fp32: the largest difference, in parts of the largest number in the embeddings. Of the others: how far the lowest cosine may be from 1."""
 
-Track = Callable[[Iterable[int]], Iterable[int]]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .. import files
 from ..errors import UserError
 from .classifier import Output
 from .exported_engine import Engine, Port
@@ -110,12 +110,7 @@ def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, .
 
 def file_hash(path: Path) -> str:
     """SHA-256 of a file and, of OpenVINO's, of the ``.bin`` beside it."""
-    digest = hashlib.sha256()
-    for part in (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,):
-        with open(part, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    return files.sha256_file(*((path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)))
 
 
 def _image_input(engine: Engine, path: Path) -> Port:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import UserError
+from ..evaluation.scored import Track
 from ..shell import command
 from . import browse, lists
 from .evaluated import Evaluated, how_ranked
 from .html import missing, section
-
-Track = Callable[[Iterable[int]], Iterable[int]]
 
 NOT_KEPT = "The embeddings of queries and gallery were not kept. They come from"
 

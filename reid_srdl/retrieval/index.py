@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,11 +11,9 @@ import numpy as np
 
 from ..embeddings import Embeddings
 from ..errors import UserError
+from ..evaluation.scored import Track
 from .keeping import FORMAT, damaged
 from .rows import UNKNOWN
-
-Track = Callable[[Iterable[int]], Iterable[int]]
-"""Wraps the starts of blocks of rows, for a progress bar."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import files
 from ..errors import UserError
+from ..evaluation.scored import Track
 from ..report.document import document
 from ..report.html import missing, section
 from ..report.lists import file_of, picture, shot
@@ -20,7 +21,6 @@ QUERIES = 100
 """Lists on a page at most, so that a browser opens it."""
 
 _LARGEST, _QUALITY = 160, 80  # pixels and JPEG quality of a thumbnail
-Track = Callable[[Iterable[int]], Iterable[int]]
 
 
 @dataclass(frozen=True)

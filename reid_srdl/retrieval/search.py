@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import UserError
 from ..evaluation.expansion import averaged
 from ..evaluation.rerank import PAPER, Reranking, rerank
+from ..evaluation.scored import Track
 from .index import Hits, Index, short
 from .rows import UNKNOWN
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 CANDIDATES = 200
 """Nearest images of a query that re-ranking compares."""
 
-Track = Callable[[Iterable[int]], Iterable[int]]
 
 
 @dataclass(frozen=True)
