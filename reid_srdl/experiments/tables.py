@@ -17,7 +17,7 @@ from .study import Study
 
 SEEDS = 5
 """As in the paper."""
-SCORINGS = 20
+SCORINGS = 10
 """Of a network during training: enough to tell the best epoch from the last, few enough to cost little."""
 
 
