@@ -26,7 +26,7 @@ from .data.images import ImageSource, open_source
 from .data.records import Split
 from .embeddings import Embeddings
 from .errors import UserError
-from .models import IdentityClassifier, build
+from .models import IdentityClassifier, configured
 from .models.exported import ExportedNetwork, InputOptions, is_exported, open_exported
 from .models.exported_facts import ExportFacts
 from .shell import command
@@ -144,12 +144,11 @@ def read_model(path: Path) -> ModelFile:
 
 def network_of(file: ModelFile) -> IdentityClassifier:
     """The network with its weights, in eval mode, on the CPU."""
-    bare = dataclasses.replace(file.model, weights="none")
-    network = build(bare.backbone, len(file.labels), weights="none", neck=bare.neck, last_stride=bare.last_stride, image_size=file.size)
+    network = configured(file.model, len(file.labels), file.size, weights="none")
     try:
         network.load_state_dict(file.state)
     except RuntimeError as error:
-        raise UserError(f"the weights do not fit a {bare.backbone}: {str(error).splitlines()[-1].strip()}", "Was the file made by another version?") from None
+        raise UserError(f"the weights do not fit a {file.model.backbone}: {str(error).splitlines()[-1].strip()}", "Was the file made by another version?") from None
     return network.eval().to(memory_format=torch.channels_last)
 
 

@@ -167,11 +167,11 @@ def _images_per_s(config: Config) -> float:
 def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, wanted: str) -> tuple[str, float]:
     """The precision that ``wanted`` comes to, and training images a second with it."""
     from .. import devices
-    from ..models import build
+    from ..models import configured
     from ..training import precision
 
     place = devices.choose(device)
-    network = build(model.backbone, 100, weights="none", neck=model.neck, last_stride=model.last_stride, image_size=size)
+    network = configured(model, 100, size, weights="none")
     batch = min(batch, 16) if place.type == "cpu" else batch
     settled, timed = precision.settle(wanted, network, device=place, size=size, batch=batch)
     return settled, batch / (timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch))

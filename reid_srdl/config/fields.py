@@ -68,12 +68,15 @@ class ModelConfig:
         weights: ``imagenet`` (the library's own download), ``none``, or a file of weights.
         neck: ``bnneck`` puts a BatchNorm between the pooled feature and the classifier; the embedding is its output.
         last_stride: stride of the last stage of a ResNet, 2 or 1.
+        pooling: what makes a vector of the last map: its average (``avg``), its largest values (``max``), or their generalised mean with a learnt
+            power (``gem``).
     """
 
     backbone: str = "resnet50"
     weights: str = "imagenet"
     neck: Literal["none", "bnneck"] = "none"
     last_stride: Literal[1, 2] = 2
+    pooling: Literal["avg", "gem", "max"] = "avg"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .. import runs
 from ..config import Config, ModelConfig
-from ..models import build
+from ..models import configured
 from ..models.cost import forward_macs
 from ..training.plans import Plan
 
@@ -34,7 +34,7 @@ class Cost:
 @functools.cache
 def macs_of(model: ModelConfig, num_classes: int, size: tuple[int, int]) -> int:
     """Forward MACs of a network for one image of ``size`` (height, width)."""
-    network = build(model.backbone, num_classes, weights="none", neck=model.neck, last_stride=model.last_stride, image_size=size)
+    network = configured(model, num_classes, size, weights="none")
     return forward_macs(network, size)
 
 

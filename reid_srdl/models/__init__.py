@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ..config import ModelConfig
 from ..errors import UserError
 from .backbones import create
 from .classifier import IdentityClassifier, Neck, Output
+from .pooling import Pooling
 
-__all__ = ["BACKBONES", "IdentityClassifier", "Output", "build"]
+__all__ = ["BACKBONES", "IdentityClassifier", "Output", "build", "configured"]
 
 # Networks of our own: a name to "module:function". The function takes nothing and returns a module from images
 # (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D), with D as its attribute ``dimension``.
@@ -29,6 +31,7 @@ def build(
     weights: str = "none",
     neck: Neck = "none",
     last_stride: int = 2,
+    pooling: Pooling = "avg",
     image_size: tuple[int, int] | None = None,
 ) -> IdentityClassifier:
     """An identity classifier, in training mode; what is drawn comes from torch's global state.
@@ -41,6 +44,7 @@ def build(
             They fill the backbone; the classifier is always drawn.
         neck: ``none``, or ``bnneck`` for a BatchNorm between the pooled features and the embedding.
         last_stride: 1 keeps the map of a ResNet's last stage at the size before it.
+        pooling: how the backbone's map becomes a vector: its average, its largest values (``max``), or their generalised mean (``gem``).
         image_size: (height, width) in pixels that images will have. Networks made for one size are made for it, and one
             that cannot take it is an error here instead of in the first step.
 
@@ -51,7 +55,15 @@ def build(
         raise UserError(f"unknown neck {neck!r}", "Choose none or bnneck.")
     if num_classes < 1:
         raise UserError(f"a classifier of {num_classes} classes is none", "Give at least one training identity.")
-    made = create(backbone, weights=weights, last_stride=last_stride, image_size=image_size, own=BACKBONES)
+    made = create(backbone, weights=weights, last_stride=last_stride, pooling=pooling, image_size=image_size, own=BACKBONES)
     network = IdentityClassifier(made.network, made.dimension, num_classes, neck)
     network.weights_report = made.report
     return network
+
+
+def configured(model: ModelConfig, num_classes: int, size: tuple[int, int], *, weights: str | None = None) -> IdentityClassifier:
+    """:func:`build` as a configuration says, for images of ``size`` (height, width); ``weights`` instead of the configuration's own."""
+    return build(
+        model.backbone, num_classes, weights=model.weights if weights is None else weights, neck=model.neck, last_stride=model.last_stride,
+        pooling=model.pooling, image_size=size,
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from torch import nn
 from ..errors import UserError
 from . import from_timm, from_torchreid, from_torchvision
 from .making import Made, Size, no_such, no_weights, probe
+from .pooling import Pooling, with_pooling
 from .weights import load_backbone, read_state
 
 # What stands before the colon of a name, to the maker of what stands after it: (name, whether ImageNet's weights are
@@ -21,7 +22,7 @@ LIBRARIES: dict[str, Callable[[str, bool, Size | None], Made]] = {
 }
 
 
-def create(name: str, *, weights: str, last_stride: int, image_size: Size | None, own: Mapping[str, str]) -> Made:
+def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image_size: Size | None, own: Mapping[str, str]) -> Made:
     """The backbone called ``name``; see :func:`reid_srdl.models.build` for the arguments.
 
     Args:
@@ -34,6 +35,8 @@ def create(name: str, *, weights: str, last_stride: int, image_size: Size | None
         raise UserError(f"a last stride of {last_stride} cannot be built", "Choose 1 or 2.")
     if weights not in ("none", "imagenet"):
         made = made._replace(report=load_backbone(made.network, read_state(weights), weights, name))
+    # After the weights, which know of no other pooling than the network's own.
+    made = made._replace(network=with_pooling(made.network, pooling, name))
     if image_size is not None:
         probe(made.network, image_size, name)
     return made

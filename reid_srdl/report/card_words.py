@@ -18,6 +18,7 @@ _SETTINGS = {
     "Weights that it began from": "model.weights",
     "Neck": "model.neck",
     "Last stride": "model.last_stride",
+    "Pooling": "model.pooling",
     "Batch": "data.batch",
     "Sampler": "data.sampler",
     "Learning rate": "optimiser.rate",

@@ -27,6 +27,8 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
     described = dataclasses.asdict(stage)
     for name in ("name", "reference"):
         described.pop(name)
+    if stage.model.pooling == "avg":
+        described["model"].pop("pooling")  # as earlier versions have it
     described["optimiser"].pop("rate")  # the rates of each epoch say it
     if described.pop("keep") == "best" or config.log.eval_every:
         # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.

@@ -21,7 +21,7 @@ from ..data.samplers import IdentitySampler, RandomSampler
 from ..data.samplers import build as build_sampler
 from ..errors import UserError
 from ..inference import Track
-from ..models import IdentityClassifier, build
+from ..models import IdentityClassifier, configured
 from ..seeds import forked
 from ..shell import command
 from . import beliefs, checkpoint, imitated, log, plans, precision
@@ -287,10 +287,7 @@ class _Run:
 
     def _bare(self, stage: Stage) -> IdentityClassifier:
         """The network of a stage with any weights, to load others into."""
-        model = stage.model
-        return build(
-            model.backbone, len(self.labels), weights="none", neck=model.neck, last_stride=model.last_stride, image_size=self.config.size
-        )
+        return configured(stage.model, len(self.labels), self.config.size, weights="none")
 
     def _first_weights(self, stage: Stage, number: int) -> IdentityClassifier:
         """What a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before."""
@@ -302,9 +299,7 @@ class _Run:
         model = stage.model
         with forked(self.config.seed, "weights", number):
             try:
-                network = build(
-                    model.backbone, len(self.labels), weights=model.weights, neck=model.neck, last_stride=model.last_stride, image_size=self.config.size
-                )
+                network = configured(model, len(self.labels), self.config.size)
             except UserError as error:
                 if model == self.config.model:
                     raise

@@ -45,4 +45,7 @@ def test_the_key_of_whole_images_is_that_of_earlier_versions(monkeypatch):
     seen = []
     monkeypatch.setattr(files, "sha256_json", lambda value: seen.append(value) or "h")
     key(Config())
-    assert "crop" not in seen[0]
+    assert "crop" not in seen[0] and "pooling" not in seen[0]["stage"]["model"]
+    gem = Config(model=dataclasses.replace(Config().model, pooling="gem"))
+    key(gem)
+    assert seen[1]["stage"]["model"]["pooling"] == "gem"

@@ -1,0 +1,78 @@
+"""How a map (B, D, h, w) becomes a vector, where that is not the average: its largest values, or their generalised mean."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import UserError
+from .making import probe
+
+Pooling = Literal["avg", "gem", "max"]
+
+# What libraries call the layer that pools: torchvision, torchreid, timm.
+LAYERS = ("avgpool", "global_avgpool", "global_pool")
+# What stands in such a layer, in torch and in timm.
+KINDS = ("AdaptiveAvgPool2d", "SelectAdaptivePool2d")
+# Large enough for any backbone, where no size is given.
+TRIAL = (128, 64)
+
+
+class GeM(nn.Module):
+    """Generalised mean (Radenović et al. 2019): ``(mean over the map of max(x, eps)^p)^(1/p)``, in float32; p is learnt.
+
+    p = 1 is the average of what is positive, and the largest value is approached as p grows.
+    """
+
+    def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.ones(1) * p)
+        self.eps = eps
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, D, h, w) to (B, D, 1, 1)."""
+        with torch.autocast(maps.device.type, enabled=False):
+            maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+            return functional.adaptive_avg_pool2d(maps.clamp(min=self.eps).pow(self.p), 1).pow(1 / self.p)
+
+
+class _Pooled(nn.Module):
+    """A network of maps, pooled."""
+
+    def __init__(self, network: nn.Module, pool: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.pool = pool
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, D)."""
+        return self.pool(self.network(images)).flatten(1)
+
+
+def with_pooling(network: nn.Module, pooling: Pooling, name: str) -> nn.Module:
+    """``network`` with another pooling than its own average; its other layers keep their names and weights.
+
+    Args:
+        network: from images to a map or a vector, changed in place.
+        pooling: ``gem`` or ``max`` (``avg`` changes nothing).
+        name: of the network, for errors.
+
+    Raises:
+        UserError: an unknown pooling; the network pools in another way than by a layer of its own.
+    """
+    if pooling == "avg":
+        return network
+    if pooling not in ("gem", "max"):
+        raise UserError(f"unknown pooling {pooling!r}", "Choose avg, gem or max.")
+    pool: nn.Module = GeM() if pooling == "gem" else nn.AdaptiveMaxPool2d(1)
+    for layer in LAYERS:
+        kind = type(getattr(network, layer, None)).__name__
+        if kind in KINDS:
+            setattr(network, layer, pool if kind != "SelectAdaptivePool2d" else nn.Sequential(pool, nn.Flatten()))  # timm's own ends flattened
+            return network
+    if probe(network, TRIAL, name).ndim == 4:
+        return _Pooled(network, pool)
+    raise UserError(f"{name} has no pooling layer that could be {pooling}", "Use --model.pooling avg, or a network such as a ResNet.")

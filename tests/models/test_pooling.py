@@ -1,0 +1,54 @@
+"""Other pooling than the average, in networks that pool by a layer of their own and in networks of maps."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from reid_srdl.config import ModelConfig
+from reid_srdl.errors import UserError
+from reid_srdl.models import build, configured
+from reid_srdl.models.pooling import GeM
+
+
+def test_the_generalised_mean_is_the_formula_and_lies_between_average_and_maximum():
+    maps = torch.rand(2, 5, 4, 3)
+    by_hand = torch.tensor([[(sum(value**3 for value in channel.flatten().tolist()) / 12) ** (1 / 3) for channel in image] for image in maps])
+    torch.testing.assert_close(GeM()(maps).flatten(1), by_hand)
+    torch.testing.assert_close(GeM(1)(maps).flatten(1), maps.mean((2, 3)))
+    torch.testing.assert_close(GeM(200)(maps.double()).flatten(1), maps.double().amax((2, 3)), rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "small", "timm:resnet18", "torchreid:osnet_x0_25", "torchreid:resnet18"])
+def test_a_network_s_own_pooling_is_replaced_and_its_weights_stay(needs, name: str, images: torch.Tensor) -> None:
+    if ":" in name:
+        needs(name.partition(":")[0])
+    embedded = {}
+    for pooling in ("avg", "gem", "max"):
+        torch.manual_seed(0)
+        network = build(name, 5, pooling=pooling).eval()
+        embedded[pooling] = network.embed(images).detach()
+        assert embedded[pooling].shape == (2, network.dimension)
+        assert sum(key.rpartition(".")[2] == "p" for key in network.state_dict()) == (pooling == "gem")
+    if "osnet" not in name:  # whose last layers stand behind the pooling
+        assert (embedded["max"] >= embedded["gem"] - 1e-5).all() and (embedded["gem"] >= embedded["avg"] - 1e-5).all()
+    assert len({tuple(vectors.flatten().tolist()) for vectors in embedded.values()}) == 3
+
+
+def test_the_power_is_learnt(images: torch.Tensor) -> None:
+    network = build("resnet18", 5, pooling="gem")
+    network(images).logits.square().sum().backward()
+    assert network.backbone.avgpool.p.grad.abs() > 0
+
+
+def test_a_network_without_such_a_layer_is_refused() -> None:
+    with pytest.raises(UserError, match="mobilenet_v2 has no pooling layer that could be gem"):
+        build("mobilenet_v2", 5, pooling="gem")
+    with pytest.raises(UserError, match="unknown pooling 'sum'"):
+        build("resnet18", 5, pooling="sum")
+
+
+def test_a_configuration_is_built_as_it_says(images: torch.Tensor) -> None:
+    network = configured(ModelConfig("resnet18", neck="bnneck", last_stride=1, pooling="gem"), 5, (64, 32), weights="none")
+    assert isinstance(network.backbone.avgpool, GeM) and network.neck is not None
+    assert network.backbone.layer4[0].conv2.stride == (1, 1) or network.backbone.layer4[0].conv1.stride == (1, 1)
