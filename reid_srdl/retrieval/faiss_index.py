@@ -16,7 +16,7 @@ from ..errors import UserError
 from . import factories, faiss_file
 from .index import About, Added, Hits, Track, check_fits, check_queries, empty_hits
 from .keeping import changing, damaged, stamp_of
-from .rows import Rows, incoming
+from .rows import UNKNOWN, Rows, incoming
 
 COMPACT_AT = 0.25
 """Share of a graph's vectors that are deleted from which on it is built anew without them."""
@@ -158,6 +158,22 @@ class FaissIndex:
         if not len(rows):
             return np.empty((0, self.dimension), np.float32)
         return state.index.reconstruct_batch(state.rows.places[rows])
+
+    def rows(self, ids: Sequence[int] | np.ndarray) -> Rows:
+        rows = self._state.rows
+        return rows.take(rows.of_ids(np.asarray(ids, np.int64)))
+
+    def by_path(self, paths: Sequence[str]) -> Rows:
+        rows = self._state.rows
+        return rows.take(rows.of_paths(paths))
+
+    def cameras(self) -> np.ndarray:
+        found = np.unique(self._state.rows.cameras)
+        return found[found != UNKNOWN]
+
+    def sample(self, count: int, seed: int = 0) -> Rows:
+        rows = self._state.rows
+        return rows.take(np.sort(np.random.default_rng(seed).permutation(len(rows))[:count]))
 
     # --- changing ------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from ..evaluation.scored import Track
 from .keeping import FORMAT, damaged
-from .rows import UNKNOWN
+from .rows import UNKNOWN, Rows
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,22 @@ class Index(Protocol):
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         """Stored vectors float32 ``(N, D)`` of hits. Raises ``KeyError`` for an id that is not there (any more)."""
+        ...
+
+    def rows(self, ids: Sequence[int] | np.ndarray) -> Rows:
+        """What is known of images, in the order of ``ids``. Raises ``KeyError`` for an id that is not there (any more)."""
+        ...
+
+    def by_path(self, paths: Sequence[str]) -> Rows:
+        """The same by their paths. Raises ``KeyError`` for a path that is not there (any more)."""
+        ...
+
+    def cameras(self) -> np.ndarray:
+        """Int64, each camera that took an image once, ascending; ``UNKNOWN`` is none."""
+        ...
+
+    def sample(self, count: int, seed: int = 0) -> Rows:
+        """So many images by chance, the same for the same seed while nothing changes; all of them where there are no more."""
         ...
 
     def add(self, embeddings: Embeddings, *, track: Track = iter) -> Added:

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import UserError
 from .index import About, Hits, Track, empty_hits
 from .milvus_connection import check_address, connected, first_line, is_lite, release
-from .rows import Rows
+from .rows import UNKNOWN, Rows, as_objects
 
 ANSWER_SECONDS = 120.0
 """After which a question is given up."""
@@ -24,6 +24,7 @@ DEEPEST = 16_384
 _MESSAGE_BYTES = 8 << 20
 _LITE_BYTES = 64 << 20
 _PROPERTY = "reid_srdl."
+_KNOWN = ["id", "key", "path", "label", "camera"]
 
 
 class Collection:
@@ -140,6 +141,43 @@ class Collection:
             ids += [int(row["id"]) for row in found if keys[int(row["key"])] == row["path"]]
         return ids
 
+    def rows(self, ids: Sequence[int] | np.ndarray) -> Rows:
+        """In the order of ``ids``. Raises ``KeyError`` for an id that is not there."""
+        found: dict[int, dict[str, Any]] = {}
+        unique = np.unique(np.asarray(ids, np.int64))
+        for start in range(0, len(unique), 1000):
+            with self._asking():
+                some = self._client.get(self.name, ids=unique[start : start + 1000].tolist(), output_fields=_KNOWN, timeout=ANSWER_SECONDS)
+            found |= {int(row["id"]): row for row in some}
+        return _as_rows([found[int(number)] for number in ids])
+
+    def cameras(self) -> np.ndarray:
+        """Int64, ascending. A Milvus knows no distinct values, so it is asked for one more until there is none: a question a camera."""
+        seen: list[int] = []
+        while True:
+            others = f" and camera not in [{', '.join(map(str, seen))}]" if seen else ""
+            with self._asking():
+                found = self._client.query(self.name, filter=f"camera > {UNKNOWN + 1}{others}", output_fields=["camera"], limit=1, timeout=ANSWER_SECONDS)
+            if not found:
+                return np.array(sorted(seen), np.int64)
+            seen.append(int(found[0]["camera"]))
+
+    def some(self, count: int, seed: int) -> Rows:
+        """So many rows by chance, in the order of their ids: the keys are hashes, so those in a range of keys are a sample of all."""
+        total, random = self.count(), np.random.default_rng(seed)
+        share = 1.0 if count >= total else min(1.0, (2 * count + 20) / total)
+        while True:
+            first = int(random.integers(int((1 - share) * 2**63), endpoint=True)) if share < 1 else 0
+            last = min(first + int(share * 2**63), 2**63 - 1)
+            with self._asking():
+                found = self._client.query(self.name, filter=f"key >= {first} and key <= {last}", output_fields=_KNOWN, limit=DEEPEST, timeout=ANSWER_SECONDS)
+            if len(found) >= min(count, total) or share == 1:
+                break
+            share = min(1.0, 2 * share)
+        kept = sorted(found, key=lambda row: int(row["key"]))
+        kept = [kept[place] for place in random.permutation(len(kept))[:count]]
+        return _as_rows(sorted(kept, key=lambda row: int(row["id"])))
+
     def vectors(self, ids: np.ndarray, dimension: int) -> np.ndarray:
         """float32 ``(N, D)``. Raises ``KeyError`` for an id that is not there."""
         unique = np.unique(ids)
@@ -203,3 +241,8 @@ class Collection:
             raise UserError(f"the Milvus at {self.uri} refused: {first_line(error.message)}", "Is it up, and are its disk and memory not full?") from None
         except grpc.RpcError as error:
             raise UserError(f"the Milvus at {self.uri} does not answer ({first_line(str(error))})", "Is it up?") from None
+
+
+def _as_rows(found: Sequence[dict[str, Any]]) -> Rows:
+    ids, labels, cameras = (np.array([int(row[name]) for row in found], np.int64) for name in ("id", "label", "camera"))
+    return Rows(ids, ids, as_objects([row["path"] for row in found]), labels, cameras)

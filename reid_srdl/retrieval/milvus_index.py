@@ -22,10 +22,10 @@ from .. import files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from .index import About, Added, Hits, Track, check_fits, check_queries
-from .keeping import changing, damaged, read_description, write_description
+from .keeping import changing, damaged, read_description, stamp_of, write_description
 from .milvus_collection import DEEPEST, Collection
 from .milvus_connection import check_address, is_lite
-from .rows import incoming
+from .rows import Rows, incoming
 
 DEFAULT_COLLECTION = "gallery"
 
@@ -37,14 +37,16 @@ class MilvusIndex:
         path: the JSON.
         about: what the index knows of itself.
         collection: where the rows are.
+        token: of a server that asks for one, to connect anew.
     """
 
     backend = "milvus"
     exact = True
     true_distances = True
 
-    def __init__(self, path: Path, about: About, collection: Collection) -> None:
-        self.path, self.about, self._collection = path, about, collection
+    def __init__(self, path: Path, about: About, collection: Collection, token: str | None = None) -> None:
+        self.path, self.about, self._collection, self._token = path, about, collection, token
+        self._stamp, self._former = stamp_of(path), list[Collection]()
         self._lock = threading.Lock()
         self.facts: dict[str, Any] = {"remarks": []}
 
@@ -78,7 +80,7 @@ class MilvusIndex:
             write_description(path, {**about.as_json(), "backend": cls.backend, "uri": stored, "collection": rows_of.name})
             _journal(path).unlink()
             undo.pop_all()
-        return cls(path, about, rows_of), Added(len(rows), fresh.repeated, fresh.junk)
+        return cls(path, about, rows_of, token), Added(len(rows), fresh.repeated, fresh.junk)
 
     @classmethod
     def open(cls, path: Path, values: dict[str, Any], *, token: str | None = None) -> MilvusIndex:
@@ -93,7 +95,7 @@ class MilvusIndex:
             raise UserError(f"the Milvus Lite of {path} is gone: there is no {_full_uri(stored, path)}", "It moves together with its index; build it anew otherwise.")
         collection = Collection(_full_uri(stored, path), name, token)
         try:
-            opened = cls(path, about, collection)
+            opened = cls(path, about, collection, token)
             if _read_journal(path).get("building"):
                 raise UserError(f"the building of {path} was broken off", "Build it again with --replace.")
             collection.load(about, path)
@@ -124,6 +126,20 @@ class MilvusIndex:
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         return self._collection.vectors(np.asarray(ids, np.int64), self.dimension)
+
+    def rows(self, ids: Sequence[int] | np.ndarray) -> Rows:
+        return self._collection.rows(ids)
+
+    def by_path(self, paths: Sequence[str]) -> Rows:
+        ids = self._collection.ids_of(dict(zip(keys(paths).tolist(), paths, strict=True)))
+        found = self._collection.rows(ids)
+        return found.take(found.of_paths(paths))
+
+    def cameras(self) -> np.ndarray:
+        return self._collection.cameras()
+
+    def sample(self, count: int, seed: int = 0) -> Rows:
+        return self._collection.some(count, seed)
 
     # --- changing --------------------------------------------------------------------------------------------------------
 
@@ -172,11 +188,20 @@ class MilvusIndex:
         _journal(self.path).unlink(missing_ok=True)
 
     def refresh(self) -> bool:
-        """There is nothing to do: every search asks the database."""
-        return False
+        """Every search asks the database, so that only its description can be another one: that of an index built anew."""
+        if not self.path.is_file():
+            raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
+        stamp = stamp_of(self.path)
+        if stamp == self._stamp:
+            return False
+        other = MilvusIndex.open(self.path, files.read_json(self.path), token=self._token)
+        self._former.append(self._collection)  # searches that are under way still use it
+        self.about, self._collection, self._stamp = other.about, other._collection, stamp
+        return True
 
     def close(self) -> None:
-        self._collection.close()
+        for collection in (*self._former, self._collection):
+            collection.close()
 
 
 def keys(paths: Iterable[str]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Rows:
 
     Args:
         ids: int64 ``(N,)``, ascending; each is given once and never again.
-        places: int64 ``(N,)``, ascending: the numbers that the vectors have in the index behind.
+        places: int64 ``(N,)``, ascending: the numbers that the vectors have in the index behind (of a Milvus, the ids).
         paths: str ``(N,)``, each once.
         labels: int64 ``(N,)``, perhaps ``UNKNOWN``.
         cameras: int64 ``(N,)``, perhaps ``UNKNOWN``.
@@ -61,6 +62,12 @@ class Rows:
         if not found.all():
             raise KeyError(int(np.asarray(ids)[~found][0]))
         return rows
+
+    def of_paths(self, paths: Sequence[str]) -> np.ndarray:
+        """The rows of paths, in their order. Raises ``KeyError`` for one that is not there."""
+        wanted = set(paths)
+        rows = {path: row for row, path in enumerate(self.paths) if path in wanted}
+        return np.array([rows[path] for path in paths], np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,6 @@ CANDIDATES = 200
 """Nearest images of a query that re-ranking compares."""
 
 
-
 @dataclass(frozen=True)
 class Wanted:
     """What is looked for.
@@ -159,13 +158,14 @@ def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Cali
 
 
 def as_records(found: Found, row: int, index: Index) -> list[dict[str, Any]]:
-    """The hits of a query as JSON can hold them: rank, distance, probability, reranked, path, camera, label, name; null where not known."""
+    """The hits of a query as JSON can hold them: rank, id, distance, probability, reranked, path, camera, label, name; null where not known."""
     hits, records = found.hits, []
     for place in range(int(hits.counts[row])):
         label, camera = int(hits.labels[row, place]), int(hits.cameras[row, place])
         records.append(
             {
                 "rank": place + 1,
+                "id": int(hits.ids[row, place]),
                 "distance": float(hits.distances[row, place]),
                 "probability": None if found.probabilities is None else float(found.probabilities[row, place]),
                 "reranked": None if found.reranked is None else float(found.reranked[row, place]),

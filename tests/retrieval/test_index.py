@@ -204,3 +204,74 @@ def test_many_search_while_one_changes(build):
 
 def test_networks_are_named_shortly():
     assert short("0123456789abcdef") == "0123456789ab…" and short("") == "(unknown)"
+
+
+# --- what is known of the images ------------------------------------------------------------------------------------------
+
+
+def test_images_are_looked_up_by_id_and_by_path(build):
+    gallery = embedded(30)
+    index = build(gallery)
+    wanted = [gallery.paths[row] for row in (17, 3, 28)]
+    rows = index.by_path(wanted)
+    assert rows.paths.tolist() == wanted
+    np.testing.assert_array_equal(rows.labels, gallery.labels[[17, 3, 28]])
+    np.testing.assert_array_equal(rows.cameras, gallery.cameras[[17, 3, 28]])
+    again = index.rows(rows.ids[::-1])
+    assert again.paths.tolist() == wanted[::-1]
+    np.testing.assert_array_equal(again.cameras, gallery.cameras[[28, 3, 17]])
+    np.testing.assert_array_equal(index.vectors(rows.ids), gallery.vectors[[17, 3, 28]])
+    assert len(index.rows([])) == len(index.by_path([])) == 0
+
+
+def test_images_that_are_gone_or_never_were_are_not_looked_up(build):
+    gallery = embedded(6)
+    index = build(gallery)
+    number = index.by_path(gallery.paths[2:3]).ids[0]
+    index.delete([gallery.paths[2]])
+    with pytest.raises(KeyError):
+        index.rows([number])
+    for path in (gallery.paths[2], "nobody.jpg"):
+        with pytest.raises(KeyError):
+            index.by_path([gallery.paths[1], path])
+    index.add(gallery.take(np.array([2])))
+    assert index.by_path(gallery.paths[2:3]).ids[0] != number  # a new image, even under the old name
+
+
+def test_the_cameras_are_those_of_the_images_that_are_there(build):
+    gallery = embedded(9)
+    gallery.cameras[:] = [5, -3, 5, 0, UNKNOWN, 5, 5, 12, 5]
+    index = build(gallery)
+    assert index.cameras().tolist() == [-3, 0, 5, 12]
+    index.delete([gallery.paths[7]])
+    assert index.cameras().tolist() == [-3, 0, 5]
+    assert build(Embeddings(gallery.vectors), "bare.index", **beside(index)).cameras().tolist() == []
+
+
+def beside(index) -> dict[str, str]:
+    """Options of a second index in the same folder."""
+    return {"uri": str(index.path) + "2.db"} if index.backend == "milvus" else {}
+
+
+def test_a_sample_is_of_different_images_and_the_same_for_a_seed(build):
+    gallery = embedded(60)
+    index = build(gallery)
+    drawn = [index.sample(12, seed) for seed in range(8)]
+    for rows in drawn:
+        assert len(set(rows.paths)) == len(rows) == 12 and set(rows.paths) <= set(gallery.paths)
+        np.testing.assert_array_equal(index.by_path(rows.paths).ids, rows.ids)
+    assert index.sample(12, 3).paths.tolist() == drawn[3].paths.tolist() != drawn[4].paths.tolist()
+    assert len(set().union(*(rows.paths for rows in drawn))) > 36  # by chance 49 of 60, and the first twelve alone would be 12
+    assert sorted(index.sample(100).paths) == sorted(gallery.paths) and len(index.sample(0)) == 0
+
+
+def test_an_index_that_another_process_built_anew_is_taken_up(build):
+    index = build(embedded(10))
+    assert index.refresh() is False
+    index.close()
+    build(embedded(4, model="b" * 64), replace=True).close()
+    assert index.refresh() is True and index.model == "b" * 64 and len(index) == 4 and index.refresh() is False
+    index.path.unlink()
+    with pytest.raises(UserError, match="is gone"):
+        index.refresh()
+    index.close()

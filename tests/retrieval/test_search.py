@@ -81,7 +81,8 @@ def test_records_say_null_where_nothing_is_known(build):
     gallery.labels[0], gallery.cameras[0] = UNKNOWN, UNKNOWN
     index = build(gallery, names={3: "Zoë"})
     first = as_records(find(index, gallery.vectors[:1], Wanted(2)), 0, index)[0]
-    assert first == {"rank": 1, "distance": 0.0, "probability": None, "reranked": None, "path": gallery.paths[0], "camera": None, "label": None, "name": None}
+    number = int(index.by_path(gallery.paths[:1]).ids[0])
+    assert first == {"rank": 1, "id": number, "distance": 0.0, "probability": None, "reranked": None, "path": gallery.paths[0], "camera": None, "label": None, "name": None}
     third = as_records(find(index, gallery.vectors[3:4], Wanted(2)), 0, index)[0]
     assert (third["label"], third["name"], third["camera"]) == (3, "Zoë", 1)
 
