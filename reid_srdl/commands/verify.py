@@ -71,11 +71,7 @@ def run(argv: list[str]) -> int:
 
 
 def _compared(images: list[str], vectors: np.ndarray, pair: tuple[int, int], found: Any, limit: float, prior: float) -> dict[str, Any]:
-    one, other = (vectors[row].astype(np.float64) for row in pair)
-    if found.metric == "cosine":
-        distance = 1 - float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30))
-    else:
-        distance = float(((one - other) ** 2).sum())
+    distance = found.distance(*(vectors[row] for row in pair))
     probability = float(found.probability(np.array([distance]), prior)[0])
     return {"images": [images[row] for row in pair], "distance": distance, "probability": probability, "same": distance <= limit}
 

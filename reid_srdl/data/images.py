@@ -124,6 +124,25 @@ def decode(file: Path, size: tuple[int, int] | None = None, crop: crops.Crop | N
     return decode_bytes(_bytes(Path(file)), Path(file), size, crop)
 
 
+def decode_alone(data: bytes, name: Path, size: tuple[int, int], crop: str = "none") -> np.ndarray:
+    """An encoded image that no file holds, as ``open_source`` stores a file of its own: uint8 RGB ``(H, W, 3)``.
+
+    Args:
+        data: the bytes of an image file.
+        name: stands for it in messages.
+        size: (height, width) that the network is trained at.
+        crop: ``imagenet`` takes the centre of the image, ``none`` all of it.
+
+    Raises:
+        UserError: as ``decode_bytes``.
+    """
+    clean = crops.clean(crop, size)
+    if clean is not None:
+        return decode_bytes(data, name, size, clean)
+    own = _header(name, data) if data else size
+    return decode_bytes(data, name, size if _is_large(own, size) else own)
+
+
 Cropping = Callable[[int, int], crops.Crop]
 """The crop for an epoch and the index of an image."""
 
@@ -174,9 +193,13 @@ def _channels_first(images: np.ndarray) -> torch.Tensor:
 def storage_size(files: Sequence[Path], training_size: tuple[int, int]) -> tuple[int, int]:
     """The files' own size where they are all alike and not larger than the training size allows for, else the latter."""
     first = image_size(files[0])
-    if first[0] * first[1] > 4 * training_size[0] * training_size[1]:
+    if _is_large(first, training_size):
         return training_size
     return first if all(image_size(file) == first for file in files) else training_size
+
+
+def _is_large(own: tuple[int, int], training_size: tuple[int, int]) -> bool:
+    return own[0] * own[1] > 4 * training_size[0] * training_size[1]
 
 
 def unreadable(files: Sequence[Path], *, workers: int = 2) -> dict[Path, str]:

@@ -47,6 +47,13 @@ class Calibration:
     prior: float
     facts: dict[str, Any]
 
+    def distance(self, one: np.ndarray, other: np.ndarray) -> float:
+        """Of two embeddings ``(D,)``, by ``metric``."""
+        one, other = one.astype(np.float64), other.astype(np.float64)
+        if self.metric == "cosine":
+            return 1 - float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30))
+        return float(((one - other) ** 2).sum())
+
     def probability(self, distances: np.ndarray, prior: float | None = None) -> np.ndarray:
         """Of the same identity: float64, of the shape of ``distances``.
 

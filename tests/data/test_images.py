@@ -119,3 +119,15 @@ def test_a_picture_that_lies_on_its_side_is_turned_upright(tmp_path):
     exif[ExifTags.Base.Orientation] = 6
     lying.save(tmp_path / "a.png", exif=exif)
     assert images.image_size(tmp_path / "a.png") == (8, 4) and np.array_equal(images.decode(tmp_path / "a.png"), image)
+
+
+@pytest.mark.parametrize("crop", ["none", "imagenet"])
+@pytest.mark.parametrize("size", [(20, 10), (90, 70)])
+def test_bytes_become_what_a_file_alone_does(tmp_path, size, crop):
+    file = write(tmp_path / "a.jpg", size)
+    expected = images.open_source([file], (24, 12), memory_gb=0, crop=crop).batch([0])
+    made = images.decode_alone(file.read_bytes(), file, (24, 12), crop)
+    assert torch.equal(images.MemoryImages.of(made[None]).batch([0]), expected)
+    for bad in (b"", b"no image", file.read_bytes()[:300]):
+        with pytest.raises(UserError, match="upload"):
+            images.decode_alone(bad, "upload", (24, 12), crop)

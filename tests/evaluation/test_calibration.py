@@ -93,3 +93,10 @@ def test_what_cannot_be(normal):
     few = drawn(np.array([1.0, 2.0]), np.array([3.0, 4.0]), people=2)
     with pytest.raises(UserError, match="too few"):
         fit(few, **OF)
+
+
+def test_distances_are_those_that_it_was_fitted_on():
+    one, other = np.array([3.0, 0.0, 4.0], np.float32), np.array([0.0, 5.0, 0.0], np.float32)
+    made = {metric: Calibration("m", metric, False, np.array([0.0, 1.0]), np.array([1.0, -1.0]), 0.5, {}) for metric in ("euclidean", "cosine")}
+    assert made["euclidean"].distance(one, other) == 50 and made["cosine"].distance(one, other) == 1 and made["cosine"].distance(one, 2 * one) == pytest.approx(0)
+    assert made["cosine"].distance(one, 0 * one) == 1
