@@ -95,7 +95,7 @@ def check(dataset: str, options: CheckOptions) -> int:
 
 def verify(dataset: str, options: VerifyOptions) -> int:
     """Prints how the computed matches agree with the published ones; 1 when they do not."""
-    from ..data import read
+    from ..data import parts_of, read
     from ..data.records import ReIDData
     from ..data.verify import verify as compare
     from ..progress import tracked
@@ -105,17 +105,20 @@ def verify(dataset: str, options: VerifyOptions) -> int:
         raise UserError(
             f"{dataset} is a classification set: it has no queries", "Only re-identification sets can be verified."
         )
-    found = compare(data, tracked(f"verifying {data.name}"))
-    print(
-        f"{data.name}: {found.queries:,} queries, {found.good:,} good matches and {found.ignored:,} same-camera "
-        "images in gt_query; "
-        f"{found.computed:,} good matches computed"
-    )
-    for what, lines in (("queries without ground truth", found.missing), ("queries that differ", found.differing)):
-        if lines:
-            print(f"{len(lines):,} {what}, such as:", *lines[:5], sep="\n  ")
-    print("They agree for every query." if found.agrees else "They do not agree: unpack the data set again, all of it.")
-    return 0 if found.agrees else 1
+    agree = True
+    for part in parts_of(data):
+        found = compare(part, tracked(f"verifying {part.name}"))
+        print(
+            f"{part.name}: {found.queries:,} queries, {found.good:,} good matches and {found.ignored:,} same-camera "
+            f"images in {found.source}; "
+            f"{found.computed:,} good matches computed"
+        )
+        for what, lines in (("queries without ground truth", found.missing), ("queries that differ", found.differing)):
+            if lines:
+                print(f"{len(lines):,} {what}, such as:", *lines[:5], sep="\n  ")
+        print("They agree for every query." if found.agrees else "They do not agree: unpack the data set again, all of it.")
+        agree &= found.agrees
+    return 0 if agree else 1
 
 
 def _print(name: str, root: Path, diagnosis: Diagnosis) -> None:

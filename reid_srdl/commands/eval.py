@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Optional
@@ -13,10 +14,15 @@ from ..models.exported import InputOptions, is_exported
 from ..shell import command
 
 if TYPE_CHECKING:
+    from ..data.records import ClassData, ReIDData
     from ..evaluation.scored import Scored
     from ..runs import Trained
 
 METRICS = "metrics.json"
+WORDS = ("", "query", "tested on")
+"""Columns of words in the tables of scores; the others are figures."""
+LEFT_OUT = ("Rank-20", "mAP (trapezoid)")
+"""Columns that the table of several sets has no room for."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class EvalOptions:
     Args:
         checkpoint: a run folder, a stage folder in it, a ``model.safetensors``, or an exported file (``.onnx``, OpenVINO's ``.xml``, ``.pt2``).
         embeddings: two files, of query and gallery (.npz or .parquet with vectors, labels, cameras), or one .mat result file.
-        dataset: name of a reader, such as ``market1501`` or ``folder``; null means the one that the run was trained on.
+        dataset: name of a reader, such as ``market1501`` or ``folder``; null means the one that the run was trained on. Several, as
+            ``market1501,msmt17``, are scored one by one, and so are the parts of joined ones; ``all`` means all published sets that are there.
         data_root: folder of the data sets (of ``csv``: the file); null means where the run found them, ``$REID_DATA``, or else ``datasets``.
         split: ``test``, or ``val`` for the training people or images that the run held out.
         query: ``single`` queries, ``multi``, or ``both`` (single alone where the data set has no multi-query images).
@@ -43,7 +50,7 @@ class EvalOptions:
             the mean of their probabilities.
         members: further checkpoints, as many as follow, that are scored together with the first in the same way.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        output: folder for metrics.json and the embeddings or predictions; null means the run's ``eval/DATASET``.
+        output: folder for metrics.json and the embeddings or predictions (of several sets, a folder each in it); null means the run's ``eval/DATASET``.
         no_save: keep metrics.json only, not the embeddings or predictions.
         input: what an exported file from elsewhere takes.
     """
@@ -106,34 +113,55 @@ def _score_files(options: EvalOptions) -> int:
 
 def _score_network(options: EvalOptions) -> int:
     from .. import runs
-    from ..data import read
-    from ..data.records import ClassData
-    from ..progress import tracked
-    from .kinds import kind_of
+    from . import sets
 
     trained = runs.load(options.checkpoint, options.device, input=options.input)
-    dataset = options.dataset or (trained.config.dataset if trained.config else None)
-    if dataset is None:
-        raise UserError(f"{options.checkpoint} stands alone and names no data set", "Name one with --dataset.")
-    own = trained.config is not None and trained.config.dataset == dataset
-    root = options.data_root or (trained.config.data_root if own else None)
-    data = read(dataset, configuration.data_root(root))
-    kind = kind_of(data)
-    kind.accept(data, options)
-    if isinstance(data, ClassData) and is_exported(options.checkpoint) and not len(trained.labels):
-        raise UserError(f"{options.checkpoint} holds no classifier, so it cannot be scored on {data.name}", "Export the network with --logits.")
-    if own:
-        data = kind.limited(data, trained.config)
-    found = kind.evaluate(trained, data, options, _others(trained, options), tracked)
-    output = Path(options.output) if options.output else default_output(Path(options.checkpoint), trained, dataset, options.split, _variant(options))
-    if trained.facts is not None:  # what was rounded has a hash of its own; this is what it came from
-        found.metrics["protocol"] |= {"source": trained.facts.source, "precision": trained.facts.precision}
-    found.save(output, details=not options.no_save)
-    show(found, f"{options.checkpoint} on {dataset}")
-    print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', what they are of beside it'}.")
+    asked = sets.asked(trained, options.dataset, options.data_root)
+    for data in asked.sets.values():
+        _accept(trained, data, options)
+    others = _others(trained, options)
+    tables = {}
+    for name, data in asked.sets.items():
+        output = _output(trained, name, options, several=len(asked.sets) > 1)
+        found = _scored(trained, data, options, others, output)
+        show(found, f"{options.checkpoint} on {name}")
+        print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', what they are of beside it'}.")
+        tables[name] = found.table()
+    if len(tables) > 1:
+        show_together(tables, f"Trained on {trained.config.dataset}" if trained.config else str(options.checkpoint))
+    for name, why in asked.absent.items():
+        print(f"Not there: {name} ({why})")
     if trained.folder is not None and output.parent == trained.folder / "eval":
         print("Next, see what it finds:", command("report", trained.folder, "--dataset", output.name, *(["--data_root", options.data_root] if options.data_root else [])))
     return 0
+
+
+def _accept(trained: Trained, data: ReIDData | ClassData, options: EvalOptions) -> None:
+    """Before anything is computed. Raises ``UserError`` where the network cannot be scored so on this set."""
+    from ..data.records import ClassData
+    from .kinds import kind_of
+
+    kind_of(data).accept(data, options)
+    if isinstance(data, ClassData) and is_exported(options.checkpoint) and not len(trained.labels):
+        raise UserError(f"{options.checkpoint} holds no classifier, so it cannot be scored on {data.name}", "Export the network with --logits.")
+
+
+def _output(trained: Trained, name: str, options: EvalOptions, *, several: bool) -> Path:
+    if options.output is None:
+        return default_output(Path(options.checkpoint), trained, name, options.split, _variant(options))
+    return Path(options.output) / name if several else Path(options.output)
+
+
+def _scored(trained: Trained, data: ReIDData | ClassData, options: EvalOptions, others: list[Trained], output: Path) -> Scored:
+    """Scores one set and writes what was found."""
+    from ..progress import tracked
+    from .kinds import kind_of
+
+    found = kind_of(data).evaluate(trained, data, options, others, tracked)
+    if trained.facts is not None:  # what was rounded has a hash of its own; this is what it came from
+        found.metrics["protocol"] |= {"source": trained.facts.source, "precision": trained.facts.precision}
+    found.save(output, details=not options.no_save)
+    return found
 
 
 def _others(trained: Trained, options: EvalOptions) -> list[Trained]:
@@ -200,15 +228,26 @@ def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str 
 
 def show(found: Scored, title: str) -> None:
     """Prints the scores as a table, and what was scored."""
+    _print(found.table(), title)
+    print(*found.remarks(), sep="\n")
+
+
+def show_together(tables: Mapping[str, Sequence[tuple[str, ...]]], title: str) -> None:
+    """Prints the scores on several data sets as one table; ``tables`` are those of each, by its name."""
+    lines = [("tested on", *next(iter(tables.values()))[0])]
+    lines += [(name if place == 0 else "", *row) for name, (_, *rows) in tables.items() for place, row in enumerate(rows)]
+    shown = [place for place, column in enumerate(lines[0]) if column not in LEFT_OUT]
+    _print([tuple(line[place] for place in shown) for line in lines], title)
+
+
+def _print(lines: Sequence[tuple[str, ...]], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    (first, *columns), *rows = found.table()
+    header, *rows = lines
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
-    for column in columns:
-        table.add_column(column, justify="right")
+    for column in header:
+        table.add_column(column, justify="left" if column in WORDS else "right", no_wrap=column in WORDS)
     for row in rows:
         table.add_row(*row)
     Console(highlight=False).print(table)
-    print(*found.remarks(), sep="\n")

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from ..config import Config
 from ..data import matches
 from ..data.images import ImageSource, open_source
+from ..data.joined import JoinedData, each, parts_of
 from ..data.records import ClassData, ReIDData, Split, limit_identities, limit_images
 from ..devices import Place
 from ..embeddings import Embeddings
@@ -46,7 +49,7 @@ class Kind(Protocol):
         ...
 
     def score_during(self, data: Any, config: Config) -> Score:
-        """Scores a network during training, by ``log.eval_split``."""
+        """Scores a network during training, by ``log.eval_split``; of several sets, the mean of their scores."""
         ...
 
     def accept(self, data: Any, options: EvalOptions) -> None:
@@ -59,20 +62,23 @@ class Kind(Protocol):
 
 
 class Reidentification:
-    """Queries that a gallery is ranked for."""
+    """Queries that a gallery is ranked for. The parts of a joined set are limited and scored each for itself."""
 
     compares_stages = False
 
     def limited(self, data: ReIDData, config: Config) -> ReIDData:
-        return limit_identities(data, train=config.data.train_identities, holdout=config.data.holdout_identities)
+        return each(data, lambda part: limit_identities(part, train=config.data.train_identities, holdout=config.data.holdout_identities))
 
     def scored(self, data: ReIDData, split: str) -> list[Split]:
+        return [looked_at for part in parts_of(data) for looked_at in self._scored(part, split)]
+
+    def _scored(self, data: ReIDData, split: str) -> list[Split]:
         query, gallery = self._pair(data, split)
         boxes = [protocol.boxes_of(data.multi_query, query)] if split == "test" and data.multi_query is not None else []
         counts = matches.count(query.labels, query.cameras, gallery.labels, gallery.cameras)
         if not counts.matches.any():
             raise UserError(
-                f"nothing could be scored: {matches.why_unmatched(counts)}",
+                f"nothing could be scored on {data.name}: {matches.why_unmatched(counts)}",
                 "Train with --evaluate none (and without --log.eval_every), and give eval --ignore_camera.",
             )
         return [query, gallery, *boxes]
@@ -84,16 +90,19 @@ class Reidentification:
         return query.without_junk(), gallery.without_junk()
 
     def score_during(self, data: ReIDData, config: Config) -> Score:
-        parts = self._pair(data, config.log.eval_split)
-        sources = [_clean(part, config) for part in parts]
+        pairs = [self._pair(part, config.log.eval_split) for part in parts_of(data)]
+        sources = [[_clean(split, config) for split in pair] for pair in pairs]
 
         def score(network: IdentityClassifier, place: Place) -> dict[str, float]:
-            found = []
-            for part, source in zip(parts, sources, strict=True):
-                vectors = embed(network, source, size=config.size, place=place)
-                found.append(Embeddings(vectors=vectors, paths=part.paths, labels=part.labels, cameras=part.cameras))
-            result = rank(*found)
-            return {"rank1": result.rank1, "mAP": result.mAP}
+            results = []
+            for pair, images in zip(pairs, sources, strict=True):
+                found = []
+                for split, source in zip(pair, images, strict=True):
+                    vectors = embed(network, source, size=config.size, place=place)
+                    found.append(Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras))
+                results.append(rank(*found))
+            means = np.mean([(result.rank1, result.mAP) for result in results], axis=0)
+            return dict(zip(("rank1", "mAP"), means.tolist(), strict=True))
 
         return score
 
@@ -148,7 +157,7 @@ class Classification:
 RANKS = frozenset({"query", "metric", "ignore_camera", "multi_query", "engine", "expand", "rerank"})
 """Options of eval that need queries."""
 
-KINDS: dict[type, Kind] = {ReIDData: Reidentification(), ClassData: Classification()}
+KINDS: dict[type, Kind] = {ReIDData: Reidentification(), JoinedData: Reidentification(), ClassData: Classification()}
 
 
 def kind_of(data: ReIDData | ClassData) -> Kind:

@@ -8,10 +8,12 @@ from typing import Literal, Optional
 
 from .. import config as configuration
 from .. import files, runs
+from ..data import part_names
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..shell import command
 from . import of_run
+from .sets import data_root
 
 PICTURED = ("query.npz", "predictions.npz")
 """What an evaluation may have kept of each image."""
@@ -49,8 +51,9 @@ def run(argv: list[str]) -> int:
     from ..report import NONE, Extras, write
 
     own, scored_on = _own_dataset(folder), sorted(file.parent.name for file in (folder / "eval").glob("*/metrics.json"))
-    # Where the usual scores are not there, but one other kind is, it is meant.
-    dataset = options.dataset or (scored_on[0] if own not in scored_on and len(scored_on) == 1 else own)
+    # Of a run on several sets the first that is scored is shown. Where the usual scores are not there, but one other kind is, it is meant.
+    usual = next((name for name in part_names(own) if name in scored_on), None)
+    dataset = options.dataset or usual or (scored_on[0] if len(scored_on) == 1 else own)
     if dataset not in {own, *scored_on}:  # a report without scores is one of the run's own data set
         there = f"Its scores are of: {', '.join(scored_on)}. " if scored_on else ""
         raise UserError(f"{folder} has no scores on {dataset}", f"{there}New ones: {command('eval', '--checkpoint', folder, '--dataset', dataset)}")
@@ -84,9 +87,8 @@ def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | 
     # Scores on held-out people or of an earlier stage stand in folders of other names than the data set's.
     dataset = (files.read_json(evaluation / "metrics.json").get("protocol") or {}).get("dataset", dataset)
     trained = configuration.load(folder / runs.CONFIG)
-    root = options.data_root or (trained.data_root if trained.dataset == dataset else None)
     try:
-        return read(dataset, configuration.data_root(root))
+        return read(dataset, data_root(trained, dataset, options.data_root))
     except UserError as error:
         says(f"the report goes without pictures: {error}")
         return None

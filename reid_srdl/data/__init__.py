@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import os
 from collections.abc import Callable
@@ -11,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .joined import JoinedData, part_names, parts_of, read_joined
 from .records import DISTRACTOR, ClassData, ReIDData, Split
 
-READERS: dict[str, str] = {
+IDENTITY_READERS: dict[str, str] = {
     "market1501": "reid_srdl.data.market1501:read_market1501",
     "cuhk03": "reid_srdl.data.cuhk03:read_cuhk03",
     "cuhk03_labeled": "reid_srdl.data.cuhk03:read_cuhk03_labeled",
@@ -22,13 +24,22 @@ READERS: dict[str, str] = {
     "folder": "reid_srdl.data.folder:read_folder",
     "csv": "reid_srdl.data.csv_file:read_csv",
     "synthetic": "reid_srdl.data.synthetic:read_synthetic",
+}
+"""Name of a re-identification set to its reader, ``"module:function"``; each takes the data root."""
+
+CLASS_READERS: dict[str, str] = {
     "cifar10": "reid_srdl.data.cifar:read_cifar10",
     "cifar100": "reid_srdl.data.cifar:read_cifar100",
     "tiny-imagenet": "reid_srdl.data.tiny_imagenet:read_tiny_imagenet",
     "imagenet": "reid_srdl.data.imagenet:read_imagenet",
     "image-folder": "reid_srdl.data.image_folder:read_image_folder",
 }
-"""Name of a data set to its reader, ``"module:function"``; each takes the data root."""
+"""The same of classification sets."""
+
+READERS: dict[str, str] = IDENTITY_READERS | CLASS_READERS
+
+OWN = frozenset({"folder", "csv", "image-folder", "synthetic"})
+"""What no publisher offers: a user's own data, and what is drawn."""
 
 
 def cache_folder() -> Path:
@@ -37,11 +48,14 @@ def cache_folder() -> Path:
 
 
 def reader(name: str) -> Callable[[Path], ReIDData | ClassData]:
-    """The reader of a data set.
+    """The reader of a data set, or of several that are joined (``market1501+msmt17``).
 
     Raises:
         UserError: no data set has this name; the near ones are named.
     """
+    names = part_names(name)
+    if len(names) > 1:
+        return functools.partial(read_joined, readers=[(part, reader(part)) for part in names])
     if name not in READERS:
         near = difflib.get_close_matches(name, READERS, n=3, cutoff=0.5)
         raise UserError(
@@ -56,7 +70,7 @@ def read(name: str, root: Path | str) -> ReIDData | ClassData:
     """A data set by name.
 
     Args:
-        name: a key of ``READERS``.
+        name: a key of ``READERS``, or several re-identification sets as ``market1501+msmt17``: see ``joined``.
         root: the data root; for ``folder`` and ``image-folder`` the folder of images, for ``csv`` the file.
 
     Raises:
@@ -70,6 +84,8 @@ def read(name: str, root: Path | str) -> ReIDData | ClassData:
 
 def label_problems(data: ReIDData | ClassData) -> list[tuple[str, str]]:
     """What in the labels makes training or scoring impossible: (what, what to do), none where all is well."""
+    if isinstance(data, JoinedData):
+        return [(f"{part.name}: {what}", do) for part in parts_of(data) for what, do in label_problems(part)]
     problems = []
     unusable = int((data.train.labels <= DISTRACTOR).sum()) if isinstance(data, ReIDData) else 0
     if unusable:

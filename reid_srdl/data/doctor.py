@@ -13,6 +13,7 @@ from . import label_problems, matches
 from .class_findings import class_findings
 from .copies import copy_findings
 from .finding import SEVERITIES, Finding, by_share, label_words, number
+from .joined import parts_of
 from .pixels import Scan, file_findings, scan
 from .records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
 
@@ -83,6 +84,8 @@ def examine(
     if isinstance(data, ReIDData):
         findings += people_findings(data, same_camera=same_camera)
         counts = tuple(_counts(split) for split in splits)
+        if len(parts := parts_of(data)) > 1:
+            counts += tuple(dataclasses.replace(_counts(split), name=f"{part.name}: {split.name}") for part in parts for split in splits_of(part))
     else:
         findings += class_findings(data)
         counts = tuple(ClassCounts(split.name, len(split), len(split.identities)) for split in splits)

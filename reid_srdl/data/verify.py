@@ -28,6 +28,7 @@ class Verification:
     """How the computed matches agree with the published ones.
 
     Args:
+        source: what holds the published matches.
         queries: queries with both files.
         good: matches in the files, over all queries.
         computed: matches computed for the same queries.
@@ -36,6 +37,7 @@ class Verification:
         differing: for each query that differs, one sentence.
     """
 
+    source: str
     queries: int
     good: int
     computed: int
@@ -92,7 +94,7 @@ def verify(data: ReIDData, track: Callable[[Iterable[int]], Iterable[int]] = ite
         difference = _difference(*published, *ours)
         if difference:
             differing.append(f"{query.paths[row]}: {difference}")
-    return Verification(queries, good, computed, ignored, tuple(missing), tuple(differing))
+    return Verification(FOLDER, queries, good, computed, ignored, tuple(missing), tuple(differing))
 
 
 def _indices(file: Path, key: str, size: int) -> np.ndarray:

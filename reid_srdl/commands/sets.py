@@ -1,0 +1,87 @@
+"""Which data sets a command is asked for, and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import config as configuration
+from ..data import CLASS_READERS, IDENTITY_READERS, OWN, part_names, parts_of
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..config import Config
+    from ..data.records import ClassData, ReIDData
+    from ..runs import Trained
+
+ALL = "all"
+"""In place of names: all published sets that are there, and the run's own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is to be looked at.
+
+    Args:
+        sets: by name, with the people or images held out that the run held out, where it was trained on them.
+        absent: why a set is left out, by its name; only of ``all``.
+    """
+
+    sets: dict[str, ReIDData | ClassData]
+    absent: dict[str, str]
+
+
+def is_own(config: Config | None, name: str) -> bool:
+    """Whether a run was trained on this set, alone or among others."""
+    return config is not None and (name == config.dataset or name in part_names(config.dataset))
+
+
+def data_root(config: Config | None, name: str, given: str | None) -> Path:
+    """What is given, or else where the run found its own set, or else where every command looks."""
+    return configuration.data_root(given or (config.data_root if config is not None and is_own(config, name) else None))
+
+
+def asked(trained: Trained, names: str | None, given_root: str | None) -> Asked:
+    """The sets that a trained network is to be scored on, each for itself: joined sets fall into their parts.
+
+    Args:
+        trained: the network.
+        names: such as ``market1501,msmt17``, or ``all``; none means the run's own.
+        given_root: the data root, where one is given.
+
+    Raises:
+        UserError: no name and no run; a set that is named is not there; of ``all``, none is.
+    """
+    from ..data import read
+    from .kinds import kind_of
+
+    config = trained.config
+    wanted = names or (config.dataset if config is not None else None)
+    if wanted is None:
+        raise UserError("the checkpoint stands alone and names no data set", "Name one with --dataset.")
+    found: dict[str, ReIDData | ClassData] = {}
+    absent: dict[str, str] = {}
+    for name in _names(wanted, config):
+        try:
+            data = read(name, data_root(config, name, given_root))
+        except UserError as error:
+            if wanted != ALL:
+                raise
+            absent[name] = error.message
+            continue
+        for part_name, part in zip(part_names(name), parts_of(data), strict=True):
+            found[part_name] = kind_of(part).limited(part, config) if is_own(config, part_name) else part
+    if not found:
+        raise UserError(f"none of the data sets is there: {'; '.join(absent.values())}", "Name the folder of the data sets with --data_root.")
+    return Asked(found, absent)
+
+
+def _names(wanted: str, config: Config | None) -> Sequence[str]:
+    if wanted != ALL:
+        return list(dict.fromkeys(name.strip() for name in wanted.split(",") if name.strip()))
+    # A network that tells people apart has nothing to say of other classes than its own.
+    own = list(part_names(config.dataset)) if config is not None else []
+    readers = CLASS_READERS if own and own[0] in CLASS_READERS else IDENTITY_READERS
+    return list(dict.fromkeys([*own, *(name for name in readers if name not in OWN)]))

@@ -1,0 +1,133 @@
+"""Which sets are scored, and one run on several sets from training to report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from reid_srdl import runs
+from reid_srdl.commands import data as checking
+from reid_srdl.commands import eval as command
+from reid_srdl.commands import report, sets, train
+from reid_srdl.errors import UserError
+
+SPLITS = {"bounding_box_train": (range(1, 5), 2), "query": (range(11, 14), 1), "bounding_box_test": (range(11, 14), 2)}
+
+
+def plant(folder: Path, seed: int) -> None:
+    """People in Market-1501's layout, four to train on and three to find, by two cameras."""
+    rng = np.random.default_rng(seed)
+    for inner, (people, shots) in SPLITS.items():
+        for person in people:
+            colour = np.random.default_rng(100 * seed + person).uniform(30, 225, 3)
+            for camera in (1, 2):
+                for shot in range(shots):
+                    file = folder / inner / f"{person:04}_c{camera}s1_{shot:06}_00.png"
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    cv2.imwrite(str(file), (colour + rng.normal(0, 25, (32, 16, 3))).clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sets")
+    plant(folder / "market1501", 1)
+    plant(folder / "dukemtmc", 2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture
+def run(root, place, monkeypatch) -> Path:
+    """A run of one short stage on both sets, with a person of each held out."""
+    monkeypatch.chdir(place)
+    if not (place / "run").is_dir():
+        train.run([
+            "--dataset", "market1501+dukemtmc", "--data_root", str(root), "--output", "run", "--plan.name", "vanilla", "--plan.epochs", "2", "--model.backbone", "small",
+            "--model.weights", "none", "--data.height", "32", "--data.width", "16", "--data.batch", "8", "--data.holdout_identities", "1", "--eval_every", "1",
+            "--device", "cpu", "--threads", "1", "--precision", "fp32",
+        ])  # fmt: skip
+    return place / "run"
+
+
+def scores(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_a_run_on_several_sets_is_scored_on_each(run, root):
+    facts = runs.read_facts(run)
+    assert facts["dataset"] == "market1501+dukemtmc" and (facts["images"], facts["identities"]) == (24, 6)  # 2 x 3 people of 2 cameras, 2 images each
+    assert sorted(path.name for path in (run / "eval").iterdir()) == ["dukemtmc", "market1501"]
+    for name in ("market1501", "dukemtmc"):
+        stamp = scores(run / "eval" / name)["protocol"]
+        assert stamp["dataset"] == name and (stamp["queries"], stamp["gallery"]) == (6, 12)
+    page = (run / "report.html").read_text()
+    assert "Scores on market1501" in page and "market1501+dukemtmc" in page
+
+
+def test_during_training_the_mean_over_the_sets_is_logged(run, root):
+    rows = runs.read_log(runs.finished_stages(run)[0])
+    command.run(["--checkpoint", str(run), "--split", "val", "--device", "cpu", "--data_root", str(root)])
+    found = [scores(run / "eval" / f"{name}-val") for name in ("market1501", "dukemtmc")]
+    assert [one["protocol"]["queries"] for one in found] == [2, 2]
+    assert rows[-1]["val_mAP"] == pytest.approx(np.mean([one["single"]["mAP"] for one in found]))
+
+
+def test_each_report_shows_its_own_pictures(run, capsys):
+    for name in ("market1501", "dukemtmc"):
+        report.run([str(run), "--dataset", name, "--output", f"{name}.html", "--map", "false", "--attention", "false", "--browse", "2"])
+        page = Path(f"{name}.html").read_text()
+        assert f"Scores on {name}" in page and "data:image/" in page
+    assert "without pictures" not in capsys.readouterr().err
+
+
+def test_sets_are_scored_one_by_one_and_shown_together(run, root, capsys, tmp_path):
+    plant(tmp_path / "market1501", 3)
+    command.run(["--checkpoint", str(run), "--dataset", "dukemtmc, market1501", "--data_root", str(root), "--output", "both"])
+    out = capsys.readouterr().out
+    table = out[out.index("Trained on market1501+dukemtmc") :]
+    assert "tested on" in table and table.index("│ dukemtmc ") < table.index("│ market1501 ") and max(map(len, table.splitlines())) <= 80
+    assert scores(Path("both/dukemtmc"))["single"] == scores(run / "eval/dukemtmc")["single"]
+    # Of all published sets one is there; the others are named.
+    command.run(["--checkpoint", str(run), "--dataset", "all", "--data_root", str(tmp_path), "--output", "all"])
+    out = capsys.readouterr().out
+    assert "tested on" not in out and "Not there: msmt17 (MSMT17 is not in" in out and "Not there: dukemtmc" in out
+    assert not any(f"Not there: {name}" in out for name in ("folder", "csv", "synthetic", "cifar10", "market1501"))
+    assert scores(Path("all"))["protocol"]["dataset"] == "market1501"
+
+
+def test_nothing_is_scored_where_a_set_is_missing(run, root):
+    for asked, words in (("market1501,msmt17", "MSMT17 is not in"), ("market1501,dukemtcm", "no data set 'dukemtcm'.*dukemtmc")):
+        with pytest.raises(UserError, match=words):
+            command.run(["--checkpoint", str(run), "--dataset", asked, "--data_root", str(root), "--output", "none"])
+    with pytest.raises(UserError, match="none of the data sets is there"):
+        command.run(["--checkpoint", str(run), "--dataset", "all", "--data_root", str(root / "nowhere")])
+    assert not Path("none").exists()
+
+
+def test_the_doctor_looks_at_all_parts(root, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    assert checking.run(["check", "market1501+dukemtmc", "--data_root", str(root), "--output", "check"]) == 0
+    found = json.loads(Path("check/findings.json").read_text())
+    assert {row["name"]: (row["images"], row["identities"], row["cameras"]) for row in found["counts"]} == {
+        "train": (32, 8, 4), "query": (12, 6, 4), "gallery": (24, 6, 4),
+        "market1501: train": (16, 4, 2), "market1501: query": (6, 3, 2), "market1501: gallery": (12, 3, 2),
+        "dukemtmc: train": (16, 4, 2), "dukemtmc: query": (6, 3, 2), "dukemtmc: gallery": (12, 3, 2),
+    }  # fmt: skip
+    with pytest.raises(UserError, match=r"no data set 'dukemtcm'\. Did you mean dukemtmc"):
+        checking.run(["check", "market1501+dukemtcm", "--data_root", str(root)])
+
+
+def test_what_a_run_was_trained_on():
+    from reid_srdl.config import Config
+
+    both = Config(dataset="market1501+dukemtmc", data_root="there")
+    assert sets.is_own(both, "dukemtmc") and sets.is_own(both, "market1501+dukemtmc") and not sets.is_own(both, "msmt17") and not sets.is_own(None, "msmt17")
+    assert sets.data_root(both, "dukemtmc", None) == Path("there") and sets.data_root(both, "dukemtmc", "here") == Path("here")
