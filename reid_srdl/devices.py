@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 
 LONGEST_WAIT = timedelta(days=7)
-"""For the slowest of several processes."""
+"""For the slowest of several processes. One that has died is noticed at once, by its connections."""
+_FIRST_SAYS = 2.0
+"""Seconds that a process which lost another one goes on living, so that torchrun sees the other's end first, and names it."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +98,59 @@ def processes() -> tuple[int, int]:
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
+@contextlib.contextmanager
+def among_others() -> Iterator[None]:
+    """Around what several processes do together: where another one is gone, this one ends too.
+
+    Raises:
+        UserError: in place of the libraries' errors of a broken connection.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        rank, world = processes()
+        if world == 1 or not _is_broken_connection(error):
+            raise
+        try:
+            time.sleep(_FIRST_SAYS)
+        finally:  # torchrun's SIGTERM included
+            raise UserError(
+                f"rank {rank} lost another of the {world} processes", "See why that one ended first: it has said so, or torchrun names its rank under Root Cause."
+            ) from None
+
+
+def _is_broken_connection(error: RuntimeError) -> bool:
+    """Whether a collective operation failed, which its libraries say in words only."""
+    words = str(error).lower()
+    return isinstance(error, torch.distributed.DistError) or "gloo" in words or "nccl" in words or "connection" in words
+
+
+def join_others() -> None:
+    """Connects the processes that torchrun started, through the CPU; nothing where this one is alone."""
+    if processes()[1] > 1 and "MASTER_ADDR" in os.environ and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
+
+
+def leave_others() -> None:
+    """Ends the connection, if there is one, whatever state it is in."""
+    with contextlib.suppress(RuntimeError, ValueError):
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
 def wait_for_all() -> None:
     """Until all processes that torchrun started have come here: one that ends with a code of its own ends the others."""
     if processes()[1] == 1 or "MASTER_ADDR" not in os.environ:
         return
-    torch.distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
+    join_others()
     torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    leave_others()
 
 
 def launch(device: torch.device, precision: str, loggers: list[Any] | None = None) -> Fabric:
     """Lightning Fabric on this device; under torchrun with all processes and DDP."""
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
 
     world = processes()[1]
     local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
@@ -114,7 +159,7 @@ def launch(device: torch.device, precision: str, loggers: list[Any] | None = Non
         accelerator="cuda" if device.type == "cuda" else "cpu",
         devices=devices,
         num_nodes=world // local,
-        strategy="ddp" if world > 1 else "auto",
+        strategy=DDPStrategy(timeout=LONGEST_WAIT) if world > 1 else "auto",
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         loggers=loggers or [],
     )

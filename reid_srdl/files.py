@@ -66,9 +66,14 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def temporary(folder: Pathlike) -> list[Path]:
+    """What processes that were killed, or are at it, have of ``writing`` in a folder."""
+    return list(Path(folder).glob(f".*{_TEMPORARY}*"))
+
+
 def remove_temporary(folder: Pathlike) -> None:
     """Takes away what killed processes left of ``writing`` in a folder, where no other process may write now."""
-    for path in Path(folder).glob(f".*{_TEMPORARY}*"):
+    for path in temporary(folder):
         path.unlink(missing_ok=True)
 
 

@@ -102,9 +102,14 @@ def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size
     }
     if crop != "none":
         metadata["crop"] = crop
+    metadata["facts"] = _facts_hash(metadata)
     # As bytes, since safetensors' own writing has another exception for a full disk.
     files.write_bytes(path, files.canonical_safetensors(serialised(state, metadata=metadata)))
     return digest
+
+
+def _facts_hash(metadata: dict[str, str]) -> str:
+    return files.sha256_json({name: text for name, text in metadata.items() if name != "facts"})
 
 
 def read_model(path: Path) -> ModelFile:
@@ -117,14 +122,15 @@ def read_model(path: Path) -> ModelFile:
             metadata = opened.metadata() or {}
             state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (it is no dictionary)
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not a whole safetensors file ({error})", "It is truncated or of another kind: copy it again.") from None
+        raise UserError(f"{path} is not a whole safetensors file ({error})", f"It is truncated or of another kind. {_way_to_another(path)}") from None
     if metadata.get("format") != _FORMAT:
         raise UserError(
             f"{path} holds weights, but not of a model trained here",
             "To start training from them, give train --model.weights FILE.",
         )
-    if state_hash(state) != metadata["sha256"]:
-        raise UserError(f"{path} is damaged: its checksum does not fit", "Copy it again, or train the stage again.")
+    # Files of earlier versions have a checksum of their numbers only.
+    if state_hash(state) != metadata.get("sha256") or metadata.get("facts", wanted := _facts_hash(metadata)) != wanted:
+        raise UserError(f"{path} is damaged: its checksum does not fit", _way_to_another(path))
     try:
         model = ModelConfig(**json.loads(metadata["model"]))
     except TypeError as error:
@@ -140,6 +146,11 @@ def read_model(path: Path) -> ModelFile:
         hash=metadata["sha256"],
         crop=crop,
     )
+
+
+def _way_to_another(path: Path) -> str:
+    run = _run_of(path)
+    return f"Copy it again, or delete it and have the stage trained again: {command('train', '--resume', run)}" if run else "Copy it again."
 
 
 def network_of(file: ModelFile) -> IdentityClassifier:

@@ -74,6 +74,8 @@ def test_bad_checkpoints_say_what_they_are(saved, tmp_path):
         "flipped": (data[:-5] + bytes([data[-5] ^ 1]) + data[-4:], "checksum does not fit"),
         "empty": (b"", "not a whole safetensors file"),
     }
+    cases["another label"] = (data.replace(b"[3, 5, 9]", b"[3, 5, 8]"), "checksum does not fit")
+    assert cases["another label"][0] != data
     for name, (content, message) in cases.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=message):
@@ -140,12 +142,13 @@ def test_a_model_carries_its_crop_and_sees_images_by_it(saved, network, people, 
 
 def test_whole_images_leave_the_file_as_it_was(saved):
     with safe_open(saved, "pt") as opened:
-        assert sorted(opened.metadata()) == ["format", "labels", "model", "sha256", "size"]
+        assert sorted(opened.metadata()) == ["facts", "format", "labels", "model", "sha256", "size"]
 
 
 def test_crops_of_another_version_are_refused(saved, tmp_path):
     with safe_open(saved, "pt") as opened:
         metadata = opened.metadata()
+    del metadata["facts"]
     save_file(load_file(saved), tmp_path / "new", metadata={**metadata, "crop": "spiral"})
     with pytest.raises(UserError, match="crops that this version does not know"):
         runs.load(tmp_path / "new")

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import UserError
+from ..training.termination import Terminated
 
 COMMANDS: dict[str, str] = {
     "train": "reid_srdl.commands.train",
@@ -35,6 +36,7 @@ COMMANDS: dict[str, str] = {
 BAD_INPUT = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
+TERMINATED = 143  # and for one that SIGTERM ended
 
 
 def main(name: str | None = None) -> NoReturn:
@@ -53,6 +55,8 @@ def main(name: str | None = None) -> NoReturn:
         code = _say(prog, str(error), BAD_INPUT)
     except KeyboardInterrupt:
         code = _say(prog, "interrupted", INTERRUPTED)
+    except Terminated:
+        code = _say(prog, "terminated", TERMINATED)
     except BrokenPipeError:
         _discard_output()
         code = BROKEN_PIPE

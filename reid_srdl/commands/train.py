@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 from pathlib import Path
 
-import torch
-
 from .. import config as configuration
 from .. import devices, runs
 from ..config import Config
-from ..data import part_names, parts_of, read
+from ..data import read
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..progress import TrainingDisplay, tracked
@@ -20,6 +17,7 @@ from ..shell import command
 from ..training import beliefs
 from ..training.folder import accept
 from ..training.run import train
+from ..training.termination import Terminated, Termination
 from . import checks
 from .eval import EvalOptions, default_output, show
 from .kinds import kind_of
@@ -34,21 +32,22 @@ def run(argv: list[str]) -> int:
     display = TrainingDisplay(quiet=not first)
     folder = accept(config, resumed)
     try:
-        data = data_of(config)
-        checks.can_be_scored(config, data, display.tracks)
-        score = kind_of(data).score_during(data, config) if config.log.eval_every else None
-        train(_from_anywhere(config), data, watch=display, score=score, resume=resumed)
-    except KeyboardInterrupt:
-        if first and (folder / runs.RESUME).is_file():
+        with Termination() as termination:
+            try:
+                with devices.among_others():
+                    data = data_of(config)
+                    checks.can_be_scored(config, data, display.tracks)
+                    score = kind_of(data).score_during(data, config) if config.log.eval_every else None
+                    train(_from_anywhere(config), data, watch=display, score=score, resume=resumed, termination=termination)
+            finally:
+                display.close()
+                devices.leave_others()
+            if first:
+                _conclude(folder, config, data)
+    except (KeyboardInterrupt, Terminated):
+        if first and (folder / runs.CONFIG).is_file():
             print(f"\nThe run goes on where it was with: {command('train', '--resume', folder)}")
         raise
-    finally:
-        display.close()
-        with contextlib.suppress(RuntimeError, ValueError):
-            if torch.distributed.is_initialized():
-                torch.distributed.destroy_process_group()
-    if first:
-        _conclude(folder, config, data)
     return 0
 
 
@@ -91,23 +90,19 @@ def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
     dataset = _score(folder, config, data) if config.evaluate != "none" else None
     if config.log.diagnostics:
         beliefs.compare(folder, config.device, data.train, tracked("comparing with the soft targets"))
-    report = write(folder, data=parts_of(data)[0], dataset=dataset)
+    report = write(folder, data=data, dataset=dataset)
     print(f"Report: {report} (open it in a browser)")
     print("Next, take embeddings away:", command("embed", "--checkpoint", folder, "--images", "DIR", "--output", "embeddings.npz"))
 
 
 def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> str:
-    """Scores the run, and its earlier stages where they are compared, on each of its sets; returns the name of the first folder of its scores in ``eval/``."""
+    """Scores the run, and its earlier stages where they are compared; returns the name of the folder of its scores in ``eval/``."""
     kind, options = kind_of(data), EvalOptions(split=config.evaluate, device=config.device)
     earlier = runs.finished_stages(folder)[:-1] if config.log.diagnostics and kind.compares_stages else []
     for checkpoint in (*earlier, folder):
         trained = runs.load(checkpoint, config.device)
-        scored = {}
-        for name, part in zip(part_names(config.dataset), parts_of(data), strict=True):
-            found = kind.evaluate(trained, part, options, [], tracked)
-            output = default_output(checkpoint, trained, name, config.evaluate)
-            found.save(output)
-            scored[name] = (found, output.name)
-    for name, (found, _) in scored.items():
-        show(found, f"{folder} on {name}")
-    return next(iter(scored.values()))[1]
+        found = kind.evaluate(trained, data, options, [], tracked)
+        output = default_output(checkpoint, trained, config.dataset, config.evaluate)
+        found.save(output)
+    show(found, f"{folder} on {config.dataset}")
+    return output.name

@@ -16,6 +16,7 @@ from ..seeds import derive
 from .losses import stage_loss
 from .plans import Stage
 from .reference import Reference
+from .termination import Terminated, Termination
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -119,21 +120,29 @@ class StageTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.progress = Progress(state["epoch"], state["step"], state["sums"], state["images"], state["seconds"])
 
-    def epochs(self, watch: Watcher, *, save: Callable[[], None], save_every: float) -> Iterator[dict[str, Any]]:
+    def epochs(
+        self, watch: Watcher, *, save: Callable[[], None], save_every: float, termination: Termination | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Trains on from where the stage is, and yields a row of the log after each epoch.
 
         Args:
             watch: is told of every step.
             save: is called inside an epoch when the last call is ``save_every`` seconds ago; the caller saves between epochs.
+            save_every: seconds.
+            termination: where it is asked for, the step is ended and saved.
+
+        Raises:
+            Terminated: it was asked for.
         """
+        termination = termination or Termination()
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             while self.progress.epoch < self.stage.epochs:
-                row = self._epoch(watch, save, save_every)
+                row = self._epoch(watch, save, save_every, termination)
                 self.progress = Progress.start(self.progress.epoch + 1)
                 watch.epoch_ends(row)
                 yield row
 
-    def _epoch(self, watch: Watcher, save: Callable[[], None], save_every: float) -> dict[str, Any]:
+    def _epoch(self, watch: Watcher, save: Callable[[], None], save_every: float, termination: Termination) -> dict[str, Any]:
         at = self.progress
         at.sums = at.sums.to(self.fabric.device)
         self.network.train()
@@ -142,15 +151,20 @@ class StageTrainer:
         watch.epoch_begins(self.stage, self.number, at.epoch, len(self.loader), at.step)
         seen, began, saved = 0, time.perf_counter(), time.perf_counter()
         before = at.seconds
-        for batch in self.loader.epoch(self.number, at.epoch, at.step):
-            loss = self._step(batch)
-            at.step, at.images, seen = batch.step + 1, at.images + len(batch.targets), seen + batch.total
-            at.seconds = before + time.perf_counter() - began
-            looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
-            watch.step_ends(batch.total, self._looked_at(loss, batch) if looks else None)
-            if time.perf_counter() - saved > save_every and at.step < len(self.loader):
-                save()
-                saved = time.perf_counter()
+        with termination.deferred():
+            for batch in self.loader.epoch(self.number, at.epoch, at.step):
+                loss = self._step(batch)
+                at.step, at.images, seen = batch.step + 1, at.images + len(batch.targets), seen + batch.total
+                at.seconds = before + time.perf_counter() - began
+                looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
+                watch.step_ends(batch.total, self._looked_at(loss, batch) if looks else None)
+                # Of several processes the first says when: the others lose it in the step after.
+                ends = termination.asked and self.loader.rank == 0
+                if ends or (time.perf_counter() - saved > save_every and at.step < len(self.loader)):
+                    save()
+                    saved = time.perf_counter()
+                if ends:
+                    raise Terminated
         return self._row(seen / max(time.perf_counter() - began, 1e-9))
 
     def _step(self, batch: Batch) -> torch.Tensor:

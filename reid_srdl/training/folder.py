@@ -7,11 +7,13 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from .. import files, runs
+from .. import devices, files, runs
 from ..config import Config
 from ..errors import UserError
 from ..shell import command
 from . import plans
+
+_LOCK = ".lock"
 
 
 def default_folder(config: Config) -> Path:
@@ -28,6 +30,9 @@ def accept(config: Config, resume: bool = False) -> Path:
     """
     folder = Path(config.output) if config.output else default_folder(config)
     if not resume:
+        # Of several processes the first claims the folder, maybe before the others have come here.
+        if devices.processes()[0] == 0 and _is_claimed(folder):
+            raise _busy(folder)
         _refuse_other_run(folder)
     plans.build(config)
     return folder
@@ -43,23 +48,45 @@ def _refuse_other_run(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file", "Choose another folder with --output.")
-    if folder.is_dir() and any(path.name != ".lock" for path in folder.iterdir()):
+    if folder.is_dir() and {path.name for path in folder.iterdir()} - {_LOCK, *(path.name for path in files.temporary(folder))}:
         raise UserError(f"{folder} is not empty and holds no run", "Choose another folder with --output.")
 
 
+def _is_claimed(folder: Path) -> bool:
+    """Whether another process trains in it, or, where its lock cannot be looked at, perhaps not."""
+    try:
+        with open(folder / _LOCK) as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _busy(run: Path) -> UserError:
+    return UserError(f"another process is training in {run}", "Wait for it, or choose another folder with --output.")
+
+
 @contextlib.contextmanager
-def claimed(run: Path) -> Iterator[None]:
-    """Holds a run folder for this process. Raises ``UserError`` where another one trains in it."""
+def claimed(run: Path, resume: bool = True) -> Iterator[None]:
+    """Holds a run folder for this process.
+
+    Raises:
+        UserError: another process trains in it, or, where nothing is resumed, has done so since ``accept``.
+    """
     try:
         run.mkdir(parents=True, exist_ok=True)
-        handle = open(run / ".lock", "w")  # closed by the with below
+        handle = open(run / _LOCK, "w")  # closed by the with below
     except OSError as error:
         raise UserError(f"cannot write into {run}: {error.strerror}", "Choose another folder with --output.") from None
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UserError(f"another process is training in {run}", "Wait for it, or choose another folder with --output.") from None
+            raise _busy(run) from None
+        if not resume:
+            _refuse_other_run(run)
         for folder in (run, *run.glob("stages/*")):
             files.remove_temporary(folder)  # a killed process left them
         yield

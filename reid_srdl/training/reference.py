@@ -18,8 +18,9 @@ from ..data.images import ImageSource
 from ..data.records import Split
 from ..devices import Place
 from ..errors import UserError
-from ..files import canonical_safetensors, write_bytes
+from ..files import canonical_safetensors, sha256_json, write_bytes
 from ..models import IdentityClassifier
+from ..runs import state_hash
 from ..seeds import derive
 
 ABSENT = -65504.0
@@ -155,18 +156,27 @@ def save(reference: Reference, path: Path) -> None:
     if reference.classes is not None:
         tensors["classes"] = reference.classes.cpu().contiguous()
     metadata = {"num_classes": str(reference.num_classes), "split_hash": reference.split_hash, "how": reference.how}
+    metadata["sha256"] = _checksum(tensors, metadata)
     write_bytes(path, canonical_safetensors(serialised(tensors, metadata=metadata)))
 
 
+def _checksum(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> str:
+    return sha256_json([state_hash(tensors), {name: text for name, text in metadata.items() if name != "sha256"}])
+
+
 def load(path: Path) -> Reference:
-    """Raises ``UserError`` where the file is missing, truncated or no reference."""
+    """Raises ``UserError`` where the file is missing, truncated, altered, or no reference."""
+    way_out = "Delete the file, so that they are made anew."
     try:
         with safe_open(path, "pt") as opened:
             metadata = opened.metadata() or {}
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (it is no dictionary)
+        # Files of earlier versions have no checksum.
+        if metadata.get("sha256", wanted := _checksum(tensors, metadata)) != wanted:
+            raise UserError(f"the soft targets in {path} are damaged: their checksum does not fit", way_out)
         return Reference(tensors["logits"], tensors.get("classes"), int(metadata["num_classes"]), metadata["split_hash"], metadata["how"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UserError(f"the soft targets in {path} cannot be read ({error})", "Delete the file, so that they are made anew.") from None
+        raise UserError(f"the soft targets in {path} cannot be read ({error})", way_out) from None
 
 
 def description(how: ReferenceConfig, temperature: float, model_hash: str, seed: int) -> str:

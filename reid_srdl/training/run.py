@@ -26,12 +26,14 @@ from ..seeds import forked
 from ..shell import command
 from . import beliefs, checkpoint, imitated, log, plans, precision
 from . import reference as references
+from .diverged import way_out
 from .engine import NonFiniteLoss, StageTrainer, Watcher
 from .facts import describe, differences
 from .folder import accept, claimed
 from .keys import stage_key
 from .plans import Stage
 from .stage_store import StageStore
+from .termination import Termination
 
 Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
 """Scores a network during training; the result goes into the log under its own names."""
@@ -47,7 +49,9 @@ class Onlooker(Watcher, Protocol):
     def tracks(self, title: str) -> Track: ...
 
 
-def train(config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score: Score | None = None, resume: bool = False) -> Path:
+def train(
+    config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score: Score | None = None, resume: bool = False, termination: Termination | None = None
+) -> Path:
     """Trains by the plan of ``config`` and returns the run folder.
 
     Args:
@@ -56,21 +60,26 @@ def train(config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score:
         watch: is told of all that happens.
         score: is called after every ``log.eval_every`` epochs.
         resume: go on with the run in the folder; the end is bit-identical to that of a run that was never broken off.
+        termination: has SIGTERM save the state and end the run.
 
     Raises:
         UserError: anything that the user can put right; before the first step nothing has been written.
+        Terminated: it was asked for; ``resume`` goes on from there.
     """
     folder = accept(config, resume)
     if resume:
         # What the first start settled (the precision) stands in the run folder.
         config = dataclasses.replace(configuration.load(folder / runs.CONFIG), output=str(folder))
     plan = plans.build(config)
-    return _Run(config, folder, plan, data, watch, score).carry_out(resume)
+    return _Run(config, folder, plan, data, watch, score, termination).carry_out(resume)
 
 
 class _Run:
-    def __init__(self, config: Config, folder: Path, plan: plans.Plan, data: ReIDData | ClassData, watch: Onlooker, score: Score | None) -> None:
+    def __init__(
+        self, config: Config, folder: Path, plan: plans.Plan, data: ReIDData | ClassData, watch: Onlooker, score: Score | None, termination: Termination | None = None
+    ) -> None:
         self.config, self.folder, self.plan, self.watch, self.score = config, folder, plan, watch, score
+        self.termination = termination or Termination()
         self.device = devices.choose(config.device)
         devices.set_threads(config.threads)
         self.data_name = data.name
@@ -112,7 +121,7 @@ class _Run:
             self._settle_precision(first)
         with contextlib.ExitStack() as stack:
             if self.rank == 0:
-                stack.enter_context(claimed(self.folder))
+                stack.enter_context(claimed(self.folder, resume))
             self.fabric = devices.launch(self.device, self.config.precision, self._loggers())
             self.place = devices.Place(self.fabric.device, self.config.precision, self.rank, self.world)
             facts = self._begin(resume)
@@ -192,7 +201,12 @@ class _Run:
                 reference=reference.how if reference is not None else None,
             )
         )  # fmt: skip
-        with self.store.lock(self.keys[-1]) if self.rank == 0 else contextlib.nullcontext():
+        called = f"stage {number + 1} of {len(self.plan)}, {stage.name}"
+
+        def waits() -> None:
+            self.watch.says(f"{called}: waits for a run that began alike and trains this stage now")
+
+        with self.store.lock(self.keys[-1], waits) if self.rank == 0 else contextlib.nullcontext():
             # Only the first process knows what is on its disk; the others follow what it found.
             found = "here" if (target / runs.MODEL).is_file() else ""
             if self.rank == 0 and not found and not self._has_state(number) and self.store.take(self.keys[-1], target):
@@ -200,7 +214,7 @@ class _Run:
             found = self.fabric.broadcast(found)
             if found:
                 where = "is finished" if found == "here" else "is taken from an earlier run that began alike"
-                self.watch.says(f"stage {number + 1} of {len(self.plan)}, {stage.name}: {where}")
+                self.watch.says(f"{called}: {where}")
             else:
                 self._train(stage, number, target, network, reference)
                 if self.rank == 0:
@@ -239,12 +253,13 @@ class _Run:
                 checkpoint.save(trainer.state(), self.folder / runs.RESUME)
 
         try:
-            for row in trainer.epochs(self.watch, save=save, save_every=self.config.log.checkpoint_minutes * 60):
+            every = self.config.log.checkpoint_minutes * 60
+            for row in trainer.epochs(self.watch, save=save, save_every=every, termination=self.termination):
                 self._end_epoch(stage, number, target, trainer, row)
                 save()
         except NonFiniteLoss as error:
             paths = ", ".join(self.split.paths[index] for index in error.indices)
-            raise UserError(f"{error.message}, in the batch of: {paths}", error.hint) from None
+            raise UserError(f"{error.message}, in the batch of: {paths}", way_out(self.config, self.folder, stage)) from None
         if self.rank == 0:
             if stage.keep == "best":
                 (target / runs.BEST).replace(target / runs.MODEL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .. import files
@@ -25,11 +25,15 @@ class StageStore:
         self.folder = Path(folder)
 
     @contextlib.contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Waits while another process trains the same stage. The lock dies with its process."""
+    def lock(self, key: str, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Waits while another process trains the same stage, and calls ``waits`` before. The lock dies with its process."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / f"{key}.lock", "w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waits()
+                fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
     def take(self, key: str, target: Path) -> bool:

@@ -172,7 +172,7 @@ def test_files_that_a_run_needs_are_found_from_any_folder(tmp_path, monkeypatch)
 
 def test_an_interrupted_run_says_how_it_goes_on(argv, monkeypatch, capsys):
     def interrupted(config, data, **others):
-        files.write_text(Path(config.output) / runs.RESUME, "")
+        files.write_text(Path(config.output) / runs.CONFIG, "")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train, "train", interrupted)

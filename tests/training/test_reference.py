@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -121,6 +123,22 @@ def test_truncated_and_missing_files(network, source, split, tmp_path):
     file.unlink()
     with pytest.raises(UserError, match=r"reference\.safetensors"):
         references.load(file)
+
+
+def test_every_flipped_bit_is_found(network, source, split, tmp_path):
+    """In the numbers, in what is said of them, and in the frame of the file; in padding, a bit may mean nothing."""
+    file = tmp_path / "r.safetensors"
+    references.save(make(network, source, split), file)
+    good, whole, passed = references.load(file), file.read_bytes(), 0
+    for place in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        file.write_bytes(damaged)
+        with contextlib.suppress(UserError):
+            found = references.load(file)
+            assert torch.equal(found.logits, good.logits) and (found.how, found.split_hash) == (good.how, good.split_hash), place
+            passed += 1
+    assert passed < len(whole) / 7 / 20
 
 
 def test_soft_targets_that_are_not_finite_are_refused(network, source, split):

@@ -238,7 +238,7 @@ def test_changed_images_are_noticed_on_resume(config, people, watch):
 
 
 def test_a_loss_that_is_not_finite_names_the_images(config, people, watch):
-    with pytest.raises(UserError, match=r"not finite at epoch 0.*_c1s1_"):
+    with pytest.raises(UserError, match=r"not finite at epoch 0.*_c1s1_.*--output \S*runs/run-rate5e\+29 --optimiser\.rate 5e\+29$"):
         train(dataclasses.replace(config, optimiser=dataclasses.replace(config.optimiser, rate=1e30)), people, watch=watch)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -38,3 +40,19 @@ def test_a_damaged_stored_stage_is_dropped(tmp_path, saved):
     stored.unlink()
     stored.write_bytes(content[:-3] + b"abc")
     assert not store.take("key", tmp_path / "a") and not stored.exists()
+
+
+def test_who_waits_for_another_process_says_so_first(tmp_path):
+    store, said, order = StageStore(tmp_path / ".stages"), threading.Event(), []
+
+    def second():
+        with store.lock("key", said.set):
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with store.lock("key", lambda: pytest.fail("nobody was there")):
+        waiting.start()
+        assert said.wait(10)
+        order.append("first")
+    waiting.join()
+    assert order == ["first", "second"]
