@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 
 import numpy as np
 
-from .. import config as configuration
 from .. import embeddings
 from ..embeddings import Embeddings
 from ..errors import UserError
@@ -87,13 +86,14 @@ def _images(trained: Trained, options: CalibrateOptions) -> tuple[Embeddings, st
     from ..data import read
     from ..data.records import ReIDData
     from ..progress import tracked
+    from . import sets
     from .kinds import kind_of
 
     config = trained.config
     dataset = options.dataset or (config.dataset if config else None)
     if dataset is None:
         raise UserError(f"{trained.folder} names no data set", "Name one with --dataset.")
-    own = config is not None and config.dataset == dataset
+    own = sets.is_own(config, dataset)
     held_out = own and config.data.holdout_identities > 0
     split = ("val" if held_out else "test") if options.split == "auto" else options.split
     if split == "val" and not held_out:
@@ -104,7 +104,7 @@ def _images(trained: Trained, options: CalibrateOptions) -> tuple[Embeddings, st
         parts = embeddings.load_pair(kept)
         if all(part.model == trained.model_hash for part in parts):
             return _together(parts), dataset, split
-    data = read(dataset, configuration.data_root(options.data_root or (config.data_root if own else None)))
+    data = read(dataset, sets.data_root(config, dataset, options.data_root))
     if not isinstance(data, ReIDData):
         raise UserError(f"{dataset} is a classification set: its images show no identities", "Only re-identification runs are calibrated.")
     if own:

@@ -94,6 +94,7 @@ def run(argv: list[str]) -> int:
 def _data(trained: Trained, options: ExportOptions) -> tuple[ReIDData | ClassData | None, str]:
     """The data set, or none and why. Raises ``UserError`` where it is not to be had and was asked for, or cannot be done without."""
     from ..data import read
+    from . import sets
     from .kinds import kind_of
 
     name = options.dataset or (trained.config.dataset if trained.config else None)
@@ -101,9 +102,9 @@ def _data(trained: Trained, options: ExportOptions) -> tuple[ReIDData | ClassDat
         raise UserError("int8 needs training images to find the range of its numbers by", "Name them with --dataset and --data_root.")
     if name is None:
         return None, "no data set was named"
-    own = trained.config is not None and trained.config.dataset == name
+    own = sets.is_own(trained.config, name)
     try:
-        data = read(name, configuration.data_root(options.data_root or (trained.config.data_root if own else None)))
+        data = read(name, sets.data_root(trained.config, name, options.data_root))
     except UserError as error:
         if options.dataset or options.data_root or options.precision == "int8":
             raise
