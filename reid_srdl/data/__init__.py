@@ -17,10 +17,12 @@ from .records import DISTRACTOR, ClassData, ReIDData, Split
 
 IDENTITY_READERS: dict[str, str] = {
     "market1501": "reid_srdl.data.market1501:read_market1501",
+    "market1501_500k": "reid_srdl.data.market1501_500k:read_market1501_500k",
     "cuhk03": "reid_srdl.data.cuhk03:read_cuhk03",
     "cuhk03_labeled": "reid_srdl.data.cuhk03:read_cuhk03_labeled",
     "dukemtmc": "reid_srdl.data.dukemtmc:read_dukemtmc",
     "msmt17": "reid_srdl.data.msmt17:read_msmt17",
+    "veri776": "reid_srdl.data.veri776:read_veri776",
     "folder": "reid_srdl.data.folder:read_folder",
     "csv": "reid_srdl.data.csv_file:read_csv",
     "synthetic": "reid_srdl.data.synthetic:read_synthetic",

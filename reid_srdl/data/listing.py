@@ -157,13 +157,18 @@ def candidates(root: Path, names: Sequence[str]) -> list[Path]:
 
 def _unpacked(archive: Path) -> Path:
     """The folder that a zip archive is unpacked to."""
+    return unpacked(archive, archive.stem, unzip(archive))
 
-    def unzip(unpacking: Path) -> Path:
+
+def unzip(archive: Path) -> Callable[[Path], Path]:
+    """What ``unpacked`` and ``unpack_to`` want, of a zip archive: the one folder in it, or else all that is in it."""
+
+    def unpack(unpacking: Path) -> Path:
         files.extract_zip(archive, unpacking)
         inside = sorted(path for path in unpacking.iterdir() if path.name != "__MACOSX")
         return inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacking
 
-    return unpacked(archive, archive.stem, unzip)
+    return unpack
 
 
 def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
@@ -181,14 +186,21 @@ def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
     """
     stat = archive.stat()
     beside = archive.with_name(name)
-    if _writable(archive.parent) and not beside.exists():
+    if can_write(archive.parent) and not beside.exists():
         folder = beside
     else:
         # The cache may meet several archives of one name.
         version = files.sha256_json([archive.name, stat.st_size, stat.st_mtime_ns])[:12]
         folder = cache_folder() / f"{name}-{version}"
-    if folder.is_dir():
-        return folder
+    return folder if folder.is_dir() else unpack_to(folder, archive, unpack)
+
+
+def unpack_to(folder: Path, archive: Path, unpack: Callable[[Path], Path]) -> Path:
+    """Makes ``folder``, which is not there yet, out of an archive, as ``unpacked`` does; it appears whole or not at all.
+
+    Raises:
+        UserError: there is no room, or what ``unpack`` raises.
+    """
     print(f"unpacking {archive} to {folder}", file=sys.stderr)
     unpacking = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -208,7 +220,8 @@ def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
     return folder
 
 
-def _writable(folder: Path) -> bool:
+def can_write(folder: Path) -> bool:
+    """Whether files may be put into a folder."""
     # The mode counts too: root may write to a folder that is marked read-only, and should not.
     return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
 

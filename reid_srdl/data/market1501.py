@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,8 @@ def holds_layout(folder: Path) -> bool:
     )
 
 
-def read_layout(folder: Path, name: str) -> ReIDData:
-    """Any folder in Market-1501's layout.
+def read_layout(folder: Path, name: str, folders: Mapping[str, str] = FOLDERS) -> ReIDData:
+    """Any folder in Market-1501's layout, or with other names for its ``folders``.
 
     That is ``bounding_box_train``, ``query``, ``bounding_box_test`` and, for multi-query, ``gt_bbox``, with names such
     as ``0002_c1s1_000451_03.jpg`` (identity 2, camera 1).
@@ -69,16 +70,16 @@ def read_layout(folder: Path, name: str) -> ReIDData:
         UserError: a folder is missing, or no image in it has such a name.
     """
     folder = Path(folder)
-    absent = [inner for inner in FOLDERS.values() if not (folder / inner).is_dir()]
+    absent = [inner for inner in folders.values() if not (folder / inner).is_dir()]
     if absent:
         raise UserError(
             f"{folder} has no folder {' and no folder '.join(absent)}",
-            f"{name} is read from the folders {', '.join(FOLDERS.values())}: unpack all of it.",
+            f"{name} is read from the folders {', '.join(folders.values())}: unpack all of it.",
         )
-    splits = {split: _read_split(folder, inner, split) for split, inner in FOLDERS.items()}
+    splits = {split: read_split(folder, inner, split) for split, inner in folders.items()}
     multi_query = None
     if (folder / MULTI_QUERY).is_dir() and image_names(folder / MULTI_QUERY):
-        boxes = _read_split(folder, MULTI_QUERY, "multi_query")
+        boxes = read_split(folder, MULTI_QUERY, "multi_query")
         multi_query = boxes.take(np.isin(boxes.labels, splits["query"].identities))
     return ReIDData(name, **splits, multi_query=multi_query if multi_query else None)
 
@@ -89,7 +90,12 @@ def parse_name(name: str) -> tuple[int, int] | None:
     return (int(found["label"]), int(found["camera"])) if found else None
 
 
-def _read_split(folder: Path, inner: str, split: str) -> Split:
+def read_split(folder: Path, inner: str, split: str) -> Split:
+    """The images of one folder of the layout, by their names; those with other names are warned of and left out.
+
+    Raises:
+        UserError: no image has such a name.
+    """
     rows, foreign = [], []
     for name in image_names(folder / inner):
         parsed = parse_name(name)

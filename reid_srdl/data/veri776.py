@@ -1,0 +1,47 @@
+"""VeRi-776, vehicles (Liu et al. 2016): names such as ``0002_c002_00030600_0.jpg`` (vehicle 2, camera 2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import UserError
+from .listing import compare_counts, find_folder, meanwhile
+from .market1501 import read_layout
+from .records import ReIDData
+
+FOLDERS = {"train": "image_train", "query": "image_query", "gallery": "image_test"}
+
+OFFICIAL = {
+    "training images": 37_778,
+    "query images": 1_678,
+    "query identities": 200,
+    "gallery images": 11_579,
+}
+
+
+def read_veri776(root: Path) -> ReIDData:
+    """VeRi-776. Its query images stand in the gallery too, where, being of the query's own camera, they do not exist for it.
+
+    Raises:
+        UserError: the set is not there, or a split of it is missing or empty.
+    """
+    folder = find_folder(
+        Path(root),
+        ("veri776", "VeRi", "veri", "VeRi-776", "VeRi_776"),
+        ("VeRi.zip", "VeRi-776.zip", "veri776.zip"),
+        lambda folder: all((folder / inner).is_dir() for inner in FOLDERS.values()),
+        lambda: UserError(
+            f"VeRi-776 is not in {root}",
+            f"Ask its authors for it (https://vehiclereid.github.io/VeRi/) and put it there as {Path(root) / 'VeRi'} with the folders "
+            f"{', '.join(FOLDERS.values())} inside, or as VeRi.zip. {meanwhile()}",
+        ),
+    )
+    data = read_layout(folder, "veri776", FOLDERS)
+    found = {
+        "training images": len(data.train),
+        "query images": len(data.query),
+        "query identities": len(data.query.identities),
+        "gallery images": len(data.gallery),
+    }
+    compare_counts("veri776", folder, found, OFFICIAL, "Scores on it cannot be set beside published ones.")
+    return data
