@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "report": "reid_srdl.commands.report",
     "index": "reid_srdl.commands.index",
     "search": "reid_srdl.commands.search",
+    "serve": "reid_srdl.commands.serve",
     "verify": "reid_srdl.commands.verify",
     "calibrate": "reid_srdl.commands.calibrate",
     "export": "reid_srdl.commands.export",

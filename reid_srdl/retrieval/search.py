@@ -158,24 +158,31 @@ def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Cali
 
 
 def as_records(found: Found, row: int, index: Index) -> list[dict[str, Any]]:
-    """The hits of a query as JSON can hold them: rank, id, distance, probability, reranked, path, camera, label, name; null where not known."""
+    """The hits of a query as JSON can hold them: rank, distance, probability, reranked, and ``record_of``; null where not known."""
     hits, records = found.hits, []
     for place in range(int(hits.counts[row])):
-        label, camera = int(hits.labels[row, place]), int(hits.cameras[row, place])
+        number, path, label, camera = (getattr(hits, column)[row, place] for column in ("ids", "paths", "labels", "cameras"))
         records.append(
             {
                 "rank": place + 1,
-                "id": int(hits.ids[row, place]),
                 "distance": float(hits.distances[row, place]),
                 "probability": None if found.probabilities is None else float(found.probabilities[row, place]),
                 "reranked": None if found.reranked is None else float(found.reranked[row, place]),
-                "path": str(hits.paths[row, place]),
-                "camera": None if camera == UNKNOWN else camera,
-                "label": None if label == UNKNOWN else label,
-                "name": index.about.names.get(label),
+                **record_of(index, number, path, label, camera),
             }
         )
     return records
+
+
+def record_of(index: Index, number: int, path: str, label: int, camera: int) -> dict[str, Any]:
+    """What is known of an image as JSON can hold it: id, path, camera, label, name; null where not known."""
+    return {
+        "id": int(number),
+        "path": str(path),
+        "camera": None if camera == UNKNOWN else int(camera),
+        "label": None if label == UNKNOWN else int(label),
+        "name": index.about.names.get(int(label)),
+    }
 
 
 def remarks(found: Found, wanted: Wanted, names: Sequence[str], index: Index) -> list[str]:

@@ -127,7 +127,7 @@ def test_bytes_become_what_a_file_alone_does(tmp_path, size, crop):
     file = write(tmp_path / "a.jpg", size)
     expected = images.open_source([file], (24, 12), memory_gb=0, crop=crop).batch([0])
     made = images.decode_alone(file.read_bytes(), file, (24, 12), crop)
-    assert torch.equal(images.MemoryImages.of(made[None]).batch([0]), expected)
+    assert torch.equal(images.MemoryImages.of(np.stack([made])).batch([0]), expected)
     for bad in (b"", b"no image", file.read_bytes()[:300]):
         with pytest.raises(UserError, match="upload"):
             images.decode_alone(bad, "upload", (24, 12), crop)

@@ -1,0 +1,125 @@
+"""Who is answered: on this machine whoever asks it by its own name, from elsewhere whoever has the token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from ...errors import UserError
+from .refused import Refused
+
+SHORTEST = 8
+"""Characters of a token."""
+
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Access:
+    """The rules.
+
+    Args:
+        token: that is asked for; none where nobody is asked.
+        hosts: names that requests may ask for in their header ``Host``; none where all may.
+            A page of a stranger can make a browser ask ``stranger.example`` that has come to mean 127.0.0.1, and the name betrays it.
+        origins: further names of pages that may send something, such as that of a proxy before this server.
+    """
+
+    token: str | None = None
+    hosts: frozenset[str] | None = None
+    origins: frozenset[str] = frozenset()
+
+    @property
+    def cookie(self) -> str:
+        """Name of the cookie. It depends on the token, since cookies know no ports and a machine may have several servers."""
+        return f"reid_{self._digest('name')[:8]}"
+
+    @property
+    def pass_mark(self) -> str:
+        """What the cookie holds: not the token itself, which stays out of browsers' stores."""
+        return self._digest("pass")
+
+    def _digest(self, purpose: str) -> str:
+        return hmac.new((self.token or "").encode(), purpose.encode(), hashlib.sha256).hexdigest()
+
+    def check(self, method: str, path: str, query: str, headers: Mapping[str, str]) -> str | None:
+        """Lets a request pass, or raises ``Refused``.
+
+        Args:
+            method, path: of the request.
+            query: what stands behind ``?``.
+            headers: by their names in small letters.
+
+        Returns:
+            a cookie to set, where the request came by the link with the token.
+        """
+        host = headers.get("host", "")
+        if self.hosts is not None and _name(host) not in self.hosts:
+            raise Refused(403, f"this server is not {host[:100] or 'without a name'}", "Ask it by the address that it printed; behind a proxy, start it with --names HOST.")
+        origin = headers.get("origin")
+        if method not in ("GET", "HEAD") and origin is not None:
+            netloc = urlsplit(origin).netloc
+            if netloc.lower() != host.lower() and _name(netloc) not in self.origins:
+                raise Refused(403, "a page of another site has sent this", "Use the server's own page, or a program.")
+        if self.token is None:
+            return None
+        if self._same(headers.get("authorization", ""), f"Bearer {self.token}") or self._same(self._cookie_of(headers), self.pass_mark):
+            return None
+        if path == "/" and self._same(parse_qs(query).get("token", [""])[0], self.token):
+            return f"{self.cookie}={self.pass_mark}; Path=/; HttpOnly; SameSite=Strict"
+        raise Refused(401, "this server asks for its token", "Open the link that it printed, or send the header Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
+
+    def _cookie_of(self, headers: Mapping[str, str]) -> str:
+        try:
+            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            return ""
+        return "" if found is None else found.value
+
+    @staticmethod
+    def _same(given: str, wanted: str) -> bool:
+        # In a time that does not tell how much of it was right.
+        return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
+
+
+def access_for(host: str, token: str | None, names: Sequence[str] = ()) -> tuple[Access, bool]:
+    """The rules of a server that listens at ``host``, and whether its token was made here.
+
+    Args:
+        host: an address or name.
+        token: as given; beyond this machine there is always one.
+        names: under which a proxy passes requests on.
+
+    Raises:
+        UserError: a token that is easily guessed or cannot stand in a header.
+    """
+    if token is not None and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
+        raise UserError("the token is too short, or holds other characters than ASCII ones without spaces", f"Take {SHORTEST} characters or more, or leave it out: one is made then.")
+    others = frozenset(name.lower() for name in names)
+    if is_local(host):
+        return Access(token, frozenset({*_LOCAL, host.strip("[]").lower()}) | others, others), False
+    return Access(token or secrets.token_urlsafe(24), None, others), token is None
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _name(netloc: str) -> str:
+    """Without the port, in small letters; empty for what is none."""
+    try:
+        return (urlsplit(f"//{netloc}").hostname or "").lower()
+    except ValueError:
+        return ""

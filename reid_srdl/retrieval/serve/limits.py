@@ -1,0 +1,40 @@
+"""What one request may cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from ...errors import UserError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest of each.
+
+    Args:
+        body: bytes of a request, all of it counted.
+        seconds: in which it has to arrive.
+        top_k: hits.
+        candidates: of re-ranking, whose work grows with their square.
+        expand: images that a query is averaged with.
+        sample: images of the gallery that are shown to choose from.
+        workers: requests that are computed at a time.
+        waiting: requests that wait for that; more are sent away.
+    """
+
+    body: int = 8 << 20
+    seconds: float = 30.0
+    top_k: int = 200
+    candidates: int = 1000
+    expand: int = 100
+    sample: int = 60
+    workers: int = 2
+    waiting: int = 32
+
+    def check(self) -> None:
+        """Raises ``UserError`` where nothing could be answered."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value < (0 if field.name == "waiting" else 1):
+                raise UserError(f"{field.name} is {value}", "It must be above 0.")

@@ -1,0 +1,49 @@
+"""Pictures of images in the index, and of no other file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import UserError
+from ...report.lists import picture
+
+QUALITY = 85
+
+
+class Pictures:
+    """Of images below one folder.
+
+    Args:
+        root: the folder; none where it is not known, and then there are no pictures.
+
+    Raises:
+        UserError: the folder is not there.
+    """
+
+    def __init__(self, root: Path | None) -> None:
+        if root is not None and not root.is_dir():
+            raise UserError(f"the images are not in {root} (any more)", "Name the folder that the paths of the index are relative to with --images.")
+        self.root = None if root is None else root.resolve()
+
+    def file_of(self, path: str) -> Path | None:
+        """Where an image lies; none where it is gone.
+
+        Whatever stands in an index, what is outside of the folder once all ``..`` and links are followed does not exist.
+        """
+        if self.root is None:
+            return None
+        try:
+            file = (self.root / path).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):  # gone; links that lead in a circle; a name that no file can have
+            return None
+        return file if file.is_relative_to(self.root) and file.is_file() else None
+
+    def jpeg(self, path: str, largest: int) -> bytes | None:
+        """The image anew as a JPEG of at most ``largest`` pixels a side, without whatever else its file holds; none where it is gone or damaged."""
+        file = self.file_of(path)
+        if file is None:
+            return None
+        try:
+            return picture(file, largest, QUALITY)
+        except UserError:
+            return None

@@ -1,0 +1,223 @@
+"""What the server does, without the web: embeds, searches, compares, and says how it is. Any number of threads may call it."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ...data.images import MemoryImages
+from ...errors import UserError
+from ...inference import embed
+from ...shell import command
+from .. import search
+from ..index import Index
+from ..rows import Rows
+from ..search import Wanted
+from . import uploads
+from .pictures import Pictures
+from .refused import Refused
+
+if TYPE_CHECKING:
+    from ...evaluation.calibration import Calibration
+    from ...runs import Trained
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is searched for: an upload, or an image of the index by id or path.
+
+    Args:
+        image: bytes of an upload.
+        id, path: of an image of the index, which is then not among the hits.
+        wanted: how many, and how.
+        prior: share of genuine pairs that probabilities are given at; none means the server's.
+    """
+
+    image: bytes | None = None
+    id: int | None = None
+    path: str | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+    prior: float | None = None
+
+
+class Service:
+    """An index with the network that embedded it.
+
+    Args:
+        index: the gallery.
+        trained: the network.
+        checkpoint: how it is called in messages.
+        pictures: of the images in the index.
+        flip: whether embeddings are averaged with those of the mirrored images, as those of the index were.
+        prior: share of genuine pairs that probabilities are given at, where a request names none; none means the calibration's.
+
+    Raises:
+        UserError: a network of another index, or a prior that is none.
+    """
+
+    def __init__(self, index: Index, trained: Trained, checkpoint: str, pictures: Pictures, *, flip: bool = False, prior: float | None = None) -> None:
+        if prior is not None and not 0 < prior < 1:
+            raise UserError(f"a prior of {prior}", "It must lie between 0 and 1: the share of genuine pairs among those that are asked about.")
+        search.check_network(trained, index, checkpoint)
+        self.index, self.trained, self.checkpoint, self.pictures, self.flip = index, trained, checkpoint, pictures, flip
+        self._prior, self._trouble, self._foreign = prior, "", False
+        self._refreshing = threading.Lock()
+        self._calibrate()
+
+    def _calibrate(self) -> None:
+        found, why_not = search.calibration_for(self.index, self.trained, flip=self.flip)
+        self.why_not = "" if found else why_not or f"{self.checkpoint} has no calibration: {command('calibrate', 'RUN')} makes one"
+        self.calibration: Calibration | None = found
+
+    # --- answers -----------------------------------------------------------------------------------------------------------
+
+    def embed(self, data: bytes) -> np.ndarray:
+        """The embedding float32 ``(D,)`` of an encoded image. Raises ``Refused`` where it is none."""
+        return self._embedded(data, flip=self.flip)
+
+    def search(self, question: Question) -> dict[str, Any]:
+        """The hits as JSON can hold them.
+
+        Raises:
+            Refused: no query, or more than one; an id or path that is not there; an upload that is no image; an index that does not answer.
+        """
+        if sum(value is not None for value in (question.image, question.id, question.path)) != 1:
+            raise Refused(422, "a search needs one of image, id and path", "Upload an image, or name one of the index.")
+        wanted = question.wanted
+        wanted.check()
+        self.refresh()
+        row = None if question.image is not None else self._row(question.id, question.path)
+        vector = self.embed(question.image or b"") if row is None else self._vector(row)
+        calibration = self._at(question.prior)
+        deeper = wanted if row is None else dataclasses.replace(wanted, top_k=wanted.top_k + 1)
+        found = self._asked(search.find, self.index, vector[None], deeper, calibration)
+        hits = search.as_records(found, 0, self.index)
+        if row is not None:  # it would find itself
+            hits = [hit for hit in hits if hit["id"] != row.ids[0]][: wanted.top_k]
+            hits = [{**hit, "rank": rank} for rank, hit in enumerate(hits, start=1)]
+        why_not = self.why_not or ("distances of expanded queries are not those that were calibrated" if wanted.expand else "")
+        return {
+            "query": None if row is None else self._records(row)[0],
+            "hits": [self._pictured(hit) for hit in hits],
+            "prior": calibration.prior if calibration and not why_not else None,
+            "why_no_probability": why_not or None,
+            "reranked": wanted.rerank is not None,
+            "model": self.index.model,
+        }
+
+    def verify(self, one: bytes, other: bytes, probability: float = 0.5, prior: float | None = None) -> dict[str, Any]:
+        """Whether two images show the same identity, by the run's calibration.
+
+        Raises:
+            Refused: no image; no calibration (409); no distance is so sure (422).
+        """
+        from ...evaluation import calibration
+
+        found = calibration.of_run(self.trained.folder) if self.trained.folder is not None else None
+        if found is None or found.model != self.trained.model_hash:
+            state = "has no calibration" if found is None else "has a calibration of another network"
+            raise Refused(409, f"{self.checkpoint} {state}", f"Make one ({command('calibrate', self.trained.folder or 'RUN')}) and start the server again.")
+        prior = prior or self._prior or found.prior
+        try:
+            limit = found.threshold(probability, prior)
+        except UserError as error:
+            raise Refused(422, error.message, error.hint) from None
+        distance = found.distance(*(self._embedded(data, flip=found.flip) for data in (one, other)))
+        sure = float(found.probability(np.array([distance]), prior)[0])
+        return {"same": distance <= limit, "probability": sure, "distance": distance, "threshold": limit, "at": probability, "prior": prior, "metric": found.metric}
+
+    def health(self) -> dict[str, Any]:
+        """How it is, and what it serves. Raises ``Refused`` where the index does not answer."""
+        self.refresh()
+        return {
+            "status": "another network" if self._foreign else "stale" if self._trouble else "ok",
+            "trouble": self._trouble or None,
+            "index": self.index.path.name,
+            "images": self._asked(len, self.index),
+            "backend": self.index.backend,
+            "exact": self.index.exact,
+            "dimension": self.index.dimension,
+            "model": self.trained.model_hash,
+            "flip": self.flip,
+            "calibrated": self.calibration is not None,
+            "why_not": self.why_not or None,
+            "prior": None if self.calibration is None else self._prior or self.calibration.prior,
+            "pictures": self.pictures.root is not None,
+        }
+
+    def gallery(self, count: int, seed: int) -> dict[str, Any]:
+        """The cameras, and some images by chance, the same for the same seed."""
+        self.refresh()
+        cameras = self._asked(self.index.cameras)
+        return {"cameras": cameras.tolist(), "images": self._records(self._asked(self.index.sample, count, seed))}
+
+    def picture(self, number: int, largest: int) -> bytes:
+        """A JPEG of an image of the index, at most ``largest`` pixels a side. Raises ``Refused`` (404) where it is not there, or its file is not."""
+        path = self._row(number, None).paths[0]
+        jpeg = self.pictures.jpeg(path, largest)
+        if jpeg is None:
+            raise Refused(404, f"the file of image {number} is gone or damaged", "The index still knows its name and embedding.")
+        return jpeg
+
+    # --- the index, as it is now -------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Takes up what other processes have changed; while one thread does, others answer from what was there before."""
+        if not self._refreshing.acquire(blocking=False):
+            return
+        try:
+            if self.index.refresh() or self._foreign:
+                self._foreign = True  # unless the next line lets it pass
+                search.check_network(self.trained, self.index, self.checkpoint)
+                self._foreign = False
+                self._calibrate()
+            self._trouble = ""
+        except UserError as error:
+            self._trouble = str(error)
+        finally:
+            self._refreshing.release()
+
+    def _asked(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        if self._foreign:
+            raise Refused(503, self._trouble.rstrip("."), "Start the server again with that network.")
+        try:
+            return function(*arguments)
+        except UserError as error:  # what the request could be blamed for has been looked at before
+            raise Refused(503, error.message, error.hint, {"Retry-After": "10"}) from None
+
+    def _row(self, number: int | None, path: str | None) -> Rows:
+        try:
+            return self._asked(self.index.rows, [number]) if path is None else self._asked(self.index.by_path, [path])
+        except KeyError:
+            name = f"image {number}" if path is None else f"image {path!r}"
+            raise Refused(404, f"the index has no {name} (any more)", "GET /gallery names some that it has.") from None
+
+    def _vector(self, row: Rows) -> np.ndarray:
+        try:
+            return self._asked(self.index.vectors, row.ids)[0]
+        except KeyError:
+            raise Refused(404, f"image {row.paths[0]!r} has just been deleted", "Search for another one.") from None
+
+    def _embedded(self, data: bytes, *, flip: bool) -> np.ndarray:
+        trained = self.trained
+        image = uploads.decode(data, trained.size, trained.crop)
+        return embed(trained.network, MemoryImages.of(np.stack([image])), size=trained.size, place=trained.place, flip=flip)[0]
+
+    def _at(self, prior: float | None) -> Calibration | None:
+        prior = prior or self._prior
+        return self.calibration if self.calibration is None or prior is None else dataclasses.replace(self.calibration, prior=prior)
+
+    def _records(self, rows: Rows) -> list[dict[str, Any]]:
+        columns = zip(rows.ids, rows.paths, rows.labels, rows.cameras, strict=True)
+        return [self._pictured(search.record_of(self.index, *values)) for values in columns]
+
+    def _pictured(self, record: dict[str, Any]) -> dict[str, Any]:
+        """With the address of its picture; null where the file is gone."""
+        return {**record, "picture": None if self.pictures.file_of(record["path"]) is None else f"/image/{record['id']}"}

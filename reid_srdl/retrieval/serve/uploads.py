@@ -1,0 +1,60 @@
+"""Bytes that somebody sent, as an image: only of kinds that browsers send, and never larger than is decoded here."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ...data.images import MAX_PIXELS, decode_alone
+from ...errors import UserError
+from .refused import Refused
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+"""Of Pillow, which would else try all that it knows, and some of these start other programs."""
+
+NAME = Path("upload")
+"""Stands for an upload in messages: the name that it comes with is a stranger's, and nothing is ever done with it."""
+
+_HINT = f"Send a whole image ({', '.join(FORMATS)})."
+
+
+def decode(data: bytes, size: tuple[int, int], crop: str) -> np.ndarray:
+    """An upload as ``Trained.embed`` sees a file of the same bytes: uint8 RGB ``(H, W, 3)``.
+
+    Args:
+        data: the bytes.
+        size: (height, width) of the network's input.
+        crop: of the network's training.
+
+    Raises:
+        Refused: 413 for too many pixels, seen before anything is decoded; 422 for what is no whole image.
+    """
+    check(data)
+    try:
+        return decode_alone(data, NAME, size, crop)
+    except UserError as error:
+        raise Refused(422, error.message.replace(f"cannot read image {NAME}", "the upload cannot be read"), _HINT) from None
+
+
+def check(data: bytes) -> None:
+    """Raises ``Refused`` by the header alone."""
+    if not data:
+        raise Refused(422, "the upload is empty (0 bytes)", _HINT)
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            pixels = opened.size[0] * opened.size[1]
+    except Image.DecompressionBombError:
+        raise _large() from None
+    except UnidentifiedImageError:
+        raise Refused(422, "the upload is no image that is known here", _HINT) from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Refused(422, f"the upload cannot be read ({error})", _HINT) from None
+    if pixels > MAX_PIXELS:
+        raise _large()
+
+
+def _large() -> Refused:
+    return Refused(413, f"the upload has more than {MAX_PIXELS:,} pixels", "Cut the person out, or make the image smaller.")
