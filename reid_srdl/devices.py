@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.distributed
@@ -26,9 +26,19 @@ _FIRST_SAYS = 2.0
 """Seconds that a process which lost another one goes on living, so that torchrun sees the other's end first, and names it."""
 
 
+class Precision(NamedTuple):
+    """Fabric's word for it, and the type that convolutions and matrices are multiplied in; none leaves them as they are."""
+
+    fabric: str
+    dtype: torch.dtype | None
+
+
+PRECISIONS = {"fp32": Precision("32-true", None), "bf16": Precision("bf16-mixed", torch.bfloat16), "fp16": Precision("16-mixed", torch.float16)}
+
+
 @dataclass(frozen=True)
 class Place:
-    """A device, the precision used on it (``fp32`` or ``bf16``), and which of how many processes this is."""
+    """A device, the precision used on it (a key of ``PRECISIONS``), and which of how many processes this is."""
 
     device: torch.device
     precision: str = "fp32"
@@ -36,10 +46,9 @@ class Place:
     world: int = 1
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """bf16 for the backbone where that is the precision."""
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        """Fewer bits for the backbone where that is the precision."""
+        dtype = PRECISIONS[self.precision].dtype
+        return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
 
 
 def choose(device: str) -> torch.device:
@@ -63,6 +72,11 @@ def has_bf16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device)[0] >= 8
     flags = _cpu_facts().get("flags", "").split()
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def computes(precision: str, device: torch.device) -> bool:
+    """Whether a precision makes sense on a device."""
+    return precision == "fp32" or (precision == "bf16" and has_bf16(device)) or (precision == "fp16" and device.type == "cuda")
 
 
 def _cpu_facts() -> dict[str, str]:
@@ -160,7 +174,7 @@ def launch(device: torch.device, precision: str, loggers: list[Any] | None = Non
         devices=devices,
         num_nodes=world // local,
         strategy=DDPStrategy(timeout=LONGEST_WAIT) if world > 1 else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        precision=PRECISIONS[precision].fabric,
         loggers=loggers or [],
     )
     fabric.launch()

@@ -104,8 +104,9 @@ class TrainingDisplay:
             return
         left = (self._stage.epochs - self._epoch - 1) * row["seconds"]
         imitation = f"  imitation {row['imitation']:.4f}" if row["imitation"] is not None else ""
+        metric = f"  metric {row['metric']:.3f}" if "metric" in row else ""
         says(
-            f"{self._stage.name} {self._epoch + 1:>3}/{self._stage.epochs}  rate {row['rate']:g}  cross-entropy {row['cross_entropy']:.3f}{imitation}"
+            f"{self._stage.name} {self._epoch + 1:>3}/{self._stage.epochs}  rate {row['rate']:g}  cross-entropy {row['cross_entropy']:.3f}{imitation}{metric}"
             f"  accuracy {row['accuracy']:.1%}  {row['images_per_s']:,.0f} images/s  {left / 60:.0f} min left in this stage"
         )
         if self._epoch + 1 == self._stage.epochs and self._progress is not None:

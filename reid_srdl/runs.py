@@ -36,6 +36,9 @@ FACTS = "run.json"
 RESUME = "resume.pt"
 REPORT = "report.html"
 MODEL = "model.safetensors"
+LAST = "last.safetensors"
+AVERAGED = "ema.safetensors"
+"""Where a stage keeps an average of its weights: the last weights and the average. ``MODEL`` is one of the two."""
 BEST = "best.safetensors"
 """Of a stage that keeps its best epoch, while it goes on."""
 LOG = "log.csv"
@@ -233,7 +236,7 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
         path: a run folder (its last stage), a stage folder of it (``RUN/stages/1-first``), a ``model.safetensors``, or an exported file
             (``.onnx``, OpenVINO's ``.xml``, ``.pt2``), which runs on the CPU in its own precision.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``fp32``, ``bf16``, or ``auto``: the run's where the device has it.
+        precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``: the run's where the device has it.
         input: what an exported file from elsewhere takes.
 
     Raises:
@@ -249,8 +252,8 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
     config = configuration.load(run / CONFIG) if run else None
     chosen = devices.choose(device)
     if precision == "auto":
-        wants = config is not None and config.precision == "bf16"
-        precision = "bf16" if wants and devices.has_bf16(chosen) else "fp32"
+        wanted = config.precision if config is not None else "fp32"
+        precision = wanted if devices.computes(wanted, chosen) else "fp32"
     rank, world = devices.processes()
     place = devices.Place(chosen, precision, rank, world) if torch.distributed.is_initialized() else devices.Place(chosen, precision)
     return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop)

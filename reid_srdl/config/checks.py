@@ -16,6 +16,11 @@ def check(config: Config) -> None:
         "data.workers": config.data.workers,
         "data.train_per_class": config.data.train_per_class,
         "optimiser.rate": config.optimiser.rate,
+        "optimiser.backbone_rate": config.optimiser.backbone_rate,
+        "optimiser.clip": config.optimiser.clip,
+        "optimiser.accumulate": config.optimiser.accumulate,
+        "metric.weight": config.metric.weight,
+        "metric.scale": config.metric.scale,
         "loss.temperature": config.loss.temperature,
         "loss.scale": config.loss.scale,
         "plan.epochs": config.plan.epochs,
@@ -37,6 +42,10 @@ def check(config: Config) -> None:
         "data.memory_gb": config.data.memory_gb,
         "optimiser.momentum": config.optimiser.momentum,
         "optimiser.weight_decay": config.optimiser.weight_decay,
+        "optimiser.frozen_epochs": config.optimiser.frozen_epochs,
+        "schedule.warmup_epochs": config.schedule.warmup_epochs,
+        "metric.margin": config.metric.margin,
+        "loss.cross_entropy": config.loss.cross_entropy,
         "loss.imitation": config.loss.imitation,
         "loss.ramp_epochs": config.loss.ramp_epochs,
         "log.eval_every": config.log.eval_every,
@@ -52,6 +61,8 @@ def check(config: Config) -> None:
                  "loss.label_smoothing": config.loss.label_smoothing,
                  "plan.first.label_smoothing": config.plan.first.label_smoothing,
                  "plan.second.label_smoothing": config.plan.second.label_smoothing,
+                 "schedule.warmup_from": config.schedule.warmup_from, "schedule.final": config.schedule.final, "ema.decay": config.ema.decay,
+                 **{f"optimiser.betas[{i}]": beta for i, beta in enumerate(config.optimiser.betas)},
                  **{f"schedule.drops[{i}]": drop for i, drop in enumerate(config.schedule.drops)}}  # fmt: skip
     for key, value in fractions.items():
         if value is not None and not 0 <= value <= 1:
@@ -62,4 +73,32 @@ def check(config: Config) -> None:
         raise UserError(
             f"data.batch {config.data.batch} is not a multiple of data.instances {config.data.instances}",
             "The identity sampler needs whole people in a batch.",
+        )
+    below_one = {"ema.decay": config.ema.decay, **{f"optimiser.betas[{i}]": beta for i, beta in enumerate(config.optimiser.betas)}}
+    for key, value in below_one.items():
+        if value == 1:
+            raise UserError(f"{key} is 1", "It must be below 1, or nothing new would ever count.")
+    if config.reference.weights == "ema" and not config.ema.decay:
+        raise UserError("reference.weights ema, but no average is kept", "Set --ema.decay, such as 0.999.")
+    _check_metric(config)
+
+
+def _check_metric(config: Config) -> None:
+    metric, data, parts = config.metric, config.data, config.optimiser.accumulate
+    if metric.name == "none" and not config.loss.cross_entropy:
+        raise UserError("loss.cross_entropy is 0, and there is no metric term either", "Set --loss.cross_entropy or --metric.name: the first stage would learn nothing.")
+    if metric.name == "triplet" and metric.scale is not None:
+        raise UserError("metric.scale is for cosines, and a triplet compares distances", "Leave it out, or set --metric.weight.")
+    if not metric.pairs:
+        return
+    if data.sampler != "identity" or data.instances < 2:
+        raise UserError(
+            f"metric.name {metric.name} compares several images of a person, and such a batch has them by chance at best",
+            "Set --data.sampler identity, and --data.instances to 2 or more.",
+        )
+    whole = parts * data.instances
+    if data.batch % whole or data.batch < 2 * whole:
+        raise UserError(
+            f"metric.name {metric.name} compares people of {data.instances} images, and a batch of {data.batch} in {parts} parts does not have two whole ones in each",
+            f"Set --data.batch to a multiple of {whole} (accumulate times instances), at least {2 * whole}, or lower --optimiser.accumulate.",
         )

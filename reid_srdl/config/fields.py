@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Optional
 
+from .learning import EmaConfig, LossConfig, MetricConfig, OptimiserConfig, ReferenceConfig, ScheduleConfig
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -80,72 +82,6 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class OptimiserConfig:
-    """SGD, as in Section 4 of the paper.
-
-    Args:
-        rate: base learning rate.
-        momentum: of SGD.
-        nesterov: Nesterov's momentum.
-        weight_decay: L2 penalty on all parameters.
-    """
-
-    rate: float = 0.1
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 2e-4
-
-
-@dataclass(frozen=True)
-class ScheduleConfig:
-    """Eq. 3 and 4: the rate is multiplied by ``factor`` at each of ``drops``.
-
-    Args:
-        drops: fractions of the schedule's length; a drop at f of n epochs holds from the first epoch e >= f * n, counted from 0.
-        factor: of each drop.
-    """
-
-    drops: tuple[float, ...] = (0.5, 0.75)
-    factor: float = 0.1
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Eq. 6 and 7: ``scale * (CE(label_smoothing) + imitation * KL(reference || current))``, both at ``temperature``.
-
-    Args:
-        label_smoothing: probability spread over all classes in the cross-entropy's targets.
-        temperature: T of the softmax in the imitation term.
-        imitation: weight of the imitation term; null means T squared.
-        ramp_epochs: the weight grows as exp(-5 (1 - e/ramp)^2) over so many epochs; 0 means at once, as the paper has it.
-        ramp_share: the same as a share of the stage's epochs, for recipes of any length.
-        scale: of the whole loss.
-    """
-
-    label_smoothing: float = 0.0
-    temperature: float = 3.0
-    imitation: Optional[float] = None
-    ramp_epochs: int = 0
-    ramp_share: float = 0.0
-    scale: float = 1.0
-
-
-@dataclass(frozen=True)
-class ReferenceConfig:
-    """How soft targets are made (Eq. 5).
-
-    Args:
-        flip: average the beliefs about the image and its mirror, as probabilities at the loss's temperature.
-        top_k: keep the largest k values of a row only; all if null.
-        shuffle: a control: the values of the wrong classes change places within each row, as soft as before but knowing nothing.
-    """
-
-    flip: bool = False
-    top_k: Optional[int] = None
-    shuffle: bool = False
-
-
-@dataclass(frozen=True)
 class StageConfig:
     """What one stage of a plan does otherwise than the run; null means as the run.
 
@@ -153,7 +89,7 @@ class StageConfig:
         epochs: length of the stage; the other stages share what is left.
         rate: base learning rate.
         label_smoothing: of its cross-entropy.
-        scale: of its whole loss.
+        scale: of its loss, as ``loss.scale``.
     """
 
     epochs: Optional[int] = None
@@ -231,16 +167,19 @@ class Config:
         output: the run folder; null means ``runs/DATASET-BACKBONE-PLAN-sSEED``.
         seed: everything random in the run follows from it.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``auto`` settles on bf16 where the device does it in hardware and a timed step is faster, else fp32.
+        precision: ``auto`` settles on bf16 where the device does it in hardware and a timed step is faster, else fp32; ``fp16`` is for GPUs without
+            bf16, with a scaled loss.
         threads: CPU threads of torch; null means as many as there are cores.
         compile: compile the training step with ``torch.compile``.
         evaluate: what is scored when training is done: the ``test`` split, the held-out identities or images (``val``), or ``none``.
         data: images on their way into the network.
         augment: augmentation.
         model: the network.
-        optimiser: SGD.
-        schedule: drops of the learning rate.
+        optimiser: who makes a step, at which rates.
+        schedule: the learning rate from epoch to epoch.
         loss: cross-entropy and imitation.
+        metric: a loss on distances or angles beside them.
+        ema: an average of the weights.
         reference: how soft targets are made.
         plan: the stages.
         log: what is written down on the way.
@@ -251,7 +190,7 @@ class Config:
     output: Optional[str] = None
     seed: int = 0
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     threads: Optional[int] = None
     compile: bool = False
     evaluate: Literal["test", "val", "none"] = "test"
@@ -261,6 +200,8 @@ class Config:
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    metric: MetricConfig = field(default_factory=MetricConfig)
+    ema: EmaConfig = field(default_factory=EmaConfig)
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     log: LogConfig = field(default_factory=LogConfig)

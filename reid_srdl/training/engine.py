@@ -11,9 +11,14 @@ import torch
 
 from ..data.loader import Batch, Loader
 from ..errors import UserError
-from ..models import IdentityClassifier
+from ..models import IdentityClassifier, Output
 from ..seeds import derive
+from . import metric_losses, optimisers
+from .averaging import Average
+from .freezing import Freezer
+from .gathering import gathered
 from .losses import stage_loss
+from .parts import Part, in_parts
 from .plans import Stage
 from .reference import Reference
 from .termination import Terminated, Termination
@@ -39,7 +44,8 @@ class Watcher(Protocol):
 class Progress:
     """How far a stage is: the next epoch and step, and the sums over the epoch's images so far.
 
-    ``sums`` is float64 ``(4,)``: loss, cross-entropy, imitation, right answers; ``images`` counts them; ``seconds`` is time spent.
+    ``sums`` is float64 ``(4,)``: loss, cross-entropy, imitation, right answers, and where there is one, as a fifth, the metric term; ``images`` counts
+    them; ``seconds`` is time spent.
     """
 
     epoch: int
@@ -49,21 +55,8 @@ class Progress:
     seconds: float
 
     @classmethod
-    def start(cls, epoch: int = 0) -> Progress:
-        return cls(epoch, 0, torch.zeros(4, dtype=torch.float64), 0, 0.0)
-
-
-def optimiser_of(stage: Stage, network: torch.nn.Module) -> torch.optim.SGD:
-    """SGD over all parameters."""
-    given = stage.optimiser
-    return torch.optim.SGD(
-        [parameter for parameter in network.parameters() if parameter.requires_grad],
-        lr=given.rate,
-        momentum=given.momentum,
-        nesterov=given.nesterov and given.momentum > 0,
-        weight_decay=given.weight_decay,
-        fused=True,
-    )
+    def start(cls, sums: int, epoch: int = 0) -> Progress:
+        return cls(epoch, 0, torch.zeros(sums, dtype=torch.float64), 0, 0.0)
 
 
 class StageTrainer:
@@ -78,6 +71,10 @@ class StageTrainer:
         reference: soft targets, on the device; none for a stage without.
         seed: of the run.
         compiled: compile the forward pass.
+
+    Attributes:
+        network: as the last step left it.
+        average: its average over the steps; none where none is kept.
     """
 
     def __init__(
@@ -93,13 +90,23 @@ class StageTrainer:
         compiled: bool = False,
     ) -> None:
         self.stage, self.number, self.network, self.loader, self.fabric = stage, number, network, loader, fabric
-        self.reference, self.seed = reference, seed
-        self.progress = Progress.start()
+        self.reference, self.seed, self._compiled = reference, seed, compiled
         network.train().to(fabric.device, memory_format=torch.channels_last)
-        self.optimiser = optimiser_of(stage, network)
-        forward = torch.compile(network) if compiled else network
-        self._model, self._optimiser = fabric.setup(forward, self.optimiser)
+        self._metric = metric_losses.build(stage.metric, network)
+        self.average = Average(network, stage.ema.decay) if stage.ema.decay else None
+        self.progress = self._start()
+        self._grouped = optimisers.build(stage.optimiser, network)
+        self.optimiser = self._grouped.optimiser
+        self._freezer, self._frozen = Freezer(network), None
         self._look_every = GPU_CHECK_EVERY if fabric.device.type == "cuda" else 1
+
+    @property
+    def handed_on(self) -> IdentityClassifier:
+        """The network that the stage is about: the average where it is used, else the one that is trained."""
+        return self.average.network if self.average is not None and self.stage.ema.use else self.network
+
+    def _start(self, epoch: int = 0) -> Progress:
+        return Progress.start(4 if self._metric is None else 5, epoch)
 
     def state(self) -> dict[str, Any]:
         """All that ``restore`` needs to go on as if nothing had happened."""
@@ -113,11 +120,17 @@ class StageTrainer:
             "seconds": at.seconds,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            **({"average": self.average.state_dict()} if self.average is not None else {}),
+            **({"scaling": scaling} if (scaling := self.fabric.strategy.precision.state_dict()) else {}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        if "scaling" in state:
+            self.fabric.strategy.precision.load_state_dict(state["scaling"])
         self.progress = Progress(state["epoch"], state["step"], state["sums"], state["images"], state["seconds"])
 
     def epochs(
@@ -138,26 +151,25 @@ class StageTrainer:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             while self.progress.epoch < self.stage.epochs:
                 row = self._epoch(watch, save, save_every, termination)
-                self.progress = Progress.start(self.progress.epoch + 1)
+                self.progress = self._start(self.progress.epoch + 1)
                 watch.epoch_ends(row)
                 yield row
 
     def _epoch(self, watch: Watcher, save: Callable[[], None], save_every: float, termination: Termination) -> dict[str, Any]:
         at = self.progress
         at.sums = at.sums.to(self.fabric.device)
-        self.network.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.stage.rates[at.epoch]
+        self._set_up(frozen=at.epoch < self.stage.optimiser.frozen_epochs)
+        self._grouped.set_rate(self.stage.rates[at.epoch])
         watch.epoch_begins(self.stage, self.number, at.epoch, len(self.loader), at.step)
         seen, began, saved = 0, time.perf_counter(), time.perf_counter()
         before = at.seconds
         with termination.deferred():
             for batch in self.loader.epoch(self.number, at.epoch, at.step):
-                loss = self._step(batch)
+                self._step(batch)
                 at.step, at.images, seen = batch.step + 1, at.images + len(batch.targets), seen + batch.total
                 at.seconds = before + time.perf_counter() - began
                 looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
-                watch.step_ends(batch.total, self._looked_at(loss, batch) if looks else None)
+                watch.step_ends(batch.total, self._looked_at(batch) if looks else None)
                 # Of several processes the first says when: the others lose it in the step after.
                 ends = termination.asked and self.loader.rank == 0
                 if ends or (time.perf_counter() - saved > save_every and at.step < len(self.loader)):
@@ -167,24 +179,58 @@ class StageTrainer:
                     raise Terminated
         return self._row(seen / max(time.perf_counter() - began, 1e-9))
 
-    def _step(self, batch: Batch) -> torch.Tensor:
+    def _set_up(self, frozen: bool) -> None:
+        """Gets ready for an epoch. DDP waits for gradients of what had them when it was set up, so what freezes or thaws is set up anew."""
+        self._freezer.train(frozen)
+        if frozen is not self._frozen:
+            forward = torch.compile(self.network) if self._compiled else self.network
+            self._model, self._optimiser = self.fabric.setup(forward, self.optimiser)
+            self._frozen = frozen
+
+    def _step(self, batch: Batch) -> None:
         # Dropout and its like draw from the global state, which is set anew for each step so that a resume meets the same.
         torch.manual_seed(derive(self.seed, "noise", self.number, self.progress.epoch, batch.step, self.loader.rank))
+        self._optimiser.zero_grad(set_to_none=True)
+        for part in in_parts(batch, self.stage.optimiser.accumulate, self.loader.world):
+            with self.fabric.no_backward_sync(self._model, enabled=not part.last):
+                self._backward(part)
+        if self.stage.optimiser.clip is not None:
+            self.fabric.clip_gradients(self._model, self._optimiser, max_norm=self.stage.optimiser.clip, error_if_nonfinite=False)
+        self._optimiser.step()
+        if self.average is not None:
+            self.average.update(self.network)
+
+    def _backward(self, part: Part) -> None:
+        """Adds the gradient of a part, and its figures to the sums."""
+        batch = part.batch
         output = self._model(batch.images)
         reference = self.reference.rows(batch.indices) if self.reference is not None else None
         loss = stage_loss(output.logits, batch.targets, reference, self.stage.losses, self.progress.epoch)
-        self._optimiser.zero_grad(set_to_none=True)
         # DDP averages the ranks' gradients; shares of a batch may differ by an image, and each image counts alike.
         weight = len(batch.targets) * self.loader.world / batch.total
-        self.fabric.backward(loss.total * weight)
-        self._optimiser.step()
+        minimised, figures = loss.total * weight, list(loss)
+        metric = self._metric_term(output, part)
+        if metric is not None:
+            term = self.stage.metric.weight * metric
+            # A loss of pairs is each rank's number for all the part's images, of whom its gradient has those of its own.
+            minimised = minimised + term * (sum(part.counts) * self.loader.world / batch.total if self.stage.metric.pairs else weight)
+            figures[0] = loss.total + term
+        self.fabric.backward(minimised)
         with torch.no_grad():
             right = (output.logits.argmax(dim=1) == batch.targets).double().mean()
-            parts = torch.stack([part.detach().double() for part in (*loss, right)])
-            self.progress.sums += parts * len(batch.targets)
-        return loss.total.detach()
+            figures += [right] if metric is None else [right, metric]
+            self.progress.sums += torch.stack([figure.detach().double() for figure in figures]) * len(batch.targets)
 
-    def _looked_at(self, loss: torch.Tensor, batch: Batch) -> float:
+    def _metric_term(self, output: Output, part: Part) -> torch.Tensor | None:
+        if self._metric is None:
+            return None
+        targets = part.batch.targets
+        if self.stage.metric.pairs:
+            output = output._replace(features=gathered(output.features, part.counts, self.loader.rank))
+            targets = gathered(targets, part.counts, self.loader.rank)
+        return self._metric(output, targets)
+
+    def _looked_at(self, batch: Batch) -> float:
         """The mean loss so far; stops training where it is not finite any more."""
         mean = float(self.progress.sums[0]) / max(self.progress.images, 1)
         if mean != mean or abs(mean) == float("inf"):
@@ -194,13 +240,14 @@ class StageTrainer:
     def _row(self, images_per_s: float) -> dict[str, Any]:
         at = self.progress
         sums = self.fabric.all_reduce(torch.cat([at.sums, at.sums.new_tensor([at.images])]), reduce_op="sum")
-        loss, cross_entropy, imitation, accuracy = (sums[:4] / sums[4]).tolist()
+        loss, cross_entropy, imitation, accuracy, *metric = (sums[:-1] / sums[-1]).tolist()
         return {
             "epoch": at.epoch,
             "rate": self.stage.rates[at.epoch],
             "loss": loss,
             "cross_entropy": cross_entropy,
             "imitation": imitation if self.reference is not None else None,
+            **({"metric": metric[0]} if metric else {}),
             "accuracy": accuracy,
             "images_per_s": images_per_s,
             "seconds": at.seconds,

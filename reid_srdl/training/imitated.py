@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import runs
 from ..errors import UserError
+from . import handed_on
 from .plans import Imitated, Plan
 
 
@@ -29,7 +30,7 @@ def network_and_folder(run: Path, plan: Plan, number: int, imitated: Imitated) -
         return of_checkpoint(imitated), runs.stage_folder(run, number, plan[number].name)
     index = next(i for i, stage in enumerate(plan) if stage.name == imitated.stage)
     folder = runs.stage_folder(run, index, plan[index].name)
-    return runs.read_model(folder / runs.MODEL), folder
+    return runs.read_model(handed_on.imitated(folder, imitated.how.weights)), folder
 
 
 def check_labels(imitated: Imitated, model: runs.ModelFile, labels: np.ndarray, data_name: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from .. import devices, files
-from ..config import Config
+from ..config import Config, LossConfig
 from .plans import Stage
 
 
@@ -24,17 +25,21 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
         before: key of the stage whose weights are taken over; none for a fresh start.
         reference: how the soft targets were made; none without.
     """
-    described = dataclasses.asdict(stage)
-    for name in ("name", "reference"):
-        described.pop(name)
-    if stage.model.pooling == "avg":
-        described["model"].pop("pooling")  # as earlier versions have it
-    described["optimiser"].pop("rate")  # the rates of each epoch say it
-    if described.pop("keep") == "best" or config.log.eval_every:
+    described = {
+        "epochs": stage.epochs,
+        "start": stage.start,
+        "rates": list(stage.rates),
+        "model": _said(stage.model, "backbone", "weights", "neck", "last_stride"),
+        "optimiser": _said(stage.optimiser, "momentum", "nesterov", "weight_decay", without=("rate",)),  # the rates of each epoch say it
+        "losses": _losses(stage.losses, imitates=reference is not None),
+    }
+    if stage.metric.name != "none":
+        described["metric"] = dataclasses.asdict(stage.metric)
+    if stage.ema.decay:
+        described["ema"] = dataclasses.asdict(stage.ema)
+    if stage.keep == "best" or config.log.eval_every:
         # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
         described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split]
-    if reference is None:
-        described["losses"] = {key: described["losses"][key] for key in ("label_smoothing", "scale")}
     weights = stage.model.weights
     data = config.data
     return files.sha256_json(
@@ -48,7 +53,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
             "size": config.size,
             **({"crop": data.crop} if data.crop != "none" else {}),
             "batch": [data.batch, data.sampler, data.instances],
-            "augment": dataclasses.asdict(config.augment),
+            "augment": _said(config.augment, "flip", "pad", "pad_mode", "erase"),
             "seed": config.seed,
             "precision": config.precision,
             "compile": config.compile,
@@ -58,3 +63,19 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
             "torch": torch.__version__,
         }
     )[:32]
+
+
+def _said(choices: Any, *always: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a group of choices says: ``always``, and every other one that is not at its default.
+
+    A choice that a later version adds changes no key until it is made, so stages that are stored already are found again.
+    """
+    default = type(choices)()
+    names = [f.name for f in dataclasses.fields(choices) if f.name not in without]
+    return {name: getattr(choices, name) for name in names if name in always or getattr(choices, name) != getattr(default, name)}
+
+
+def _losses(losses: LossConfig, imitates: bool) -> dict[str, Any]:
+    if imitates:
+        return _said(losses, "label_smoothing", "temperature", "imitation", "ramp_epochs", "ramp_share", "scale")
+    return _said(losses, "label_smoothing", "scale", without=("temperature", "imitation", "ramp_epochs", "ramp_share"))

@@ -11,9 +11,15 @@ from ..files import write_text
 from ..runs import read_log
 
 COLUMNS = (
-    "epoch", "rate", "loss", "cross_entropy", "imitation", "accuracy", "images_per_s", "seconds", "waited", "val_rank1", "val_mAP",
+    "epoch", "rate", "loss", "cross_entropy", "imitation", "metric", "accuracy", "images_per_s", "seconds", "waited", "val_rank1", "val_mAP",
     "val_top1", "val_loss",
 )  # fmt: skip
+WHERE_USED = ("metric",)
+"""Columns that only those logs have whose rows do."""
+
+
+def _columns(row: dict[str, Any]) -> list[str]:
+    return [name for name in COLUMNS if name in row or name not in WHERE_USED]
 
 
 def _line(cells: list[Any]) -> str:
@@ -28,8 +34,8 @@ def append(path: Path, row: dict[str, Any]) -> None:
     try:
         with open(path, "a") as file:
             if file.tell() == 0:
-                file.write(_line(list(COLUMNS)))
-            file.write(_line(["" if row.get(name) is None else row[name] for name in COLUMNS]))
+                file.write(_line(_columns(row)))
+            file.write(_line(["" if row.get(name) is None else row[name] for name in _columns(row)]))
     except OSError as error:  # a write, unlike an open, does not say to which file
         raise OSError(error.errno, error.strerror, str(path)) from None
 
@@ -39,8 +45,8 @@ def cut(path: Path, epochs: int) -> None:
     if not path.is_file():
         return
     rows = [row for row in read_log(path.parent) if (row["epoch"] or 0) < epochs]
-    lines = [_line(list(COLUMNS))]
+    lines = [_line(_columns(rows[0]))] if rows else []  # an empty file gets its head with the first row
     for row in rows:
-        cells = ["" if row.get(name) is None else row[name] for name in COLUMNS]
+        cells = ["" if row.get(name) is None else row[name] for name in _columns(row)]
         lines.append(_line([int(cells[0]), *cells[1:]]))
     write_text(path, "".join(lines))

@@ -43,7 +43,7 @@ def imitation_weight(config: LossConfig, epoch: int) -> float:
 def stage_loss(
     logits: torch.Tensor, targets: torch.Tensor, reference: torch.Tensor | None, config: LossConfig, epoch: int = 0
 ) -> Loss:
-    """``scale * (CE + weight * KL)`` (Eq. 7); without a reference, ``scale * CE``.
+    """``scale * (CE + weight * KL)`` (Eq. 7); without a reference, ``scale * CE``. The cross-entropy's weight is 1 unless told otherwise.
 
     Args:
         logits: ``(B, C)``.
@@ -54,8 +54,9 @@ def stage_loss(
     """
     plain = F.cross_entropy(logits, targets)
     smoothed = F.cross_entropy(logits, targets, label_smoothing=config.label_smoothing) if config.label_smoothing else plain
+    weighted = config.cross_entropy * smoothed
     if reference is None:
-        return Loss(config.scale * smoothed, plain.detach(), torch.zeros((), device=logits.device))
+        return Loss(config.scale * weighted, plain.detach(), torch.zeros((), device=logits.device))
     imitation = imitation_loss(logits, reference, config.temperature)
-    total = config.scale * (smoothed + imitation_weight(config, epoch) * imitation)
+    total = config.scale * (weighted + imitation_weight(config, epoch) * imitation)
     return Loss(total, plain.detach(), imitation.detach())

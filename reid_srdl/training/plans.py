@@ -12,9 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..config import Config, LossConfig, ModelConfig, OptimiserConfig, ReferenceConfig, StageConfig
+from ..config import (
+    Config,
+    EmaConfig,
+    LossConfig,
+    MetricConfig,
+    ModelConfig,
+    OptimiserConfig,
+    ReferenceConfig,
+    StageConfig,
+)
 from ..errors import UserError
-from .schedules import step_rates
+from .schedules import scheduled
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,11 @@ class Stage:
         epochs: how many.
         start: ``fresh`` draws new weights (or reloads the pretrained backbone under a new classifier), ``continue`` takes over those of the stage before.
         model: the network.
-        optimiser: SGD; a stage always begins with a new one.
+        optimiser: who makes a step; a stage always begins with a new one.
         rates: learning rate of each epoch.
         losses: weights of Eq. 7.
+        metric: a loss on distances or angles beside them.
+        ema: an average of the weights, which begins with the stage.
         reference: what it imitates; none trains from the labels alone.
         keep: which epoch's network the stage hands on: the ``last``, or the ``best`` on the held-out part of the training set.
     """
@@ -53,6 +64,8 @@ class Stage:
     optimiser: OptimiserConfig
     rates: tuple[float, ...]
     losses: LossConfig
+    metric: MetricConfig = MetricConfig()
+    ema: EmaConfig = EmaConfig()
     reference: Imitated | None = None
     keep: Literal["last", "best"] = "last"
 
@@ -76,12 +89,27 @@ def _stage(
     """
     length, offset = schedule or (epochs, 0)
     base = config.optimiser.rate if override.rate is None else override.rate
-    rates = step_rates(base, length, config.schedule.drops, config.schedule.factor)[offset : offset + epochs]
+    _check_beginning(config, name, epochs, length)
+    rates = scheduled(config.schedule, base, length)[offset : offset + epochs]
     changes = {key: getattr(override, key) for key in ("label_smoothing", "scale") if getattr(override, key) is not None}
     optimiser = dataclasses.replace(config.optimiser, rate=base)
     ramp = config.loss.ramp_epochs or round(config.loss.ramp_share * epochs)
     losses = dataclasses.replace(config.loss, **changes, ramp_epochs=ramp, ramp_share=0.0)
-    return Stage(name, epochs, start, config.model, optimiser, rates, losses, reference)
+    return Stage(name, epochs, start, config.model, optimiser, rates, losses, config.metric, config.ema, reference)
+
+
+def _check_beginning(config: Config, name: str, epochs: int, length: int) -> None:
+    """Raises ``UserError`` for a stage that would be over before its beginning is."""
+    if config.schedule.warmup_epochs >= length:
+        raise UserError(
+            f"a warm-up of {config.schedule.warmup_epochs} epochs takes all {length} of stage {name}",
+            "Lower --schedule.warmup_epochs, or raise --plan.epochs: each stage has a schedule of its own.",
+        )
+    if config.optimiser.frozen_epochs >= epochs:
+        raise UserError(
+            f"the backbone would be frozen for all {epochs} epochs of stage {name}",
+            "Lower --optimiser.frozen_epochs, or raise --plan.epochs: each stage begins with a frozen backbone.",
+        )
 
 
 def _halves(config: Config) -> tuple[int, int]:
@@ -208,4 +236,10 @@ def build(config: Config) -> Plan:
     two_stages = {"srdl", "half", "no_reference", "no_restart", "continued", "stage_incomplete"}
     if name in two_stages and config.plan.epochs < 2:
         raise UserError(f"plan {name} needs at least 2 epochs, one a stage", "Raise --plan.epochs.")
-    return PLANS[name](config)
+    plan = PLANS[name](config)
+    if not config.loss.cross_entropy and config.metric.pairs and any(stage.reference and stage.reference.stage for stage in plan):
+        raise UserError(
+            f"nothing trains the classifier whose beliefs plan {name} imitates: loss.cross_entropy is 0, and metric.name {config.metric.name} does without it",
+            "Raise --loss.cross_entropy, or choose a plan that imitates nothing, such as vanilla.",
+        )
+    return plan

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ..devices import Place, has_bf16, processes
+from ..errors import UserError
 from ..models import IdentityClassifier
 
 TIMED_STEPS = 4
@@ -17,7 +18,13 @@ CLEARLY = 0.85
 
 
 def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, size: tuple[int, int], batch: int) -> tuple[str, dict[str, float]]:
-    """The precision, and seconds a step of each that was timed (none where nothing was left to time)."""
+    """The precision, and seconds a step of each that was timed (none where nothing was left to time).
+
+    Raises:
+        UserError: ``fp16`` on a CPU.
+    """
+    if wanted == "fp16" and device.type == "cpu":
+        raise UserError("precision fp16 needs a GPU", "Use --precision bf16 where the CPU has it in hardware, auto to find out, or fp32.")
     if wanted != "auto":
         return wanted, {}
     if not has_bf16(device):

@@ -182,6 +182,7 @@ def load(path: Path) -> Reference:
 def description(how: ReferenceConfig, temperature: float, model_hash: str, seed: int) -> str:
     """What a reference depends on beside the images."""
     facts = {"model": model_hash, **asdict(how)}
+    facts.pop("weights")  # the model's hash says which
     if how.flip:
         facts["temperature"] = temperature
     if how.shuffle:

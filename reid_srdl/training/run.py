@@ -24,7 +24,7 @@ from ..inference import Track
 from ..models import IdentityClassifier, configured
 from ..seeds import forked
 from ..shell import command
-from . import beliefs, checkpoint, imitated, log, plans, precision
+from . import beliefs, checkpoint, handed_on, imitated, log, plans, precision
 from . import reference as references
 from .diverged import way_out
 from .engine import NonFiniteLoss, StageTrainer, Watcher
@@ -123,6 +123,7 @@ class _Run:
             if self.rank == 0:
                 stack.enter_context(claimed(self.folder, resume))
             self.fabric = devices.launch(self.device, self.config.precision, self._loggers())
+            self.unscaled = self.fabric.strategy.precision.state_dict()
             self.place = devices.Place(self.fabric.device, self.config.precision, self.rank, self.world)
             facts = self._begin(resume)
             for number, stage in enumerate(self.plan):
@@ -158,7 +159,7 @@ class _Run:
 
     def _settle_precision(self, network: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(
-            self.config.precision, network, device=self.device, size=self.config.size, batch=self.config.data.batch
+            self.config.precision, network, device=self.device, size=self.config.size, batch=-(-self.config.data.batch // self.config.optimiser.accumulate)
         )
         self.config = dataclasses.replace(self.config, precision=settled)
 
@@ -239,6 +240,8 @@ class _Run:
         if network is None:
             network = self._first_weights(stage, number) if state is None else self._bare(stage)
         loader = self._loader()
+        if self.unscaled:  # fp16's factor of the loss begins anew with each stage, so that a stage is the same whatever was before
+            self.fabric.strategy.precision.load_state_dict(self.unscaled)
         trainer = StageTrainer(
             stage, number, network, loader, self.fabric,
             reference=reference.to(self.fabric.device) if reference is not None else None, seed=self.config.seed, compiled=self.config.compile,
@@ -264,7 +267,7 @@ class _Run:
             if stage.keep == "best":
                 (target / runs.BEST).replace(target / runs.MODEL)
             else:
-                self._save_model(target / runs.MODEL, network, stage)
+                handed_on.write(target, trainer, lambda path, network: self._save_model(path, network, stage))
 
     def _save_model(self, path: Path, network: IdentityClassifier, stage: Stage) -> None:
         runs.save_model(path, network, stage.model, self.config.size, self.labels, self.config.data.crop)
@@ -281,11 +284,11 @@ class _Run:
     def _end_epoch(self, stage: Stage, number: int, target: Path, trainer: StageTrainer, row: dict[str, Any]) -> None:
         every = self.config.log.eval_every
         if self.score is not None and every and (row["epoch"] + 1) % every == 0:
-            row.update({f"val_{name}": value for name, value in self.score(trainer.network, self.place).items()})
+            row.update({f"val_{name}": value for name, value in self.score(trainer.handed_on, self.place).items()})
             trainer.network.train()
         if self.rank == 0:
             if stage.keep == "best":
-                self._keep_if_best(target, trainer.network, stage, row)
+                self._keep_if_best(target, trainer.handed_on, stage, row)
             log.append(target / runs.LOG, row)
         step = sum(earlier.epochs for earlier in self.plan[:number]) + row["epoch"]
         self.fabric.log_dict({name: value for name, value in row.items() if value is not None and name != "epoch"}, step=step)

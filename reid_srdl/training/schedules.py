@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+
+from ..config import ScheduleConfig
 
 
 def step_rates(base: float, length: int, drops: Sequence[float], factor: float) -> tuple[float, ...]:
@@ -12,3 +15,37 @@ def step_rates(base: float, length: int, drops: Sequence[float], factor: float) 
     """
     # Fractions such as 0.1 * 30 come out a hair above the whole number they stand for.
     return tuple(base * factor ** sum(epoch >= drop * length - 1e-9 for drop in drops) for epoch in range(length))
+
+
+def cosine_rates(base: float, length: int, final: float = 0.0) -> tuple[float, ...]:
+    """The rates of ``length`` epochs along half a cosine (Loshchilov and Hutter 2017): from ``base`` in epoch 0 to what would be ``final * base`` in
+    epoch ``length``."""
+    return tuple(base * (final + (1 - final) * (1 + math.cos(math.pi * epoch / length)) / 2) for epoch in range(length))
+
+
+def _steps(config: ScheduleConfig, base: float, length: int) -> tuple[float, ...]:
+    return step_rates(base, length, config.drops, config.factor)
+
+
+def _cosine(config: ScheduleConfig, base: float, length: int) -> tuple[float, ...]:
+    warm = config.warmup_epochs
+    return (base,) * warm + cosine_rates(base, length - warm, config.final)
+
+
+SCHEDULES: dict[str, Callable[[ScheduleConfig, float, int], tuple[float, ...]]] = {"steps": _steps, "cosine": _cosine}
+
+
+def scheduled(config: ScheduleConfig, base: float, length: int) -> tuple[float, ...]:
+    """The rates of ``length`` epochs, warm-up included.
+
+    In epoch e of w epochs of warm-up the rate is ``from + (1 - from) * e / w`` of what the schedule says; from epoch w on it is that. The warm-up
+    takes no epochs away from a schedule of steps, whose drops stay at their fractions of ``length``; a cosine begins after it.
+
+    Args:
+        config: with a warm-up shorter than ``length``.
+        base: the highest rate.
+        length: epochs of the schedule.
+    """
+    rates = SCHEDULES[config.name](config, base, length)
+    warm, first = config.warmup_epochs, config.warmup_from
+    return tuple(rate * (first + (1 - first) * epoch / warm) if epoch < warm else rate for epoch, rate in enumerate(rates))

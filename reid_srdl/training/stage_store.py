@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import files
 from ..errors import UserError
-from ..runs import LOG, MODEL, read_model
+from ..runs import AVERAGED, LAST, LOG, MODEL, read_model
 
 
 class StageStore:
@@ -42,15 +42,21 @@ class StageStore:
         if not (stored / MODEL).is_file():
             return False
         try:
-            read_model(stored / MODEL)
+            for name in (LAST, AVERAGED, MODEL):
+                if (stored / name).is_file():
+                    read_model(stored / name)
         except UserError:
             (stored / MODEL).unlink()
             return False
-        for name in (LOG, MODEL):  # the model last: it is what says that a stage is finished
-            files.link_or_copy(stored / name, target / name)
+        _link(stored, target)
         return True
 
     def put(self, key: str, source: Path) -> None:
         """Stores a finished stage."""
-        for name in (LOG, MODEL):
-            files.link_or_copy(source / name, self.folder / key / name)
+        _link(source, self.folder / key)
+
+
+def _link(source: Path, target: Path) -> None:
+    for name in (LOG, LAST, AVERAGED, MODEL):  # the model last: it is what says that a stage is finished
+        if (source / name).is_file():
+            files.link_or_copy(source / name, target / name)

@@ -1,0 +1,36 @@
+"""What a finished stage leaves behind: the network that is used from here on, and where an average was kept, both it and the last weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import files, runs
+from ..models import IdentityClassifier
+from .engine import StageTrainer
+
+
+def write(folder: Path, trainer: StageTrainer, save: Callable[[Path, IdentityClassifier], None]) -> None:
+    """Writes the networks of a stage that has come to its end.
+
+    Args:
+        folder: of the stage.
+        trainer: at its end.
+        save: writes one network to a file.
+    """
+    if trainer.average is None:
+        save(folder / runs.MODEL, trainer.network)
+        return
+    save(folder / runs.LAST, trainer.network)
+    save(folder / runs.AVERAGED, trainer.average.network)
+    # At the end, since it is what says that the stage is finished; a link, so that it takes no place of its own.
+    files.link_or_copy(folder / (runs.AVERAGED if trainer.stage.ema.use else runs.LAST), folder / runs.MODEL)
+
+
+def imitated(folder: Path, weights: str) -> Path:
+    """The file of a finished stage whose beliefs ``reference.weights`` asks for: ``used``, ``last`` or ``ema``.
+
+    A stage without an average is its last weights.
+    """
+    other = {"used": runs.MODEL, "last": runs.LAST, "ema": runs.AVERAGED}[weights]
+    return folder / (other if weights == "ema" or (folder / other).is_file() else runs.MODEL)

@@ -1,0 +1,72 @@
+"""Who makes a step of the gradient, and which parameters have a rate or a decay of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from ..config import OptimiserConfig
+from ..models import IdentityClassifier
+
+
+class Grouped(NamedTuple):
+    """An optimiser, and for each of its groups of parameters the share of the stage's rate that it has."""
+
+    optimiser: torch.optim.Optimizer
+    shares: tuple[float, ...]
+
+    def set_rate(self, rate: float) -> None:
+        """Gives each group its share of ``rate``."""
+        for group, share in zip(self.optimiser.param_groups, self.shares, strict=True):
+            group["lr"] = rate * share
+
+
+def _sgd(config: OptimiserConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    nesterov = config.nesterov and config.momentum > 0
+    return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=nesterov, weight_decay=config.weight_decay, fused=True)
+
+
+def _adam(config: OptimiserConfig, groups: list[dict[str, Any]], amsgrad: bool = False) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=config.rate, betas=config.betas, weight_decay=config.weight_decay, amsgrad=amsgrad, fused=True)
+
+
+def _amsgrad(config: OptimiserConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return _adam(config, groups, amsgrad=True)
+
+
+def _adamw(config: OptimiserConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=config.rate, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+
+
+OPTIMISERS: dict[str, Callable[[OptimiserConfig, list[dict[str, Any]]], torch.optim.Optimizer]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "amsgrad": _amsgrad,
+    "adamw": _adamw,
+}
+
+
+def build(config: OptimiserConfig, network: IdentityClassifier) -> Grouped:
+    """An optimiser of all parameters that are trained.
+
+    Parameters that have the same share of the rate and the same decay are one group, in the order of the network; so there is one group of all
+    where nothing is told apart.
+    """
+    spared = _spared(network) if config.spare_norms else frozenset()
+    groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            share = config.backbone_rate if name.startswith("backbone.") else 1.0
+            groups.setdefault((share, name in spared), []).append(parameter)
+    described = [{"params": members, **({"weight_decay": 0.0} if without else {})} for (_, without), members in groups.items()]
+    return Grouped(OPTIMISERS[config.name](config, described), tuple(share for share, _ in groups))
+
+
+def _spared(network: IdentityClassifier) -> frozenset[str]:
+    """Names of biases and of what normalisations are made of, which have one dimension, and of what the backbone itself names (timm's position
+    embeddings and class tokens)."""
+    said = getattr(network.backbone, "no_weight_decay", set)()
+    flat = {name for name, parameter in network.named_parameters() if parameter.ndim <= 1}
+    return frozenset(flat | {f"backbone.{name}" for name in said})
