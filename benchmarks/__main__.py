@@ -41,7 +41,8 @@ def show(name: str, report: Report) -> None:
     for task, seconds in report.seconds.items():
         print(f"  {task:<58}{np.median(seconds):>9.3f} s   ({min(seconds):.3f} to {max(seconds):.3f})")
     for figure in report.figures:
-        verdict = "" if figure.limit is None else f"   limit {figure.limit:g}  {'holds' if figure.holds else 'EXCEEDED'}"
+        wanted = [f"{word} {bound:g}" for word, bound in (("limit", figure.limit), ("at least", figure.least)) if bound is not None]
+        verdict = f"   {', '.join(wanted)}  {'holds' if figure.holds else 'MISSED'}" if wanted else ""
         print(f"  {figure.what:<58}{figure.value:>9.3f} {figure.unit:<2}{verdict}")
 
 

@@ -2,17 +2,16 @@
 
 Distances are one matrix product whoever computes them. The rest is compared with sorting the same distances, which is
 what ranking takes otherwise. All run on the CPU; the product that ``rank`` is compared with is of one piece, into
-memory that is there already. Memory is what a fresh process has of its own (``RssAnon``, every 2 ms) while ``rank`` runs, above what it
-had with the inputs; the large gallery of 500,000 items of 128 numbers, most of them distractors, is mapped from a file.
+memory that is there already. Memory is what a fresh process has of its own while ``rank`` runs, above what it had with
+the inputs; the large gallery of 500,000 items of 128 numbers, most of them distractors, is mapped from a file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-import multiprocessing
 import tempfile
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from reid_srdl.evaluation.faiss_ranking import rank_with_faiss
 from reid_srdl.evaluation.tiles import full_precision
 
 from . import Figure, Report, alternate, median_of
+from .memory import alone, peak_memory
 
 QUERIES, ITEMS, DIMENSION, PEOPLE, CAMERAS = 3368, 15913, 2048, 751, 6
 LARGE_ITEMS, LARGE_DIMENSION = 500_000, 128
@@ -31,9 +31,8 @@ LARGE_ITEMS, LARGE_DIMENSION = 500_000, 128
 
 def run(repeats: int) -> Report:
     """Times the product, the sorting and ``rank``; measures the memory of ``rank`` for this gallery and for a large one."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        memory, large_memory = pool.map(_memory, (False, True), chunksize=1)
-    query, gallery = _market()
+    memory, large_memory = alone(_memory, False), alone(_memory, True)
+    query, gallery = drawn(QUERIES, ITEMS, DIMENSION, PEOPLE, CAMERAS)
     distances = torch.empty(QUERIES, ITEMS)
     left, right = torch.from_numpy(query.vectors), torch.from_numpy(gallery.vectors).T
 
@@ -62,60 +61,41 @@ def run(repeats: int) -> Report:
     return Report(settings, seconds, figures)
 
 
+def drawn(queries: int, items: int, dimension: int, people: int, cameras: int) -> tuple[Embeddings, Embeddings]:
+    """Queries and gallery, drawn by chance."""
+    rng = np.random.default_rng(0)
+    query, gallery = (_embeddings(rng, _vectors(rng, rows, dimension), people, cameras) for rows in (queries, items))
+    return query, gallery
+
+
+@contextlib.contextmanager
+def large_gallery(queries: int, items: int, matches: int, dimension: int, people: int, cameras: int) -> Iterator[tuple[Embeddings, Embeddings]]:
+    """Queries, and a gallery that is mapped from a file that goes away; ``matches`` of its items are of people, the others distractors."""
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        file = np.lib.format.open_memmap(Path(folder) / "gallery.npy", mode="w+", dtype=np.float32, shape=(items, dimension))
+        for start in range(0, items, 10_000):
+            file[start : start + 10_000] = _vectors(rng, min(10_000, items - start), dimension)
+        file.flush()
+        labels = np.zeros(items, dtype=np.int64)
+        labels[rng.permutation(items)[:matches]] = rng.integers(1, people + 1, matches)
+        mapped = np.load(Path(folder) / "gallery.npy", mmap_mode="r")
+        gallery = Embeddings(mapped, labels=labels, cameras=rng.integers(1, cameras + 1, items))
+        yield _embeddings(rng, _vectors(rng, queries, dimension), people, cameras), gallery
+
+
 def _vectors(rng: np.random.Generator, rows: int, dimension: int) -> np.ndarray:
     return rng.standard_normal((rows, dimension), dtype=np.float32)
 
 
-def _embeddings(rng: np.random.Generator, rows: int, vectors: np.ndarray) -> Embeddings:
-    return Embeddings(vectors, labels=rng.integers(1, PEOPLE + 1, rows), cameras=rng.integers(1, CAMERAS + 1, rows))
-
-
-def _market() -> tuple[Embeddings, Embeddings]:
-    rng = np.random.default_rng(0)
-    query, gallery = (_embeddings(rng, rows, _vectors(rng, rows, DIMENSION)) for rows in (QUERIES, ITEMS))
-    return query, gallery
+def _embeddings(rng: np.random.Generator, vectors: np.ndarray, people: int, cameras: int) -> Embeddings:
+    return Embeddings(vectors, labels=rng.integers(1, people + 1, len(vectors)), cameras=rng.integers(1, cameras + 1, len(vectors)))
 
 
 def _memory(large: bool) -> int:
     """Bytes that ``rank`` takes; in a process of its own, which has no freed memory to fall back on."""
     if not large:
-        query, gallery = _market()
+        query, gallery = drawn(QUERIES, ITEMS, DIMENSION, PEOPLE, CAMERAS)
         return peak_memory(lambda: rank(query, gallery, device="cpu"))
-    rng = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
-        file = np.lib.format.open_memmap(Path(folder) / "gallery.npy", mode="w+", dtype=np.float32, shape=(LARGE_ITEMS, LARGE_DIMENSION))
-        for start in range(0, LARGE_ITEMS, 10_000):
-            file[start : start + 10_000] = _vectors(rng, 10_000, LARGE_DIMENSION)
-        file.flush()
-        labels = np.zeros(LARGE_ITEMS, dtype=np.int64)
-        labels[rng.permutation(LARGE_ITEMS)[:ITEMS]] = rng.integers(1, PEOPLE + 1, ITEMS)
-        mapped = np.load(Path(folder) / "gallery.npy", mmap_mode="r")
-        gallery = Embeddings(mapped, labels=labels, cameras=rng.integers(1, CAMERAS + 1, LARGE_ITEMS))
-        query = _embeddings(rng, QUERIES, _vectors(rng, QUERIES, LARGE_DIMENSION))
+    with large_gallery(QUERIES, LARGE_ITEMS, ITEMS, LARGE_DIMENSION, PEOPLE, CAMERAS) as (query, gallery):
         return peak_memory(lambda: rank(query, gallery, device="cpu"))
-
-
-def peak_memory(task: Callable[[], object]) -> int:
-    """Bytes of its own that the process has at most while the task runs, above what it had before (Linux)."""
-    before, peak, done = _own_memory(), 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.002):
-            peak = max(peak, _own_memory())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        task()
-    finally:
-        done.set()
-        watcher.join()
-    return max(0, peak - before)
-
-
-def _own_memory() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/status does not know RssAnon")

@@ -173,11 +173,17 @@ class _Plan:
         self.rows = -(-len(query) // -(-len(query) // at_most))
         self.by_label = np.argsort(query.labels, kind="stable")
         self.exists = shard.labels != JUNK
-        self._items = np.argsort(shard.labels, kind="stable")
+        # Of people alone: distractors, which may be most of the gallery, are nobody's match.
+        people = np.flatnonzero(shard.labels > DISTRACTOR)
+        self._items = people[np.argsort(shard.labels[people], kind="stable")]
         self._labels = shard.labels[self._items]
+        self._tiles = threading.local()
 
     def tile(self) -> Tile:
-        return Tile(self.query.dimension, self.metric, self.columns, self.device)
+        """The one of this thread, to be filled anew: its memory is large, and new memory costs time."""
+        if not hasattr(self._tiles, "own"):
+            self._tiles.own = Tile(self.query.dimension, self.metric, self.columns, self.device)
+        return self._tiles.own
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Rows of queries."""
@@ -293,10 +299,11 @@ class _Block:
         nearer -= (distances[row, position] < own).long()
         beside = in_order[row, (nearer + 1).clamp_max(distances.shape[1] - 1)] == own
         tied = beside.nonzero()[:, 0]
-        places = torch.arange(distances.shape[1], device=distances.device)
-        for some in tied.split(max(1, (1 << 22) // distances.shape[1])):
-            equal = distances[row[some]] == own[some, None]
-            nearer[some] += (equal & (places < position[some, None])).sum(dim=1)
+        if len(tied):
+            places = torch.arange(distances.shape[1], device=distances.device)
+            for some in tied.split(max(1, (1 << 22) // distances.shape[1])):
+                equal = distances[row[some]] == own[some, None]
+                nearer[some] += (equal & (places < position[some, None])).sum(dim=1)
         closer[row, column] = nearer
 
     def counted(self) -> np.ndarray:

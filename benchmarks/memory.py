@@ -1,0 +1,75 @@
+"""Memory that a task takes, beyond what its process had before; of the process and of all that it starts (Linux)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MB = 2**20
+_EVERY = 0.002
+
+
+def alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """``function(*arguments)`` in a fresh process, which has no freed memory to fall back on and whose threads are new."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return pool.apply(function, arguments)
+
+
+def peak_memory(task: Callable[[], object]) -> int:
+    """Bytes of its own that the process and its children have at most while the task runs, above what they had before.
+
+    They are looked at every 2 ms. Memory that parent and child share is counted once; files that are mapped are not counted.
+    """
+    before, peak, done = _own_memory(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(_EVERY):
+            peak = max(peak, _own_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        task()
+    finally:
+        done.set()
+        watcher.join()
+    return max(0, peak - before)
+
+
+def peak_of_gpu(task: Callable[[], object]) -> int:
+    """Bytes of the GPU that torch holds at most for tensors while the task runs."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    task()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated()
+
+
+def _own_memory() -> int:
+    children = _descendants("self")
+    if not children:
+        return _bytes("self", "status", "RssAnon:")
+    # A worker begins as a copy that shares all memory with its parent; each counts its part of what is shared.
+    return sum(_bytes(process, "smaps_rollup", "Pss_Anon:") for process in ("self", *children))
+
+
+def _descendants(process: str) -> list[str]:
+    try:
+        found = [child for tasks in Path(f"/proc/{process}/task").iterdir() for child in (tasks / "children").read_text().split()]
+    except OSError:  # it has ended
+        return []
+    return found + [other for child in found for other in _descendants(child)]
+
+
+def _bytes(process: str, file: str, name: str) -> int:
+    try:
+        lines = Path(f"/proc/{process}/{file}").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
