@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "calibrate": "reid_srdl.commands.calibrate",
     "export": "reid_srdl.commands.export",
     "card": "reid_srdl.commands.card",
+    "adopt": "reid_srdl.commands.adopt",
     "study": "reid_srdl.commands.study",
     "reproduce": "reid_srdl.commands.reproduce",
 }

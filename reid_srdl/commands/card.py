@@ -49,10 +49,14 @@ def run(argv: list[str]) -> int:
 
 def _cost(folder: Path) -> Counted | None:
     """Counted from the configuration; none where the network cannot be built here, or its teacher is gone."""
+    from .. import runs
     from ..experiments import cost
     from ..progress import says
+    from ..report.adopted import is_adopted
     from ..report.card import Counted
 
+    if is_adopted(runs.read_facts(folder)):
+        return None
     try:
         counted = cost.of_run(folder)
     except UserError as error:

@@ -37,7 +37,7 @@ def build(
     """An identity classifier, in training mode; what is drawn comes from torch's global state.
 
     Args:
-        backbone: a torchvision classification network (``resnet50``), ``torchreid:NAME``, ``timm:NAME``, or a name in
+        backbone: a torchvision classification network (``resnet50``), ``torchreid:NAME``, ``fastreid:NAME``, ``timm:NAME``, or a name in
             ``BACKBONES``.
         num_classes: identities (or classes) to tell apart.
         weights: ``none``, ``imagenet`` (the library's own download), or the path of a file; see ``weights.read_state``.

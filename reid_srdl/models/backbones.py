@@ -1,4 +1,4 @@
-"""Names to networks without their classifier: torchvision's, torchreid's, timm's, and our own."""
+"""Names to networks without their classifier: torchvision's, torchreid's, fast-reid's, timm's, and our own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from torch import nn
 
 from ..errors import UserError
-from . import from_timm, from_torchreid, from_torchvision
+from . import from_fastreid, from_timm, from_torchreid, from_torchvision
 from .making import Made, Size, no_such, no_weights, probe
 from .pooling import Pooling, with_pooling
 from .weights import load_backbone, read_state
@@ -18,6 +18,7 @@ from .weights import load_backbone, read_state
 # wanted, size of the images if known). torchvision's networks and our own have names without a colon.
 LIBRARIES: dict[str, Callable[[str, bool, Size | None], Made]] = {
     "torchreid": from_torchreid.create,
+    "fastreid": from_fastreid.create,
     "timm": from_timm.create,
 }
 
@@ -62,7 +63,7 @@ def _from_own(name: str, target: str, imagenet: bool) -> Made:
 
 
 def _unknown(name: str, own: Mapping[str, str]) -> UserError:
-    names = [*own, *from_torchvision.names(), *from_torchreid.names()]
+    names = [*own, *from_torchvision.names(), *from_torchreid.names(), *from_fastreid.names()]
     # The name after the colon decides too, so that osnet_x0_25 finds torchreid:osnet_x0_25.
     inner = {full.rpartition(":")[2]: full for full in reversed(names)}
     near = difflib.get_close_matches(name, names, n=3) or [

@@ -28,7 +28,7 @@ class Made(NamedTuple):
 
 def no_such(name: str, near: list[str]) -> UserError:
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    return UserError(f"unknown network {name!r}", f"{hint}Networks are torchvision's, torchreid:NAME and timm:NAME.")
+    return UserError(f"unknown network {name!r}", f"{hint}Networks are torchvision's, torchreid:NAME, fastreid:NAME and timm:NAME.")
 
 
 def no_weights(name: str) -> UserError:

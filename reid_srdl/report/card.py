@@ -10,6 +10,7 @@ from typing import Any
 from .. import files
 from ..errors import UserError
 from ..shell import NAME
+from . import adopted
 from . import card_words as said
 from .card_words import NOT_RECORDED
 from .recorded import Recorded, read
@@ -69,7 +70,7 @@ def _front_matter(recorded: Recorded, licence: str) -> str:
                 results.append(EvalResult(task_type=task, dataset_type=dataset, dataset_name=dataset, metric_type=name, metric_value=round(value, 6), metric_name=what))
     data = ModelCardData(
         license=licence,
-        tags=["self-distillation", *(["image-classification"] if recorded.classifies else ["person-re-identification", "metric-learning"]), f"plan-{recorded.facts['plan']}"],
+        tags=_tags(recorded),
         datasets=[recorded.facts["dataset"]],
         metrics=sorted({result.metric_type for result in results}) or None,
         library_name="reid_srdl",
@@ -80,12 +81,20 @@ def _front_matter(recorded: Recorded, licence: str) -> str:
     return f"---\n{data.to_yaml()}\n---\n"
 
 
+def _tags(recorded: Recorded) -> list[str]:
+    task = ["image-classification"] if recorded.classifies else ["person-re-identification", "metric-learning"]
+    return task if adopted.is_adopted(recorded.facts) else ["self-distillation", *task, f"plan-{recorded.facts['plan']}"]
+
+
 def _lead(recorded: Recorded) -> str:
     facts = recorded.facts
     what = "tells classes of images apart" if recorded.classifies else "turns the image of a person into a vector that lies near those of other images of the same person"
     epochs = sum(int(stage["epochs"]) for stage in facts["stages"])
+    trained = f"trained by the plan `{facts.get('plan')}` for {count(epochs, 'epoch')} in {count(len(facts['stages']), 'stage')}."
+    if adopted.is_adopted(facts):
+        trained = f"which this program did not train. {adopted.origin(facts, count(facts['identities'], 'person', 'people'))}"
     return (
-        f"A {said.value(recorded.config, 'model.backbone')} that {what}, trained by the plan `{facts['plan']}` for {count(epochs, 'epoch')} in {count(len(facts['stages']), 'stage')}. "
+        f"A {said.value(recorded.config, 'model.backbone')} that {what}, {trained} "
         "This card was written by a program from the files of the run; nothing was added by hand."
     )
 
@@ -95,16 +104,19 @@ def _data(recorded: Recorded) -> str:
     people = ("Classes", "class", "classes") if recorded.classifies else ("People", "person", "people")
     rows = {
         "Training data": f"`{facts['dataset']}`",
-        "Training images": f"{facts['images']:,}",
+        "Training images": _number(facts.get("images"), "{:,}"),
         people[0]: count(facts["identities"], *people[1:]),
         "Held out from training": said.held_out(config, recorded.classifies),
-        "Hash of the list of images": f"`{facts['data_hash']}`",
+        "Hash of the list of images": _number(facts.get("data_hash"), "`{}`"),
         "Terms": said.terms(facts["dataset"]),
     }
     return said.table(("", ""), rows.items())
 
 
 def _recipe(recorded: Recorded) -> str:
+    if adopted.is_adopted(recorded.facts):
+        known = {name: value for name, value in said.settings(recorded.config).items() if value != NOT_RECORDED}
+        return said.table(("Setting", "Value"), (adopted.rows(recorded.facts) | known).items())
     rows: list[Sequence[str]] = []
     for stage in recorded.facts["stages"]:
         log = recorded.logs[stage["folder"]]
@@ -165,6 +177,8 @@ def _calibration(recorded: Recorded) -> str:
 
 def _cost(recorded: Recorded, cost: Counted | None) -> str:
     facts = recorded.facts
+    if adopted.is_adopted(facts):
+        return f"Of training: {NOT_RECORDED}. Weights: `{recorded.model}`."
     hardware, timed = facts["hardware"], [stage for stage in facts["stages"] if "seconds" in stage]
     rows = {"Multiply-accumulates": said.macs(cost.training, cost.extraction, cost.teacher) if cost else NOT_RECORDED}
     for stage in timed:
@@ -185,7 +199,8 @@ def _cost(recorded: Recorded, cost: Counted | None) -> str:
 def _limits(recorded: Recorded) -> str:
     facts, own = recorded.facts, recorded.facts["dataset"]
     scored_on = {(metrics.get("protocol") or {}).get("dataset", folder) for folder, metrics in recorded.scores.items()}
-    lines = [f"One run with one seed ({facts['seed']}): how much another seed changes is {NOT_RECORDED} here."]
+    seed = "not known here" if adopted.is_adopted(facts) else facts["seed"]
+    lines = [f"One run with one seed ({seed}): how much another seed changes is {NOT_RECORDED} here."]
     others = sorted(scored_on - {own})
     if others:
         lines.append(f"Beside its own data set it was scored on {', '.join(others)}; on anything else how well it does is unknown.")

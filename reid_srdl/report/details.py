@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from . import adopted
 from .words import count, duration
 
 
@@ -26,8 +27,14 @@ def stage_table(facts: Mapping[str, Any]) -> str:
 
 def facts_table(facts: Mapping[str, Any], labels: str) -> str:
     """All that is needed to tell whether two runs may be compared; ``labels`` is how many people or classes there are, in words."""
+    rows = {"Data set": f"{facts['dataset']}: {labels}", **adopted.rows(facts)} if adopted.is_adopted(facts) else _rows(facts, labels)
+    lines = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in rows.items() if value != "")
+    return f"<dl>{lines}</dl>"
+
+
+def _rows(facts: Mapping[str, Any], labels: str) -> dict[str, str]:
     hardware, timed = facts["hardware"], [stage for stage in facts["stages"] if "seconds" in stage]
-    rows = {
+    return {
         "Data set": f"{facts['dataset']}: {count(facts['images'], 'image')}, {labels}",
         "Hash of the list": facts["data_hash"],
         "Seed": facts["seed"],
@@ -37,5 +44,3 @@ def facts_table(facts: Mapping[str, Any], labels: str) -> str:
         "Training time": duration(sum(stage["seconds"] for stage in timed)) if timed else "",
         "Versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
     }
-    lines = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in rows.items() if value != "")
-    return f"<dl>{lines}</dl>"

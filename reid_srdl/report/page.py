@@ -14,7 +14,7 @@ from ..data.records import ClassData, ReIDData, Split
 from ..errors import UserError
 from ..evaluation import calibration
 from ..shell import command
-from . import details, plots
+from . import adopted, details, plots
 from .attention import attention_section
 from .browse import QUERIES, script
 from .camera_pairs import camera_pairs_section
@@ -124,14 +124,18 @@ def _page(run: Path, header: str, sections: Iterable[str]) -> str:
 
 
 def _header(run: Path, facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
-    epochs = count(sum(int(stage["epochs"]) for stage in facts["stages"]), "epoch")
-    lead = (
-        f"Trained on {count(facts['images'], 'image')} of {_labels(facts, evaluated)} from {facts['dataset']}, by the plan {facts['plan']}: "
-        f"{epochs} in {count(len(facts['stages']), 'stage')}, seed {facts['seed']}."
-    )
+    lead = adopted.origin(facts, _labels(facts, evaluated)) if adopted.is_adopted(facts) else _trained(facts, _labels(facts, evaluated))
     unfinished = "" if facts["finished"] else missing("Training is not finished. It goes on with", command("train", "--resume", run))
     name = escape(run.resolve().name)
     return f'<header>\n<p class="kind">Report of a run</p>\n<h1>{name}</h1>\n<p class="lead">{escape(lead)}</p>\n{unfinished}{tiles(evaluated)}</header>'
+
+
+def _trained(facts: Mapping[str, Any], labels: str) -> str:
+    epochs = count(sum(int(stage["epochs"]) for stage in facts["stages"]), "epoch")
+    return (
+        f"Trained on {count(facts['images'], 'image')} of {labels} from {facts['dataset']}, by the plan {facts['plan']}: "
+        f"{epochs} in {count(len(facts['stages']), 'stage')}, seed {facts['seed']}."
+    )
 
 
 def _labels(facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
@@ -143,6 +147,8 @@ def _labels(facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
 
 
 def _training(run: Path, facts: Mapping[str, Any]) -> str:
+    if adopted.is_adopted(facts):
+        return ""
     logs = stage_logs(run, facts)
     if not any(log.rows for log in logs):
         return section("Training", missing("No epoch has been finished yet. Training goes on with", command("train", "--resume", run)))

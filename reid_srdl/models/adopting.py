@@ -1,0 +1,195 @@
+"""Checkpoints of other re-identification toolkits, made ours: all of the network or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..config import ModelConfig
+from ..errors import UserError
+from .classifier import IdentityClassifier
+from .weights import Report, read_state
+
+Size = tuple[int, int]
+NAMED = 3
+"""Tensors that a message names."""
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """How a toolkit's checkpoints are laid out.
+
+    Args:
+        renamed: beginnings of its names and what they are here, the first that fits; what comes to nothing is not ours to use.
+        library: what stands before the colon in the names of backbones that are built as it builds them; empty where ours are the same.
+        last_stride: of its ResNets, which no weight shows.
+    """
+
+    renamed: tuple[tuple[str, str], ...]
+    library: str
+    last_stride: int
+
+
+TOOLKITS = {
+    "torchreid": Toolkit((("classifier.", "classifier."), ("", "backbone.")), "", 2),
+    "fastreid": Toolkit(
+        (
+            ("backbone.", "backbone."), ("heads.pool_layer.", "backbone.avgpool."), ("heads.bottleneck.0.", "neck."), ("heads.bnneck.", "neck."),
+            ("heads.weight", "classifier.weight"), ("heads.classifier.", "classifier."), ("pixel_", ""),
+        ),
+        "fastreid", 1,
+    ),
+}  # fmt: skip
+
+UNKNOWN_LAYERS = {
+    "NL_": "non-local blocks",
+    ".IN.": "instance normalisation (IBN)",
+    ".se.": "squeeze-and-excitation",
+    "b1.": "branches of parts (MGN)",
+    "heads.bottleneck.1.": "a layer that makes its embedding shorter",
+}
+"""What in a name shows a layer that the chosen network lacks, and what it is called."""
+
+
+@dataclass(frozen=True, eq=False)
+class Foreign:
+    """A checkpoint of another toolkit.
+
+    Args:
+        file: where it is.
+        toolkit: a key of ``TOOLKITS``.
+        state: its tensors under their names here.
+        unused: names of tensors that are no part of a network.
+        mean, std: what images are normalised by, each of three numbers between 0 and 1, where the file says it.
+    """
+
+    file: Path
+    toolkit: str
+    state: dict[str, Tensor]
+    unused: tuple[str, ...]
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+    @property
+    def identities(self) -> int:
+        """C, that its classifier tells apart."""
+        return len(self.state["classifier.weight"])
+
+
+def read(file: str | Path) -> Foreign:
+    """A checkpoint of torchreid or fast-reid, read without running code.
+
+    Raises:
+        UserError: as ``weights.read_state``; there is no classifier in it.
+    """
+    state = {name.removeprefix("module."): tensor for name, tensor in read_state(file).items()}
+    toolkit = "fastreid" if any(name.startswith("heads.") for name in state) else "torchreid"
+    ours: dict[str, Tensor] = {}
+    unused = []
+    for name, tensor in state.items():
+        new = _renamed(name, TOOLKITS[toolkit])
+        if new:
+            ours[new] = tensor.float() if tensor.is_floating_point() else tensor
+        else:
+            unused.append(name)
+    if ours.get("classifier.weight", torch.empty(0)).ndim != 2:
+        raise UserError(
+            f"{file} has no classifier of identities, as torchreid's and fast-reid's checkpoints have",
+            "To start training from a backbone alone, give train --model.weights FILE.",
+        )
+    mean, std = (_three(state.get(name)) for name in ("pixel_mean", "pixel_std"))
+    return Foreign(Path(file), toolkit, ours, tuple(unused), mean, std)
+
+
+def _renamed(name: str, toolkit: Toolkit) -> str:
+    for theirs, ours in toolkit.renamed:
+        if name.startswith(theirs):
+            return ours + name.removeprefix(theirs) if ours else ""
+    return name
+
+
+def _three(values: Tensor | None) -> tuple[float, ...] | None:
+    """fast-reid normalises pixels from 0 to 255."""
+    return None if values is None else tuple(round(value / 255, 6) for value in values.flatten().tolist())
+
+
+def model_of(foreign: Foreign, backbone: str, *, pooling: str | None = None, last_stride: int | None = None) -> ModelConfig:
+    """How the network of a checkpoint is built here.
+
+    Args:
+        foreign: the checkpoint.
+        backbone: its name here.
+        pooling: where the file does not show it; ``None`` means ``gem`` where it holds a power, else ``avg``.
+        last_stride: ``None`` means the toolkit's usual.
+
+    Raises:
+        UserError: a backbone that this toolkit builds otherwise.
+    """
+    toolkit = TOOLKITS[foreign.toolkit]
+    if toolkit.library and not backbone.startswith(f"{toolkit.library}:"):
+        raise UserError(
+            f"{foreign.file} is of {foreign.toolkit}, whose networks differ from {backbone} in layers without weights",
+            f"Give --backbone {toolkit.library}:{backbone.rpartition(':')[2]}.",
+        )
+    power = "backbone.avgpool.p" in foreign.state
+    return ModelConfig(
+        backbone=backbone,
+        weights="none",
+        neck="bnneck" if "neck.weight" in foreign.state else "none",
+        last_stride=last_stride or (toolkit.last_stride if "resnet" in backbone else 2),
+        pooling=pooling or ("gem" if power else "avg"),
+    )
+
+
+def adopt(foreign: Foreign, model: ModelConfig, size: Size) -> IdentityClassifier:
+    """The network of a checkpoint, in eval mode; its ``weights_report`` says what came from the file.
+
+    Args:
+        foreign: the checkpoint.
+        model: how it is built, see ``model_of``.
+        size: (height, width) of its images in pixels.
+
+    Raises:
+        UserError: as ``build``; a tensor is missing, left over or of another shape. Nothing is filled by half.
+    """
+    from . import configured
+
+    network = configured(dataclasses.replace(model, weights="none"), foreign.identities, size)
+    wanted, state = network.state_dict(), dict(foreign.state)
+    for name in wanted:
+        if name not in state and _has_default(name, model):
+            state[name] = wanted[name] if not name.startswith("classifier.") else torch.zeros_like(wanted[name])
+    _refuse_what_does_not_fit(foreign, model, state, wanted)
+    network.load_state_dict(state)
+    network.weights_report = Report(str(foreign.file), tuple(foreign.state), (), foreign.unused, (), 1.0)
+    return network.eval()
+
+
+def _has_default(name: str, model: ModelConfig) -> bool:
+    """Whether a tensor may be absent: counters of batches, a power that is not learnt, a classifier without a bias."""
+    return name.endswith("num_batches_tracked") or name.endswith("avgpool.p") or (name == "classifier.bias" and model.neck == "none")
+
+
+def _refuse_what_does_not_fit(foreign: Foreign, model: ModelConfig, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    over = [name for name in state if name not in wanted]
+    missing = [name for name in wanted if name not in state]
+    other = [f"{name} ({_shape(state[name])} for {_shape(wanted[name])})" for name in wanted if name in state and state[name].shape != wanted[name].shape]
+    parts = {"it has": over, "it lacks": missing, "of other shape are": other}
+    said = [f"{what} {', '.join(names[:NAMED])}{f' and {len(names) - NAMED} more' if len(names) > NAMED else ''}" for what, names in parts.items() if names]
+    if not said:
+        return
+    layers = [called for sign, called in UNKNOWN_LAYERS.items() if any(sign in name for name in over)]
+    why = f"a {model.backbone} has no {' and no '.join(layers)}" if layers else "; ".join(said)
+    raise UserError(
+        f"{foreign.file} does not fit {model.backbone}: {why}",
+        "Name the network that it was made with by --backbone (and --pooling, --last_stride); nothing is loaded by half.",
+    )
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"

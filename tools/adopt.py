@@ -1,0 +1,2 @@
+from reid_srdl.commands import main
+main("adopt")
