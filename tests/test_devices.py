@@ -59,3 +59,10 @@ def test_all_processes_are_waited_for(tmp_path):
         env = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         started.append(subprocess.Popen([sys.executable, "-c", code.format(before), tmp_path / "done"], env=env, stdout=subprocess.PIPE, text=True))
     assert [process.communicate(timeout=120)[0].strip() for process in started] == ["True", "True"]
+
+
+def test_which_precision_makes_sense_where(monkeypatch):
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    monkeypatch.setattr(devices, "has_bf16", lambda device: device.type == "cuda")
+    assert [devices.computes(name, cpu) for name in ("fp32", "bf16", "fp16", "auto")] == [True, False, False, False]
+    assert [devices.computes(name, cuda) for name in ("fp32", "bf16", "fp16", "auto")] == [True, True, True, False]

@@ -27,3 +27,12 @@ def test_quiet_ranks_say_nothing(capsys):
 
 def test_tracked_hands_on_all_items():
     assert list(progress.tracked("x")(range(4))) == [0, 1, 2, 3]
+
+
+def test_a_metric_term_is_said_where_there_is_one(capsys):
+    display = progress.TrainingDisplay()
+    display.epoch_begins(build(Config())[0], 0, 0, steps=5, done=0)
+    display.epoch_ends(row(0))
+    assert "metric" not in capsys.readouterr().err
+    display.epoch_ends({**row(0), "metric": 0.125})
+    assert "metric 0.125" in capsys.readouterr().err

@@ -95,7 +95,7 @@ class StageTrainer:
         self._metric = metric_losses.build(stage.metric, network)
         self.average = Average(network, stage.ema.decay) if stage.ema.decay else None
         self.progress = self._start()
-        self._grouped = optimisers.build(stage.optimiser, network)
+        self._grouped = optimisers.build(stage.optimiser, network, scaled=bool(fabric.strategy.precision.state_dict()))
         self.optimiser = self._grouped.optimiser
         self._freezer, self._frozen = Freezer(network), None
         self._look_every = GPU_CHECK_EVERY if fabric.device.type == "cuda" else 1

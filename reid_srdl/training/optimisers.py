@@ -23,24 +23,28 @@ class Grouped(NamedTuple):
             group["lr"] = rate * share
 
 
-def _sgd(config: OptimiserConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+Make = Callable[..., torch.optim.Optimizer]
+"""From a configuration, groups of parameters, and whether a step is one kernel (``fused``)."""
+
+
+def _sgd(config: OptimiserConfig, groups: list[dict[str, Any]], **how: bool | None) -> torch.optim.Optimizer:
     nesterov = config.nesterov and config.momentum > 0
-    return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=nesterov, weight_decay=config.weight_decay, fused=True)
+    return torch.optim.SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=nesterov, weight_decay=config.weight_decay, **how)
 
 
-def _adam(config: OptimiserConfig, groups: list[dict[str, Any]], amsgrad: bool = False) -> torch.optim.Optimizer:
-    return torch.optim.Adam(groups, lr=config.rate, betas=config.betas, weight_decay=config.weight_decay, amsgrad=amsgrad, fused=True)
+def _adam(config: OptimiserConfig, groups: list[dict[str, Any]], **how: bool | None) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=config.rate, betas=config.betas, weight_decay=config.weight_decay, **how)
 
 
-def _amsgrad(config: OptimiserConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    return _adam(config, groups, amsgrad=True)
+def _amsgrad(config: OptimiserConfig, groups: list[dict[str, Any]], **how: bool | None) -> torch.optim.Optimizer:
+    return _adam(config, groups, amsgrad=True, **how)
 
 
-def _adamw(config: OptimiserConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(groups, lr=config.rate, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+def _adamw(config: OptimiserConfig, groups: list[dict[str, Any]], **how: bool | None) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=config.rate, betas=config.betas, weight_decay=config.weight_decay, **how)
 
 
-OPTIMISERS: dict[str, Callable[[OptimiserConfig, list[dict[str, Any]]], torch.optim.Optimizer]] = {
+OPTIMISERS: dict[str, Make] = {
     "sgd": _sgd,
     "adam": _adam,
     "amsgrad": _amsgrad,
@@ -48,20 +52,27 @@ OPTIMISERS: dict[str, Callable[[OptimiserConfig, list[dict[str, Any]]], torch.op
 }
 
 
-def build(config: OptimiserConfig, network: IdentityClassifier) -> Grouped:
+def build(config: OptimiserConfig, network: IdentityClassifier, *, scaled: bool = False) -> Grouped:
     """An optimiser of all parameters that are trained.
 
-    Parameters that have the same share of the rate and the same decay are one group, in the order of the network; so there is one group of all
-    where nothing is told apart.
+    Parameters that have the same share of the rate, the same decay and the same beginning are one group, in the order of the network; so there is one
+    group of all where nothing is told apart.
+
+    Args:
+        config: which, and what it tells apart.
+        network: whose parameters.
+        scaled: the gradients will be those of a scaled loss (fp16). A fused step would divide them itself, and they could not be clipped before.
     """
     spared = _spared(network) if config.spare_norms else frozenset()
-    groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+    groups: dict[tuple[float, bool, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            share = config.backbone_rate if name.startswith("backbone.") else 1.0
-            groups.setdefault((share, name in spared), []).append(parameter)
-    described = [{"params": members, **({"weight_decay": 0.0} if without else {})} for (_, without), members in groups.items()]
-    return Grouped(OPTIMISERS[config.name](config, described), tuple(share for share, _ in groups))
+            inside = name.startswith("backbone.")
+            # A fused step of SGD cannot mix parameters that have a momentum with those that take their first step.
+            key = (config.backbone_rate if inside else 1.0, name in spared, inside and config.frozen_epochs > 0)
+            groups.setdefault(key, []).append(parameter)
+    described = [{"params": members, **({"weight_decay": 0.0} if without else {})} for (_, without, _), members in groups.items()]
+    return Grouped(OPTIMISERS[config.name](config, described, fused=None if scaled else True), tuple(share for share, *_ in groups))
 
 
 def _spared(network: IdentityClassifier) -> frozenset[str]:

@@ -14,3 +14,26 @@ def test_values_that_no_run_can_have(argv):
     with pytest.raises(UserError) as caught:
         configuration.parse(Config, argv)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [(["--metric.name", "triplet"], "sampler identity"), (["--metric.name", "circle", "--data.sampler", "identity", "--data.instances", "1"], "instances"),
+     (["--metric.name", "triplet", "--data.sampler", "identity", "--optimiser.accumulate", "8"], "32 in 8 parts"),
+     (["--metric.name", "triplet", "--data.sampler", "identity", "--metric.scale", "3"], "metric.scale"), (["--metric.weight", "0"], "above 0"),
+     (["--loss.cross_entropy", "0"], "no metric term"), (["--ema.decay", "1"], "below 1"), (["--ema.decay", "-0.1"], "between 0 and 1"),
+     (["--reference.weights", "ema"], "ema.decay"), (["--optimiser.betas", "0.9", "1"], "below 1"), (["--optimiser.betas", "0.9"], "betas"),
+     (["--optimiser.clip", "0"], "above 0"), (["--optimiser.accumulate", "0"], "above 0"), (["--optimiser.backbone_rate", "0"], "above 0"),
+     (["--optimiser.frozen_epochs", "-1"], "below 0"), (["--optimiser.name", "lion"], "lion"), (["--schedule.name", "exponential"], "exponential"),
+     (["--schedule.warmup_from", "2"], "between 0 and 1"), (["--schedule.final", "1.5"], "between 0 and 1")],
+)  # fmt: skip
+def test_what_a_strong_recipe_cannot_have(argv, said):
+    with pytest.raises(UserError) as caught:
+        configuration.parse(Config, argv)
+    assert "\n" not in str(caught.value) and said in str(caught.value)
+
+
+def test_parts_may_cut_a_batch_where_people_stay_whole():
+    argv = ["--metric.name", "triplet", "--data.sampler", "identity", "--data.batch", "32", "--optimiser.accumulate", "4"]
+    assert configuration.parse(Config, argv).optimiser.accumulate == 4
+    assert configuration.parse(Config, ["--metric.name", "arcface", "--data.batch", "30", "--optimiser.accumulate", "7"]).metric.name == "arcface"

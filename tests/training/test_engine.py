@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import numpy as np
@@ -6,11 +7,20 @@ import torch
 from torch.nn import functional as F
 
 from reid_srdl import devices
-from reid_srdl.config import AugmentConfig, Config, PlanConfig
+from reid_srdl.config import (
+    AugmentConfig,
+    Config,
+    EmaConfig,
+    LossConfig,
+    MetricConfig,
+    OptimiserConfig,
+    PlanConfig,
+    ScheduleConfig,
+)
 from reid_srdl.data.augment import Augment
 from reid_srdl.data.images import MemoryImages
 from reid_srdl.data.loader import Loader
-from reid_srdl.data.samplers import RandomSampler
+from reid_srdl.data.samplers import IdentitySampler, RandomSampler
 from reid_srdl.models import build
 from reid_srdl.training import plans
 from reid_srdl.training.engine import StageTrainer
@@ -21,13 +31,16 @@ TARGETS = np.arange(20) % 4
 CPU = torch.device("cpu")
 
 
-def loader():
-    return Loader(MemoryImages(IMAGES), TARGETS, RandomSampler(20, 10, 0), Augment(AugmentConfig(), (32, 16)), seed=0)
+def loader(pairs=False, rows=20):
+    """Batches of 10; with ``pairs``, of 2 images of 4 people."""
+    sampler = IdentitySampler(TARGETS[:rows], 8, 2, 0) if pairs else RandomSampler(rows, 10, 0)
+    return Loader(MemoryImages(IMAGES[:rows]), TARGETS[:rows], sampler, Augment(AugmentConfig(), (32, 16)), seed=0)
 
 
-def trainer(stage, number=0, reference=None):
+def trainer(stage, number=0, reference=None, backbone="small_without_norm", pairs=False, rows=20, on=None):
     torch.manual_seed(0)
-    return StageTrainer(stage, number, build("small_without_norm", 4), loader(), devices.launch(CPU, "fp32"), reference=reference, seed=0)
+    fabric = on or devices.launch(CPU, "fp32")
+    return StageTrainer(stage, number, build(backbone, 4), loader(pairs, rows), fabric, reference=reference, seed=0)
 
 
 def run(made, watch):
@@ -70,3 +83,159 @@ def test_the_caller_s_random_state_is_left_alone(watch):
     before = torch.get_rng_state()
     run(made, watch)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def everything(**more):
+    """A stage with everything switched on, and what it learns from."""
+    config = Config(
+        plan=PlanConfig(epochs=6), metric=MetricConfig("triplet"), ema=EmaConfig(decay=0.8),
+        optimiser=OptimiserConfig(name="adamw", rate=0.01, spare_norms=True, backbone_rate=0.3, frozen_epochs=1, clip=0.5, accumulate=2),
+        schedule=ScheduleConfig("cosine", warmup_epochs=1), loss=LossConfig(label_smoothing=0.1), **more,
+    )  # fmt: skip
+    return plans.build(config)[1], Reference(torch.randn(20, 4, generator=torch.Generator().manual_seed(1)).half(), None, 4, "hash", "how")
+
+
+def flat(network):
+    return torch.cat([value.detach().double().flatten() for value in network.state_dict().values()])
+
+
+@pytest.mark.parametrize("at", [(1, 0), (0, 1), (2, 1)])
+def test_resumed_with_everything_switched_on_the_end_is_bit_identical(watch, at):
+    """At an epoch's end and inside epochs, with the backbone frozen and thawed; with BatchNorm and dropout."""
+    stage, reference = everything()
+    whole = trainer(stage, 1, reference, backbone="small", pairs=True)
+    rows = run(whole, watch)
+    assert whole.average is not None and (flat(whole.network) != flat(whole.average.network)).any()
+
+    broken, saved = trainer(stage, 1, reference, backbone="small", pairs=True), []
+
+    def save():
+        if (broken.progress.epoch, broken.progress.step) == at:
+            saved.append(copy.deepcopy(broken.state()))
+
+    for row in broken.epochs(watch, save=save, save_every=-1):
+        del row
+        save()
+    (state,) = saved
+    again = trainer(stage, 1, reference, backbone="small", pairs=True)
+    with torch.no_grad():
+        for parameter in again.network.parameters():
+            parameter.zero_()
+    again.restore(state)
+    more = run(again, watch)
+    assert torch.equal(flat(whole.network), flat(again.network)) and torch.equal(flat(whole.average.network), flat(again.average.network))
+    assert [{k: v for k, v in row.items() if k in ("loss", "metric")} for row in rows[at[0] :]] == [{k: row[k] for k in ("loss", "metric")} for row in more]
+
+
+def test_a_batch_in_parts_makes_the_step_of_the_whole(watch):
+    """In a network without BatchNorm; 10 images in 3 parts, which are not equal."""
+    ends = []
+    for accumulate in (1, 3):
+        config = Config(plan=PlanConfig(epochs=4), optimiser=OptimiserConfig(accumulate=accumulate))
+        stage = dataclasses.replace(plans.build(config)[1], rates=(0.05, 0.05))
+        reference = Reference(torch.randn(20, 4, generator=torch.Generator().manual_seed(1)).half(), None, 4, "hash", "how")
+        made = trainer(stage, 1, reference)
+        rows = run(made, watch)
+        ends.append((flat(made.network), [(row["loss"], row["imitation"], row["accuracy"]) for row in rows]))
+    (one, rows), (other, others) = ends
+    assert torch.allclose(one, other, atol=1e-6)
+    np.testing.assert_allclose(rows, others, rtol=1e-5)
+
+
+def test_the_metric_term_is_added_and_logged_where_it_is_used(watch):
+    config = Config(plan=PlanConfig(name="vanilla", epochs=1), metric=MetricConfig("triplet", weight=0.5), loss=LossConfig(scale=0.25))
+    (with_metric,) = run(trainer(plans.build(config)[0], pairs=True), watch)
+    (without,) = run(trainer(plans.build(dataclasses.replace(config, metric=MetricConfig()))[0], pairs=True), watch)
+    assert "metric" not in without and with_metric["metric"] > 0
+    assert with_metric["loss"] == pytest.approx(0.25 * with_metric["cross_entropy"] + 0.5 * with_metric["metric"], rel=1e-6)
+
+
+def test_a_metric_term_changes_what_the_backbone_learns_and_not_what_the_classifier_does_at_first(watch):
+    """Triplets act on the features; one step of SGD."""
+    images, ends = 10, []
+    for metric in (MetricConfig(), MetricConfig("triplet")):
+        stage = dataclasses.replace(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1), metric=metric))[0], rates=(0.05,))
+        made = trainer(stage, pairs=True, rows=images)
+        run(made, watch)
+        ends.append(made.network)
+    assert torch.equal(ends[0].classifier.weight, ends[1].classifier.weight)
+    assert not torch.allclose(ends[0].backbone.layers[4].weight, ends[1].backbone.layers[4].weight, atol=1e-5)
+
+
+def test_the_gradient_is_cut_to_its_length(watch):
+    """One step of plain SGD moves the weights by rate times the clipped gradient."""
+    ends = {}
+    for clip in (None, 1e9, 0.01):
+        config = Config(plan=PlanConfig(name="vanilla", epochs=1), optimiser=OptimiserConfig(momentum=0.0, weight_decay=0.0, clip=clip))
+        made = trainer(plans.build(config)[0], rows=10)
+        before = flat(made.network)
+        run(made, watch)
+        ends[clip] = flat(made.network) - before
+    assert torch.equal(ends[None], ends[1e9]) and ends[None].norm() > 0.1 * 0.01
+    assert ends[0.01].norm().item() == pytest.approx(0.1 * 0.01, rel=1e-2)
+    assert torch.allclose(ends[0.01] / ends[0.01].norm(), ends[None] / ends[None].norm(), atol=1e-4)
+
+
+def test_the_backbone_is_frozen_for_its_epochs_and_then_learns(watch):
+    config = Config(plan=PlanConfig(name="vanilla", epochs=3), optimiser=OptimiserConfig(frozen_epochs=2))
+    made = trainer(plans.build(config)[0], backbone="small")
+    begun = [flat(made.network.backbone), flat(made.network.classifier)]
+    seen = []
+    for _ in made.epochs(watch, save=lambda: None, save_every=1e9):
+        seen.append((flat(made.network.backbone), flat(made.network.classifier)))
+    assert all(torch.equal(backbone, begun[0]) for backbone, _ in seen[:2]), "weight decay and running statistics included"
+    assert not torch.equal(seen[2][0], begun[0])
+    assert not torch.equal(seen[0][1], begun[1]) and not torch.equal(seen[1][1], seen[0][1])
+
+
+def test_the_average_is_of_the_weights_after_each_step(watch):
+    config = Config(plan=PlanConfig(name="vanilla", epochs=2), ema=EmaConfig(decay=0.5))
+    made = trainer(plans.build(config)[0])
+    after = []
+
+    class Noting(type(watch)):
+        def step_ends(self, images, loss):
+            after.append(flat(made.network))
+
+    run(made, Noting())
+    weights = torch.tensor([0.5**3, 0.5**2, 0.5, 1.0], dtype=torch.float64)
+    assert torch.allclose(flat(made.average.network), (weights[:, None] * torch.stack(after)).sum(0) / weights.sum(), atol=1e-6)
+    assert made.handed_on is made.average.network
+    unused = dataclasses.replace(plans.build(config)[0], ema=EmaConfig(decay=0.5, use=False))
+    assert (other := trainer(unused)).handed_on is other.network
+
+
+def test_rates_go_to_their_groups(watch):
+    config = Config(plan=PlanConfig(name="vanilla", epochs=2), optimiser=OptimiserConfig(rate=0.1, backbone_rate=0.2), schedule=ScheduleConfig("cosine"))
+    made = trainer(plans.build(config)[0])
+    run(made, watch)
+    assert [group["lr"] for group in made.optimiser.param_groups] == pytest.approx([0.1 * 0.5 * 0.2, 0.1 * 0.5])
+
+
+def test_fp16_scales_the_loss_and_a_resume_goes_on_with_its_factor(watch):
+    """On the CPU with the parts that a GPU has, since CUDA is not needed to see that they are wired up."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.precision import MixedPrecision
+
+    def fabric():
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**60, growth_interval=3)
+        made = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+        made.launch()
+        return made, scaler
+
+    stage = plans.build(Config(plan=PlanConfig(name="vanilla", epochs=2), optimiser=OptimiserConfig(clip=1.0, rate=0.01)))[0]
+    on, scaler = fabric()
+    made = trainer(stage, on=on)
+    before = flat(made.network)
+    first = next(iter(made.epochs(watch, save=lambda: None, save_every=1e9)))
+    assert torch.equal(before, flat(made.network)) and scaler.get_scale() == 2.0**58, "two steps overflow, are left out, and halve the factor"
+    assert np.isfinite(first["loss"])
+    scaler.update(2.0**8)
+    state = made.state()
+    assert state["scaling"]["scale"] == 2.0**8
+    other, fresh = fabric()
+    again = trainer(stage, on=other)
+    again.restore(state)
+    assert fresh.get_scale() == 2.0**8
+    run(again, watch)
+    assert not torch.equal(before, flat(again.network))

@@ -1,9 +1,19 @@
 import dataclasses
 
+import pytest
 import torch
 
 from reid_srdl import files
-from reid_srdl.config import Config, LossConfig, PlanConfig
+from reid_srdl.config import (
+    Config,
+    EmaConfig,
+    LossConfig,
+    MetricConfig,
+    OptimiserConfig,
+    PlanConfig,
+    ReferenceConfig,
+    ScheduleConfig,
+)
 from reid_srdl.training import plans
 from reid_srdl.training.keys import stage_key
 
@@ -49,3 +59,41 @@ def test_the_key_of_whole_images_is_that_of_earlier_versions(monkeypatch):
     gem = Config(model=dataclasses.replace(Config().model, pooling="gem"))
     key(gem)
     assert seen[1]["stage"]["model"]["pooling"] == "gem"
+
+
+def test_the_key_says_no_more_than_that_of_earlier_versions_while_nothing_newer_is_chosen(monkeypatch):
+    """Letter by letter, of a stage that imitates and one that does not."""
+    seen = []
+    monkeypatch.setattr(files, "sha256_json", lambda value: seen.append(value) or "h")
+    config = Config(plan=PlanConfig(epochs=4))
+    key(config)
+    key(config, 1, reference="r")
+    model = {"backbone": "resnet50", "weights": "imagenet", "neck": "none", "last_stride": 2}
+    optimiser = {"momentum": 0.9, "nesterov": True, "weight_decay": 2e-4}
+    assert seen[0]["stage"] == {
+        "epochs": 2, "start": "fresh", "model": model, "optimiser": optimiser, "rates": [0.1, 0.1 * 0.1], "losses": {"label_smoothing": 0.0, "scale": 1.0},
+    }  # fmt: skip
+    assert seen[1]["stage"]["losses"] == {
+        "label_smoothing": 0.0, "temperature": 3.0, "imitation": None, "ramp_epochs": 0, "ramp_share": 0.0, "scale": 1.0,
+    }  # fmt: skip
+    assert seen[0]["augment"] == {"flip": 0.5, "pad": 4, "pad_mode": "reflect", "erase": 0.0}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"optimiser": OptimiserConfig(**{name: value})} for name, value in {
+        "name": "adam", "betas": (0.9, 0.99), "spare_norms": True, "backbone_rate": 0.1, "frozen_epochs": 1, "clip": 5.0, "accumulate": 2}.items()]
+    + [{"metric": MetricConfig(name)} for name in ("triplet", "circle", "arcface", "cosface")]
+    + [{"ema": EmaConfig(0.9)}, {"schedule": ScheduleConfig("cosine")}, {"schedule": ScheduleConfig(warmup_epochs=2)}, {"loss": LossConfig(cross_entropy=0.5)}],
+    ids=str,
+)  # fmt: skip
+def test_every_choice_of_the_strong_recipe_is_part_of_the_key(change):
+    assert key(dataclasses.replace(Config(), **change)) != key(Config())
+
+
+def test_what_is_chosen_of_a_metric_and_an_average_counts_too():
+    different = [MetricConfig("triplet"), MetricConfig("triplet", weight=0.5), MetricConfig("triplet", margin=0.3)]
+    assert len({key(Config(metric=metric)) for metric in different}) == 3
+    assert len({key(Config(ema=ema)) for ema in (EmaConfig(0.9), EmaConfig(0.99), EmaConfig(0.9, use=False))}) == 3
+    unused = MetricConfig(margin=0.3), EmaConfig(use=False), ScheduleConfig(warmup_from=0.5, final=0.1)
+    assert key(Config(metric=unused[0], ema=unused[1], schedule=unused[2], reference=ReferenceConfig(weights="last"))) == key(Config())

@@ -25,3 +25,17 @@ def test_cut_back_and_half_written_lines(tmp_path):
     assert [r["epoch"] for r in read_log(tmp_path)] == [0, 1, 2]
     assert file.read_text().splitlines()[1].startswith("0,0.1,1.25,")
     assert read_log(tmp_path / "none") == []
+
+
+def test_a_column_of_the_metric_term_stands_in_logs_that_have_one(tmp_path):
+    plain, other = tmp_path / "a" / "log.csv", tmp_path / "b" / "log.csv"
+    for epoch in range(3):
+        log.append(plain, row(epoch))
+        log.append(other, {**row(epoch), "metric": 0.5 + epoch})
+    assert "metric" not in plain.read_text() and [r["metric"] for r in read_log(other.parent)] == [0.5, 1.5, 2.5]
+    log.cut(other, 2)
+    log.append(other, {**row(2), "metric": 9.0})
+    assert [(r["epoch"], r["metric"], r["loss"]) for r in read_log(other.parent)] == [(0, 0.5, 1.25), (1, 1.5, 1.25), (2, 9.0, 1.25)]
+    log.cut(other, 0)
+    log.append(other, {**row(0), "metric": 7.0})
+    assert [r["metric"] for r in read_log(other.parent)] == [7.0], "cut back to nothing it begins anew with its own head"

@@ -71,3 +71,13 @@ def test_the_ramp():
     assert imitation_weight(config, 0) == pytest.approx(9 * math.exp(-5))
     assert imitation_weight(config, 5) == pytest.approx(9 * math.exp(-5 / 4))
     assert imitation_weight(config, 10) == imitation_weight(LossConfig(), 0) == 9
+
+
+def test_the_cross_entropy_s_weight():
+    logits, targets, reference = drawn(5)
+    plain = stage_loss(logits, targets, reference, LossConfig())
+    lighter = stage_loss(logits, targets, reference, LossConfig(cross_entropy=0.25, scale=2.0))
+    assert lighter.total.item() == pytest.approx(2 * (0.25 * plain.cross_entropy.item() + 9 * plain.imitation.item()), rel=1e-6)
+    assert lighter.cross_entropy.item() == plain.cross_entropy.item()
+    none = stage_loss(logits, targets, None, LossConfig(cross_entropy=0.0)).total
+    assert none.item() == 0 and none.requires_grad, "DDP waits for the classifier's gradient, be it zero"

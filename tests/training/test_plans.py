@@ -2,7 +2,17 @@ import dataclasses
 
 import pytest
 
-from reid_srdl.config import Config, PlanConfig, StageConfig, TeacherConfig
+from reid_srdl.config import (
+    Config,
+    EmaConfig,
+    LossConfig,
+    MetricConfig,
+    OptimiserConfig,
+    PlanConfig,
+    ScheduleConfig,
+    StageConfig,
+    TeacherConfig,
+)
 from reid_srdl.errors import UserError
 from reid_srdl.training.plans import PLANS, build
 
@@ -107,3 +117,31 @@ def test_early_stopping_needs_something_to_choose_by():
 def test_a_ramp_may_be_a_share_of_the_stage():
     _, second = build(Config(plan=PlanConfig(epochs=60), loss=dataclasses.replace(Config().loss, ramp_share=0.27)))
     assert second.losses.ramp_epochs == 8
+
+
+@pytest.mark.parametrize("name", sorted(PLANS))
+def test_every_plan_goes_with_the_strong_recipe(name):
+    held = dataclasses.replace(Config().data, holdout_identities=1)
+    config = Config(
+        plan=PlanConfig(name=name, epochs=40), data=held, log=dataclasses.replace(Config().log, eval_every=1), metric=MetricConfig("triplet", margin=0.3),
+        ema=EmaConfig(0.99), optimiser=OptimiserConfig("adam", frozen_epochs=2, clip=5.0), schedule=ScheduleConfig("cosine", warmup_epochs=3),
+    )  # fmt: skip
+    for stage in build(config):
+        assert (stage.metric, stage.ema) == (config.metric, config.ema)
+        assert dataclasses.replace(stage.optimiser, rate=0.1) == dataclasses.replace(config.optimiser, rate=0.1)
+        if name != "stage_incomplete":
+            assert stage.rates[0] == pytest.approx(0.01) and stage.rates[3] == 0.1 > stage.rates[4], "each stage has its own warm-up"
+    if name == "stage_incomplete":
+        rates = [rate for stage in build(config) for rate in stage.rates]
+        assert rates == list(build(dataclasses.replace(config, plan=PlanConfig(name="vanilla", epochs=40)))[0].rates)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"schedule": ScheduleConfig(warmup_epochs=5)}, {"optimiser": OptimiserConfig(frozen_epochs=5)},
+     {"metric": MetricConfig("triplet"), "loss": LossConfig(cross_entropy=0.0)}],
+)  # fmt: skip
+def test_beginnings_that_take_a_whole_stage_and_beliefs_that_nobody_trained(more):
+    with pytest.raises(UserError, match="stage first|nothing trains the classifier"):
+        build(Config(plan=PlanConfig(epochs=10), **more))
+    assert build(Config(plan=PlanConfig(name="vanilla", epochs=10), **more))

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from reid_srdl.errors import UserError
 from reid_srdl.models import build
 from reid_srdl.training import precision
 
@@ -35,3 +37,9 @@ def test_with_it_the_faster_one_wins_and_the_network_is_untouched(monkeypatch):
     assert settle("auto", network)[0] == "fp32", "chance alone makes such a difference"
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert settle("auto", network) == ("fp32", {}), "processes that time for themselves might differ"
+
+
+def test_fp16_needs_a_gpu():
+    with pytest.raises(UserError, match="needs a GPU"):
+        settle("fp16", None)
+    assert precision.settle("fp16", None, device=torch.device("cuda"), size=(32, 16), batch=4) == ("fp16", {})
