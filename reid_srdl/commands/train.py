@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import config as configuration
 from .. import devices, runs
 from ..config import Config
-from ..data import read
+from ..data import part_names, parts_of, read
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..progress import TrainingDisplay, tracked
@@ -90,19 +90,23 @@ def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
     dataset = _score(folder, config, data) if config.evaluate != "none" else None
     if config.log.diagnostics:
         beliefs.compare(folder, config.device, data.train, tracked("comparing with the soft targets"))
-    report = write(folder, data=data, dataset=dataset)
+    report = write(folder, data=parts_of(data)[0], dataset=dataset)
     print(f"Report: {report} (open it in a browser)")
     print("Next, take embeddings away:", command("embed", "--checkpoint", folder, "--images", "DIR", "--output", "embeddings.npz"))
 
 
 def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> str:
-    """Scores the run, and its earlier stages where they are compared; returns the name of the folder of its scores in ``eval/``."""
+    """Scores the run, and its earlier stages where they are compared, on each of its sets; returns the name of the first folder of its scores in ``eval/``."""
     kind, options = kind_of(data), EvalOptions(split=config.evaluate, device=config.device)
     earlier = runs.finished_stages(folder)[:-1] if config.log.diagnostics and kind.compares_stages else []
     for checkpoint in (*earlier, folder):
         trained = runs.load(checkpoint, config.device)
-        found = kind.evaluate(trained, data, options, [], tracked)
-        output = default_output(checkpoint, trained, config.dataset, config.evaluate)
-        found.save(output)
-    show(found, f"{folder} on {config.dataset}")
-    return output.name
+        scored = {}
+        for name, part in zip(part_names(config.dataset), parts_of(data), strict=True):
+            found = kind.evaluate(trained, part, options, [], tracked)
+            output = default_output(checkpoint, trained, name, config.evaluate)
+            found.save(output)
+            scored[name] = (found, output.name)
+    for name, (found, _) in scored.items():
+        show(found, f"{folder} on {name}")
+    return next(iter(scored.values()))[1]

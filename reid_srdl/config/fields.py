@@ -147,6 +147,7 @@ class LogConfig:
         diagnostics: say what the soft targets are like when they are made, and after training how the network agrees with them (a pass
             over 2,000 training images at most; of a classification set, the earlier stages are scored as well).
         tensorboard: write TensorBoard events beside the CSV log.
+        wandb: tell Weights & Biases the same figures (``pip install 'reid-srdl[wandb]'``; ``WANDB_MODE=offline`` needs no account).
         checkpoint_minutes: save the training state inside long epochs this often; it is always saved after each epoch.
     """
 
@@ -154,6 +155,7 @@ class LogConfig:
     eval_split: Literal["val", "test"] = "val"
     diagnostics: bool = True
     tensorboard: bool = True
+    wandb: bool = False
     checkpoint_minutes: float = 10.0
 
 

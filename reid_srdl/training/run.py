@@ -24,7 +24,7 @@ from ..inference import Track
 from ..models import IdentityClassifier, configured
 from ..seeds import forked
 from ..shell import command
-from . import beliefs, checkpoint, handed_on, imitated, log, plans, precision
+from . import beliefs, checkpoint, handed_on, imitated, log, loggers, plans, precision
 from . import reference as references
 from .diverged import way_out
 from .engine import NonFiniteLoss, StageTrainer, Watcher
@@ -116,13 +116,16 @@ class _Run:
             if stage.reference is not None and stage.reference.checkpoint is not None:
                 imitated.check_labels(stage.reference, imitated.of_checkpoint(stage.reference), self.labels, self.data_name)
         self._sampler()  # so that one which cannot be leaves no run behind
+        told = loggers.of(self.config, self.folder) if self.rank == 0 else []
         self.source = self._open_source()
         if first is not None:
             self._settle_precision(first)
         with contextlib.ExitStack() as stack:
             if self.rank == 0:
                 stack.enter_context(claimed(self.folder, resume))
-            self.fabric = devices.launch(self.device, self.config.precision, self._loggers())
+            stack.push(lambda kind, *_: loggers.finish(told, failed=kind is not None))
+            loggers.start(told)
+            self.fabric = devices.launch(self.device, self.config.precision, told)
             self.unscaled = self.fabric.strategy.precision.state_dict()
             self.place = devices.Place(self.fabric.device, self.config.precision, self.rank, self.world)
             facts = self._begin(resume)
@@ -182,13 +185,6 @@ class _Run:
     def _write_facts(self, facts: dict[str, Any]) -> None:
         if self.rank == 0:
             files.write_json(self.folder / runs.FACTS, facts)
-
-    def _loggers(self) -> list[Any]:
-        if not self.config.log.tensorboard or self.rank:
-            return []
-        from lightning_fabric.loggers import TensorBoardLogger
-
-        return [TensorBoardLogger(root_dir=str(self.folder), name="tensorboard", version="")]
 
     # --- one stage ------------------------------------------------------------------------------------------------
 
