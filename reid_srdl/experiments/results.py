@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import budget_map, lines, records, study, tables
+from . import budget_map, lines, records, soft_targets, study, tables
 from .lines import SCORES, Line
 from .markdown import gain, percent, table
 from .statistics import Difference, summary
@@ -74,8 +74,12 @@ def row_section(plan: Study, found: Found, paper: Mapping[str, float], arms: Seq
     left = study.pending(plan, found, arms)
     if left:
         parts.append(f"**Not finished**: at least {len(left)} runs are still to be done.")
-    parts += [scores_table(shown, paper), *_against(plan, shown), _arms(shown), _facts(found)]
+    parts += [scores_table(shown, paper), *_against(plan, shown), *_learnt_from(plan, found, shown), _arms(shown), _facts(found)]
     return parts
+
+
+def _learnt_from(plan: Study, found: Found, shown: Sequence[Line]) -> list[str]:
+    return soft_targets.section(shown, {line.arm: list(lines.finished(plan, found, line.arm).values()) for line in shown}, plan.baseline)
 
 
 def _arms(shown: Sequence[Line]) -> str:
@@ -92,7 +96,7 @@ def _study(plan: Study, found: Found) -> list[str]:
         parts += ["Chosen rates (mAP on the held-out identities, one seed):", _tries_table(plan, found)]
     shown = lines.of(plan, found)
     if shown:
-        parts += ["On the test split:", scores_table(shown, {}), *_compared(plan, found), _facts(found), _commands(plan, found)]
+        parts += ["On the test split:", scores_table(shown, {}), *_compared(plan, found), *_learnt_from(plan, found, shown), _facts(found), _commands(plan, found)]
     return parts
 
 

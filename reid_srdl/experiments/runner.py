@@ -13,7 +13,7 @@ from typing import Any
 from .. import files, runs
 from ..errors import UserError
 from ..shell import command
-from . import cost, lines, records, study
+from . import cost, lines, records, soft_targets, study
 from .study import Cell, Study
 
 KEPT = ("rank1", "rank5", "rank10", "mAP", "mAP_trapezoid", "mINP", "top1", "top5", "loss", "ece")
@@ -128,6 +128,7 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
         "best": _best_epoch(runs.read_log(run / "stages" / stages[-1]["folder"])),
         "cross_entropy": stages[-1]["final"]["cross_entropy"],
         "macs": cost.of_run(run).total,
+        "soft_targets": soft_targets.of_run(run),
         "stages": [{key: stage[key] for key in ("name", "epochs", "shared", "seconds", "images_per_s")} for stage in stages],
         "kind": "classes" if "classification" in metrics else "identities",
         **{key: facts[key] for key in ("images", "identities", "data_hash", "precision", "threads", "hardware", "versions")},

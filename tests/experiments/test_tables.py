@@ -42,7 +42,7 @@ def test_what_is_asked_for():
     assert one.name == "cifar100-resnet32-e60-n50" and one.seeds_of("vanilla") == 3 and one.seeds_of("kd_resnet110") == 1
     config = configuration.parse(Config, study.flags(one, Cell("kd_resnet110", 2, None, False)), recipes=True)
     assert (config.plan.epochs, config.data.train_per_class, config.precision, config.seed) == (60, 50, "bf16", 2)
-    assert (config.log.eval_every, config.log.eval_split) == (3, "test")
+    assert (config.log.eval_every, config.log.eval_split) == (6, "test")
     assert one.compare == (("kd_resnet110", "vanilla"),)
 
 

@@ -1,0 +1,67 @@
+"""What the soft targets of a study were like, beside what they brought: whether the diagnostics foretell a gain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import diagnostics, files
+from ..diagnostics import SoftTargets
+from .lines import SCORES, Line
+from .markdown import gain, table
+from .statistics import summary
+
+KEPT = ("temperature", "classes", "entropy_share", "agreement", "label", "ece")
+"""Of ``diagnostics.SoftTargets``: what a record keeps."""
+
+
+def of_run(run: Path) -> list[dict[str, Any]]:
+    """For each stage of a run that wrote soft targets down: its name, what they were like, and how often the last network agrees with them."""
+    found = []
+    for folder in sorted((run / "stages").iterdir()):
+        if not (folder / diagnostics.FILE).is_file():
+            continue
+        noted = files.read_json(folder / diagnostics.FILE)
+        followed = noted["last_network"]["same"] if "last_network" in noted else None
+        found.append({"stage": folder.name.partition("-")[2], **{key: noted["soft_targets"][key] for key in KEPT}, "followed": followed})
+    return found
+
+
+def section(shown: Sequence[Line], records: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str) -> list[str]:
+    """A row an arm that learnt from soft targets: means over its seeds, what the rule of thumb says, and the gain; nothing where no record has any.
+
+    Args:
+        shown: the arms.
+        records: of each arm's seeds.
+        baseline: what the gains are measured against.
+    """
+    rows = []
+    for line in shown:
+        last = [record["soft_targets"][-1] for record in records[line.arm] if record.get("soft_targets")]
+        if last:
+            rows.append([line.arm, str(len(last)), *_figures(last), _verdict(last), _gain(line)])
+    if not rows:
+        return []
+    head = ["arm", "n", "entropy, % of the most possible", "right about the training images, %", "calibration error, %", "last network agrees, %", "rule of thumb", f"gain over {baseline}"]
+    return ["What the last stage learnt from, as the diagnostics saw it before that stage began:", table(head, rows)]
+
+
+def _figures(last: Sequence[Mapping[str, Any]]) -> list[str]:
+    cells = []
+    for key in ("entropy_share", "agreement", "ece", "followed"):
+        values = [one[key] for one in last if one[key] is not None]
+        cells.append(f"{100 * summary(values).mean:.1f}" if values else "")
+    return cells
+
+
+def _verdict(last: Sequence[Mapping[str, Any]]) -> str:
+    """The first words of the verdicts, in the order of the seeds; once where all agree."""
+    blank: dict[str, Any] = {"images": 0, "entropy": 0.0, "label_softened": 0.0, "entropy_counts": (), "label_counts": ()}
+    words = [diagnostics.verdict(SoftTargets(**{**blank, **{key: one[key] for key in KEPT}})) for one in last]
+    return "; ".join(dict.fromkeys(text.partition(",")[0].partition(":")[0].partition(".")[0].removeprefix("They are ") for text in words))
+
+
+def _gain(line: Line) -> str:
+    name = next((name for name in SCORES if name in line.differences), None)
+    return gain(line.differences[name]) if name else ""

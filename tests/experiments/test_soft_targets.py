@@ -1,0 +1,46 @@
+from reid_srdl import files
+from reid_srdl.experiments import lines, soft_targets
+from reid_srdl.experiments.study import Cell, Study
+
+BELIEFS = {"temperature": 3.0, "classes": 10, "entropy_share": 0.4, "agreement": 0.9, "label": 0.8, "ece": 0.05, "images": 5, "entropy": 1.0}
+
+
+def _study():
+    arms = {"vanilla": {"plan.name": "vanilla"}, "srdl": {"plan.name": "srdl"}, "stage_incomplete": {"plan.name": "stage_incomplete"}}
+    return Study(name="s", title="S", recipe="cifar100", about="", arms=arms, seeds={"default": 2}, baseline="vanilla", compare=())
+
+
+def _record(top1, beliefs=None):
+    return {"scores": {"top1": top1}, "stages": [{"seconds": 1.0}], "soft_targets": [] if beliefs is None else [{"stage": "first", **beliefs, "followed": 0.75}]}
+
+
+def test_a_record_keeps_what_each_stage_believed_and_whether_it_was_followed(tmp_path):
+    for name, followed in (("1-first", {"last_network": {"same": 0.75}}), ("2-second", {})):
+        (tmp_path / "stages" / name).mkdir(parents=True)
+        files.write_json(tmp_path / "stages" / name / "diagnostics.json", {"soft_targets": BELIEFS, **followed})
+    (tmp_path / "stages" / "3-third").mkdir()  # wrote nothing down
+    one, other = soft_targets.of_run(tmp_path)
+    assert (one["stage"], one["agreement"], one["followed"]) == ("first", 0.9, 0.75)
+    assert (other["stage"], other["followed"]) == ("second", None) and "images" not in other
+
+
+def test_premature_targets_stand_beside_what_they_cost():
+    study = _study()
+    premature = {**BELIEFS, "agreement": 0.3}
+    found = {Cell("vanilla", seed, None, False): _record(0.5 + 0.01 * seed) for seed in range(2)}
+    found |= {Cell("srdl", seed, None, False): _record(0.53 + 0.01 * seed, BELIEFS) for seed in range(2)}
+    found |= {Cell("stage_incomplete", seed, None, False): _record(0.46 + 0.01 * seed, premature) for seed in range(2)}
+    shown = lines.of(study, found)
+    records = {line.arm: list(lines.finished(study, found, line.arm).values()) for line in shown}
+    _, text = soft_targets.section(shown, records, "vanilla")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert rows[2] == ["srdl", "2", "40.0", "90.0", "5.0", "75.0", "soft and mostly right", "+3.0 [+3.0, +3.0]"]
+    assert rows[3][3] == "30.0" and rows[3][6] == "premature" and rows[3][7].startswith("-4.0")
+    assert len(rows) == 4  # vanilla learnt from labels alone
+
+
+def test_there_is_no_table_where_no_record_has_soft_targets():
+    study = _study()
+    found = {Cell("vanilla", 0, None, False): _record(0.5), Cell("srdl", 0, None, False): {key: value for key, value in _record(0.6).items() if key != "soft_targets"}}
+    shown = lines.of(study, found)
+    assert soft_targets.section(shown, {line.arm: list(lines.finished(study, found, line.arm).values()) for line in shown}, "vanilla") == []
