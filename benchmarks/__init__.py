@@ -24,6 +24,8 @@ BENCHMARKS: dict[str, str] = {
     "training_epoch": "benchmarks.training:training_epoch",
     "srdl_cost": "benchmarks.training:srdl_cost",
     "peers_ranking": "benchmarks.peers_ranking:run",
+    "peers_training": "benchmarks.peers_training:run",
+    "peers_embedding": "benchmarks.peers_embedding:run",
 }
 """Name to ``"module:function"``."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,14 @@ _EVERY = 0.002
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """``function(*arguments)`` in a fresh process, which has no freed memory to fall back on and whose threads are new."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        return pool.apply(function, arguments)
+    # An executor's processes, unlike a pool's, may have children of their own, such as the workers of a data loader.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_by, (multiprocessing.get_start_method(),)) as executor:
+        return executor.submit(function, *arguments).result()
+
+
+def _start_by(method: str) -> None:
+    """Children start as they do in the parent, not as this process did itself."""
+    multiprocessing.set_start_method(method, force=True)
 
 
 def peak_memory(task: Callable[[], object]) -> int:
