@@ -13,13 +13,15 @@ BENCH_ARGS ?=
 
 DEMO := runs/demo
 IN_VENV := $(VENV)/bin/python
+# Another environment beside it, of the package alone.
+PLAIN := $(VENV)-plain
 # A stamp says that an extra is installed, and from which checkout: an environment may be shared, and a checkout may move.
 STAMPS := $(foreach extra,cpu gpu test dev,$(VENV)/.reid_srdl-$(extra))
 MISPLACED := $(foreach stamp,$(STAMPS),$(if $(filter-out $(CURDIR),$(shell cat $(stamp) 2>/dev/null)),$(stamp)))
 # The making of an environment may have been broken off, and the Python that it was made of may be gone.
 USABLE := $(shell test -x $(VENV)/bin/python -a -x $(VENV)/bin/pip && echo yes)
 
-.PHONY: help demo demo-again test lint bench clean FORCE
+.PHONY: help demo demo-again test soak plain lint bench clean FORCE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -27,6 +29,8 @@ help:
 	@echo "make demo        train the embedded demo, evaluate it, write $(DEMO)/report.html (minutes)"
 	@echo "make demo-again  the same, from the start"
 	@echo "make test        install the test extra and run the whole suite"
+	@echo "make soak        kill runs, fill their disk, damage their files; each must go on to the same end (minutes)"
+	@echo "make plain       install the package without extras, in $(PLAIN), and try what must work there"
 	@echo "make lint        read the code with ruff"
 	@echo "make bench       run the benchmarks"
 	@echo "make clean       remove what builds and tests leave, but no runs, no data and no environment"
@@ -54,6 +58,21 @@ demo-again:
 test: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
 	$(IN_VENV) -m pytest $(TEST_ARGS)
 
+soak: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
+	$(IN_VENV) -m pytest -m soak tests/faults $(TEST_ARGS)
+
+# The package is installed anew each time, as a stranger gets it; what it needs is not, unless that has changed.
+plain: $(PLAIN)/.reid_srdl-plain
+	rm -rf build
+	$(PLAIN)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --force-reinstall .
+	@echo "$(PLAIN) holds reid_srdl, what it requires, pytest, and no extras:"
+	$(PLAIN)/bin/pytest -v -m plain tests/plain $(TEST_ARGS)
+
+$(PLAIN)/.reid_srdl-plain: setup.cfg pyproject.toml | $(PLAIN)/bin/python
+	rm -rf build
+	$(PLAIN)/bin/python -m pip install --disable-pip-version-check . pytest
+	@touch $@
+
 lint: $(VENV)/.reid_srdl-dev
 	$(IN_VENV) -m ruff check .
 
@@ -62,7 +81,7 @@ bench: $(VENV)/.reid_srdl-$(FAISS)
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
-	find . -name .venv -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+	find . -name '.venv*' -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 
 $(VENV)/.reid_srdl-%: setup.cfg pyproject.toml | $(IN_VENV)
 	@echo "Installing into $(VENV) (the first time this fetches PyTorch, on Linux some gigabytes with its CUDA libraries)"
@@ -74,7 +93,7 @@ ifneq ($(USABLE),yes)
 $(IN_VENV) $(STAMPS): FORCE
 endif
 
-$(IN_VENV):
+$(IN_VENV) $(PLAIN)/bin/python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \
 	    echo "make: there is no $(PYTHON): install Python 3.10 or newer, or name it with PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
@@ -83,5 +102,5 @@ $(IN_VENV):
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "make: $(PYTHON) cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt install" \
 	         "python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	@rm -f $(STAMPS)
+	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
+	@rm -f $(patsubst %/bin/python,%,$@)/.reid_srdl-*

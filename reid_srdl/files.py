@@ -25,6 +25,7 @@ def _cannot_write(path: Path, error: OSError) -> UserError:
     hints = {
         errno.ENOSPC: "The disk is full: free some space, or choose another folder with --output.",
         errno.EDQUOT: "The disk quota is used up: free some space, or choose another folder with --output.",
+        errno.EFBIG: "No file may be that large here (see ulimit -f): have the limit raised, or choose another folder with --output.",
         errno.EROFS: "The file system is read-only: choose another folder with --output.",
         errno.EACCES: "There is no permission to write there: choose another folder with --output.",
     }

@@ -22,7 +22,23 @@ absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 torch.set_num_threads(1)
 
+HERE = Path(__file__).parent
 SIZE = (32, 16)
+
+
+ASKED_FOR = {"faults": "soak", "plain": "plain"}
+"""Folders of tests that run only where their mark is asked for, as in ``-m soak``: they take minutes, or another environment."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = []
+    for item in items:
+        mark = ASKED_FOR.get(item.path.relative_to(HERE).parts[0])
+        if mark is not None:
+            item.add_marker(mark)
+            left_out += [] if mark in config.option.markexpr else [item]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 class SmallBackbone(torch.nn.Module):

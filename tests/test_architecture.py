@@ -186,8 +186,8 @@ def test_scripts_are_two_lines():
         assert path.read_text().splitlines() == ["from reid_srdl.commands import main", f'main("{path.stem}")']
 
 
-# Tests of more than one module: whole commands, the pages of the documentation, the law itself.
-ACROSS = {"end_to_end", "docs", "test_architecture.py"}
+# Tests of more than one module: whole commands, what may go wrong with them, an installation without extras, the pages of the documentation, the law itself.
+ACROSS = {"end_to_end", "faults", "plain", "docs", "test_architecture.py"}
 
 
 def test_tests_mirror_the_package():

@@ -63,7 +63,7 @@ def main(name: str | None = None) -> NoReturn:
         _discard_output()
         code = BROKEN_PIPE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         _discard_output()
         what = f"cannot write {error.filename}: {error.strerror}" if error.filename else str(error.strerror)
