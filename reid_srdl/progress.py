@@ -26,6 +26,9 @@ class StageLike(Protocol):
     epochs: int
 
 
+MUCH_WAITING = 0.05
+"""Share of the training time above which waiting for images is worth a word."""
+
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -58,6 +61,13 @@ def says(line: str) -> None:
     console.print(line, markup=False)
 
 
+def waiting(waited: float | None, seconds: float | None) -> str:
+    """What to say of ``waited`` of ``seconds`` of training that went by while no image was ready; nothing where that is little or not known."""
+    if not waited or not seconds or waited <= MUCH_WAITING * seconds:
+        return ""
+    return f"waited for images {min(waited / seconds, 1.0):.0%} of the time: raise --data.workers, or --data.memory_gb where they may fit into memory"
+
+
 class TrainingDisplay:
     """Shows a run: a bar for the epoch with loss, images/s and time left, and a line for each finished epoch.
 
@@ -70,6 +80,7 @@ class TrainingDisplay:
         self._progress: Progress | None = None
         self._task = TaskID(0)
         self._images, self._began = 0, 0.0
+        self._said_that_it_waits = False
 
     def says(self, line: str) -> None:
         if not self.quiet:
@@ -109,6 +120,10 @@ class TrainingDisplay:
             f"{self._stage.name} {self._epoch + 1:>3}/{self._stage.epochs}  rate {row['rate']:g}  cross-entropy {row['cross_entropy']:.3f}{imitation}{metric}"
             f"  accuracy {row['accuracy']:.1%}  {row['images_per_s']:,.0f} images/s  {left / 60:.0f} min left in this stage"
         )
+        waits = waiting(row.get("waited"), row["seconds"])
+        if waits and not self._said_that_it_waits:
+            self._said_that_it_waits = True
+            says(f"This epoch {waits}.")
         if self._epoch + 1 == self._stage.epochs and self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -36,3 +36,14 @@ def test_a_metric_term_is_said_where_there_is_one(capsys):
     assert "metric" not in capsys.readouterr().err
     display.epoch_ends({**row(0), "metric": 0.125})
     assert "metric 0.125" in capsys.readouterr().err
+
+
+def test_waiting_for_images_is_said_once_and_with_the_way_out(capsys):
+    display = progress.TrainingDisplay()
+    display.epoch_begins(build(Config())[0], 0, 0, steps=5, done=0)
+    display.epoch_ends({**row(0), "waited": 3.0})
+    assert "waited" not in capsys.readouterr().err  # 5 % of 60 s
+    display.epoch_ends({**row(1), "waited": 15.0})
+    display.epoch_ends({**row(2), "waited": 15.0})
+    said = capsys.readouterr().err
+    assert said.count("waited for images 25% of the time: raise --data.workers") == 1

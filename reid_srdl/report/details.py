@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from ..progress import waiting
 from . import adopted
 from .words import count, duration
 
@@ -22,7 +23,9 @@ def stage_table(facts: Mapping[str, Any]) -> str:
     ]
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Stage", "Epochs", "Time", "Images/s", "Accuracy"))
     shared = '<p class="note">* taken over from an earlier run that began alike; this is how long it took there.</p>' if any(stage.get("shared") for stage in stages) else ""
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>\n{shared}'
+    waits = ((stage["name"], waiting(stage.get("waited"), stage["seconds"])) for stage in stages)
+    notes = "".join(f'<p class="note">Stage {escape(name)} {escape(said)}.</p>' for name, said in waits if said)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>\n{shared}{notes}'
 
 
 def facts_table(facts: Mapping[str, Any], labels: str) -> str:

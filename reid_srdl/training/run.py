@@ -223,6 +223,7 @@ class _Run:
             "shared": found == "stored",
             "seconds": sum(row["seconds"] or 0.0 for row in rows),
             "images_per_s": float(np.median([row["images_per_s"] or 0.0 for row in rows])),
+            "waited": sum(row["waited"] or 0.0 for row in rows),
             "model": runs.read_model(target / runs.MODEL).hash,
             "final": rows[-1],
         }
