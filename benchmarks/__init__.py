@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, str] = {
     "peers_ranking": "benchmarks.peers_ranking:run",
     "peers_training": "benchmarks.peers_training:run",
     "peers_embedding": "benchmarks.peers_embedding:run",
+    "streaming": "benchmarks.streaming:run",
 }
 """Name to ``"module:function"``."""
 

@@ -16,6 +16,7 @@ from PIL import Image
 from reid_srdl.export.samples import random_pictures
 
 CAMERAS = 6
+_TOGETHER = 32  # pictures drawn at once
 CYTHON = "pyppbox_torchreid"
 """A package that brings torchreid's evaluator compiled; torchreid's own leaves the compiling to its user."""
 
@@ -54,7 +55,8 @@ def pictures(folder: Path, count: int, size: tuple[int, int], people: int) -> li
     """JPEG files under Market-1501's names, of ``people`` identities in turn and as many cameras as there."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for row, image in enumerate(random_pictures(size, count, seed=0)):
-        files.append(folder / f"{row % people + 1:04d}_c{row % CAMERAS + 1}s1_{row:06d}_00.jpg")
-        Image.fromarray(image.permute(1, 2, 0).numpy()).save(files[-1], quality=90)
+    for start in range(0, count, _TOGETHER):
+        for row, image in enumerate(random_pictures(size, min(_TOGETHER, count - start), seed=start), start):
+            files.append(folder / f"{row % people + 1:04d}_c{row % CAMERAS + 1}s1_{row:06d}_00.jpg")
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(files[-1], quality=90)
     return files

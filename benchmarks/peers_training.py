@@ -22,26 +22,18 @@ from typing import Any
 
 import torch
 
-from reid_srdl import devices
-from reid_srdl.config import AugmentConfig, Config, ModelConfig, OptimiserConfig, PlanConfig
-from reid_srdl.data.augment import Augment
-from reid_srdl.data.images import open_source
-from reid_srdl.data.loader import Loader
-from reid_srdl.data.samplers import RandomSampler
 from reid_srdl.models import build
 from reid_srdl.seeds import forked
-from reid_srdl.training import plans, precision
-from reid_srdl.training.engine import StageTrainer
+from reid_srdl.training import precision
 
 from . import Figure, Report, Seconds, alternate, median_of, peers, threads
+from .from_files import RATE, FromFiles, Unwatched
 from .memory import MB, alone, peak_memory, peak_of_gpu
-from .training import Unwatched
 
 NETWORKS = {"resnet50": "resnet50", "densenet121": "densenet121", "osnet_x1_0": "torchreid:osnet_x1_0"}
 """torchreid's name to ours."""
 
 THEIRS, FP32, DEFAULT = "torchreid", "fp32", "default"
-RATE = 0.01
 
 
 @dataclass(frozen=True)
@@ -165,23 +157,13 @@ class _Watch(Unwatched):
 
 def ours(network: str, files: list[Path], precision: str, epochs: int, setup: Setup, device: torch.device) -> Callable[[], Seconds]:
     """An epoch at each call."""
-    config = Config(
-        model=ModelConfig(backbone=NETWORKS[network], weights="none"),
-        optimiser=OptimiserConfig(rate=RATE),
-        plan=PlanConfig(name="vanilla", epochs=epochs),
-    )
-    with forked(0):
-        built = build(config.model.backbone, setup.identities, image_size=setup.size)
-    source = open_source(files, setup.size, workers=setup.workers, device=device)
-    targets = torch.tensor([int(file.name[:4]) - 1 for file in files]).numpy()
-    loader = Loader(source, targets, RandomSampler(len(files), setup.batch, 0), Augment(AugmentConfig(), setup.size), seed=0, device=device)
-    fabric = devices.launch(device, precision)
-    trainer = StageTrainer(plans.build(config)[0], 0, built, loader, fabric, reference=None, seed=0)
     clock = StepClock(setup.steps, device)
-    rows = trainer.epochs(_Watch(clock), save=lambda: None, save_every=float("inf"))
+    training = FromFiles(
+        NETWORKS[network], files, setup.size, batch=setup.batch, epochs=epochs, precision=precision, workers=setup.workers, device=device, watch=_Watch(clock)
+    )
 
     def epoch() -> Seconds:
-        next(rows)
+        training.epoch()
         return clock.read()
 
     return epoch

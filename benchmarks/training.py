@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +34,7 @@ from reid_srdl.training.plans import Stage
 from reid_srdl.training.reference import Reference
 
 from . import Figure, Report, alternate, median_of, threads
+from .from_files import Unwatched
 
 ROUNDING = 0.1
 """Of a forward pass: what may go into shifting, saving and loading the soft targets, and into chance."""
@@ -143,16 +143,6 @@ class OneBatch(Loader):
     def epoch(self, stage: int, epoch: int, start: int = 0) -> Iterator[Batch]:
         for step in range(start, len(self)):
             yield dataclasses.replace(self.batch, step=step)
-
-
-class Unwatched:
-    """Nobody looks on."""
-
-    def epoch_begins(self, stage: Stage, number: int, epoch: int, steps: int, done: int) -> None: ...
-
-    def step_ends(self, images: int, loss: float | None) -> None: ...
-
-    def epoch_ends(self, row: dict[str, Any]) -> None: ...
 
 
 class _Bench:
