@@ -6,6 +6,7 @@ A benchmark is a function ``(repeats) -> Report`` and a line in ``BENCHMARKS``.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import statistics
 import sys
 import time
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, str] = {
     "ranking": "benchmarks.ranking:run",
     "retrieval": "benchmarks.retrieval:run",
     "exports": "benchmarks.exports:run",
+    "serving": "benchmarks.serving:run",
     "training_epoch": "benchmarks.training:training_epoch",
     "srdl_cost": "benchmarks.training:srdl_cost",
     "peers_ranking": "benchmarks.peers_ranking:run",
@@ -29,6 +31,27 @@ BENCHMARKS: dict[str, str] = {
     "streaming": "benchmarks.streaming:run",
 }
 """Name to ``"module:function"``."""
+
+
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+"""``cpu`` is for a machine with other work on it: seconds of the processor that all threads of this process were given. It knows nothing of
+what threads gain side by side, so it is fair to tasks of one thread only; nor of other processes, such as the workers of a data loader."""
+_clock: contextvars.ContextVar[str] = contextvars.ContextVar("clock", default="wall")
+
+
+@contextlib.contextmanager
+def clock(name: str) -> Iterator[None]:
+    """Inside, tasks are timed by this one of ``CLOCKS``."""
+    token = _clock.set(name)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
+
+
+def now() -> float:
+    """Seconds by the clock that was chosen."""
+    return CLOCKS[_clock.get()]()
 
 
 @dataclass(frozen=True)
@@ -75,10 +98,10 @@ def alternate(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str,
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in range(repeats + 1):
         for name, task in tasks.items():
-            began = time.perf_counter()
+            began = now()
             done = task()
             if turn:
-                seconds[name].append(float(done) if isinstance(done, Seconds) else time.perf_counter() - began)
+                seconds[name].append(float(done) if isinstance(done, Seconds) else now() - began)
     return seconds
 
 
@@ -89,10 +112,10 @@ def median_of(seconds: dict[str, list[float]], ratio: Callable[..., float]) -> f
 
 
 @contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Inside, torch computes with so many."""
+def threads(count: int | None) -> Iterator[None]:
+    """Inside, torch computes with so many; none leaves it at what it does."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(count or before)
     try:
         yield
     finally:

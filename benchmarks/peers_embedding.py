@@ -45,16 +45,16 @@ class Setup:
         stored: of the files.
         images: a round.
         batch: images at a time.
-        threads: of each library.
+        threads: of each library; torch's own number if none is given.
         calibration: images for int8.
     """
 
     backbone: str = "resnet50"
     size: tuple[int, int] = (256, 128)
     stored: tuple[int, int] = (128, 64)
-    images: int = 128
-    batch: int = 64
-    threads: int = 2
+    images: int = 64
+    batch: int = 32
+    threads: int | None = None
     calibration: int = 30
 
 
@@ -65,6 +65,7 @@ def run(repeats: int, setup: Setup = Setup()) -> Report:
         peers.pictures(folder / "images", setup.images, setup.stored, people=32)
         ways = prepare(folder, setup)
         seconds = alternate({way: opened(way, folder, setup) for way in ways}, repeats)
+        used = torch.get_num_threads()
         memory = {way: alone(memory_of, way, folder, setup) / MB for way in ways}
     figures = []
     for way in ways:
@@ -73,7 +74,7 @@ def run(repeats: int, setup: Setup = Setup()) -> Report:
             ratio = median_of(seconds, lambda way=way, baseline=baseline, **of: of[baseline] / of[way])
             figures.append(Figure(f"images/s of {way} / {baseline}", ratio, least=LEAST.get(way)))
     figures += [Figure(f"memory, {way}", taken, unit="MB") for way, taken in memory.items()]
-    return Report({**dataclasses.asdict(setup), "cpu": devices.hardware(torch.device("cpu"))["processor"]}, seconds, figures)
+    return Report({**dataclasses.asdict(setup), "threads": used, "cpu": devices.hardware(torch.device("cpu"))["processor"]}, seconds, figures)
 
 
 def prepare(folder: Path, setup: Setup) -> list[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,7 @@ from reid_srdl.embeddings import Embeddings
 from reid_srdl.evaluation import rank
 from reid_srdl.evaluation.tiles import full_precision
 
-from . import Figure, Report, Seconds, alternate, median_of, peers
+from . import Figure, Report, Seconds, alternate, median_of, now, peers
 from .memory import MB, alone, peak_memory
 from .ranking import drawn, large_gallery
 
@@ -165,13 +164,13 @@ def torchmetrics_map(distances: np.ndarray, query: Embeddings, gallery: Embeddin
 
 def timed(peer: Peer, query: Embeddings, gallery: Embeddings, share: int) -> Seconds:
     """Of all queries, distances and scores."""
-    began = time.perf_counter()
+    began = now()
     distances = all_distances(query, gallery)
-    multiplied = time.perf_counter()
+    multiplied = now()
     rows = min(share, len(query)) if peer.slow else len(query)
     with peers.silence():
         peer.score(distances[:rows], query.take(np.arange(rows)) if peer.slow else query, gallery)
-    return Seconds(multiplied - began + (time.perf_counter() - multiplied) * len(query) / rows)
+    return Seconds(multiplied - began + (now() - multiplied) * len(query) / rows)
 
 
 def all_distances(query: Embeddings, gallery: Embeddings) -> np.ndarray:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +25,7 @@ from reid_srdl.models import build
 from reid_srdl.seeds import forked
 from reid_srdl.training import precision
 
-from . import Figure, Report, Seconds, alternate, median_of, peers, threads
+from . import Figure, Report, Seconds, alternate, median_of, now, peers, threads
 from .from_files import RATE, FromFiles, Unwatched
 from .memory import MB, alone, peak_memory, peak_of_gpu
 
@@ -48,17 +47,17 @@ class Setup:
         steps: that are timed in a round.
         identities: people in the files.
         workers: threads that decode here, processes there.
-        threads: of torch.
+        threads: of torch; its own number if none is given.
     """
 
     networks: tuple[str, ...] = tuple(NETWORKS)
     size: tuple[int, int] = (256, 128)
     stored: tuple[int, int] = (128, 64)
     batch: int = 32
-    steps: int = 3
+    steps: int = 2
     identities: int = 32
     workers: int = 2
-    threads: int = 2
+    threads: int | None = None
 
     @property
     def images(self) -> int:
@@ -72,6 +71,7 @@ def run(repeats: int, setup: Setup = Setup()) -> Report:
     figures: list[Figure] = []
     settings: dict[str, Any] = dataclasses.asdict(setup)
     with threads(setup.threads), tempfile.TemporaryDirectory() as folder:
+        settings["threads"] = torch.get_num_threads()
         files = peers.pictures(Path(folder), setup.images, setup.stored, setup.identities)
         for device in places:
             for network in setup.networks:
@@ -134,8 +134,8 @@ class StepClock:
         if self.ended in (0, self.steps):
             if self.device.type == "cuda":
                 torch.cuda.synchronize()
-            now = time.perf_counter()
-            self.began, self.seconds = (now, self.seconds) if self.ended == 0 else (self.began, Seconds((now - self.began) / self.steps))
+            at = now()
+            self.began, self.seconds = (at, self.seconds) if self.ended == 0 else (self.began, Seconds((at - self.began) / self.steps))
         self.ended += 1
 
     def read(self) -> Seconds:

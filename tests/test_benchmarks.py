@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from benchmarks import BENCHMARKS, Figure, Seconds, alternate, median_of
+from benchmarks import BENCHMARKS, Figure, Seconds, alternate, clock, median_of
 
 
 def test_figures_are_held_to_their_bounds_from_both_sides():
@@ -25,6 +25,13 @@ def test_a_task_may_take_its_time_itself():
         return Seconds(5.0)
 
     assert alternate({"slow": slow}, 2) == {"slow": [5.0, 5.0]}
+
+
+def test_sleep_is_time_but_none_of_the_processor():
+    tasks = {"sleep": lambda: time.sleep(0.05)}
+    with clock("cpu"):
+        assert alternate(tasks, 1)["sleep"][0] < 0.03
+    assert alternate(tasks, 1)["sleep"][0] >= 0.05
 
 
 def test_ratios_are_of_one_round_each():
