@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
+from collections.abc import Iterator
 
 import torch
 from torch.nn import functional as F
@@ -17,14 +19,19 @@ CLEARLY = 0.85
 """A bf16 step has to take less than this share of an fp32 one."""
 
 
+def check(wanted: str, device: torch.device) -> None:
+    """Raises ``UserError`` for ``fp16`` on a CPU."""
+    if wanted == "fp16" and device.type == "cpu":
+        raise UserError("precision fp16 needs a GPU", "Use --precision bf16 where the CPU has it in hardware, auto to find out, or fp32.")
+
+
 def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, size: tuple[int, int], batch: int) -> tuple[str, dict[str, float]]:
     """The precision, and seconds a step of each that was timed (none where nothing was left to time).
 
     Raises:
         UserError: ``fp16`` on a CPU.
     """
-    if wanted == "fp16" and device.type == "cpu":
-        raise UserError("precision fp16 needs a GPU", "Use --precision bf16 where the CPU has it in hardware, auto to find out, or fp32.")
+    check(wanted, device)
     if wanted != "auto":
         return wanted, {}
     if not has_bf16(device):
@@ -34,7 +41,43 @@ def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, si
         return ("bf16" if device.type == "cuda" else "fp32"), {}
     timed = {name: step_seconds(network, Place(device, name), size, batch) for name in ("fp32", "bf16")}
     # A clear gain only: close to equal, the load of the machine would decide what a run is.
-    return ("bf16" if timed["bf16"] < CLEARLY * timed["fp32"] else "fp32"), timed
+    faster = timed["bf16"] < CLEARLY * timed["fp32"]
+    return ("bf16" if faster and repeats(network, Place(device, "bf16"), size, batch) else "fp32"), timed
+
+
+def repeats(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> bool:
+    """Whether a forward pass of the same images gives the same finite logits again.
+
+    Some kernels of oneDNN read memory that nobody wrote, for instance bf16 convolutions with a stride of 2 whose output is a column of
+    one pixel (ResNet-50 at 64x32): what comes out depends on what lay there before, and sooner or later is no number. Between the
+    passes that memory is filled with NaN. On a GPU, where sums are made in no fixed order, a finite result is all that is asked.
+    """
+    trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
+    images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(place.device).contiguous(memory_format=torch.channels_last)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), torch.no_grad():
+        seen = []
+        for _ in range(2):
+            torch.manual_seed(0)
+            with place.autocast(), _memory_filled_with_nan(trial):
+                seen.append(trial(images).logits)
+    finite = all(bool(torch.isfinite(logits).all()) for logits in seen)
+    return finite and (place.device.type == "cuda" or torch.equal(*seen))
+
+
+@contextlib.contextmanager
+def _memory_filled_with_nan(network: torch.nn.Module) -> Iterator[None]:
+    """Fills freed memory of many sizes with NaN before each layer, so that a kernel which reads what it did not write shows it."""
+
+    def fill(*_: object) -> None:
+        pieces = [torch.full((1 << size,), float("nan")) for size in range(8, 20)]
+        del pieces
+
+    hooks = [module.register_forward_pre_hook(fill) for module in network.modules() if not list(module.children())]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def step_seconds(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float:
