@@ -208,7 +208,7 @@ def _variant(options: EvalOptions) -> str:
 
 
 def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str = "test", variant: str = "") -> Path:
-    """``RUN/eval/DATASET``; for an earlier stage, the held-out people or another way of scoring, a folder of their own beside it.
+    """``RUN/eval/DATASET``; for an earlier stage, the last or averaged weights, the held-out people or another way of scoring, a folder of its own beside it.
 
     Of an exported file ``eval/DATASET-FILE`` beside it.
     """
@@ -219,10 +219,12 @@ def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str 
         return checkpoint.parent / "eval" / f"{name}-{checkpoint.name}"
     if trained.folder is None:
         return runs.checkpoint_file(checkpoint).parent / "eval" / name
-    stage = runs.checkpoint_file(checkpoint).parent.name
+    file = runs.checkpoint_file(checkpoint)
     planned = [part["folder"] for part in runs.read_facts(trained.folder)["stages"]]
-    if stage in planned[:-1]:
-        name += f"-{stage}"
+    if file.parent.name in planned[:-1]:
+        name += f"-{file.parent.name}"
+    if file.name in (runs.LAST, runs.AVERAGED):
+        name += f"-{file.stem}"
     return trained.folder / "eval" / name
 
 

@@ -81,6 +81,7 @@ class _Run:
         self.config, self.folder, self.plan, self.watch, self.score = config, folder, plan, watch, score
         self.termination = termination or Termination()
         self.device = devices.choose(config.device)
+        precision.check(config.precision, self.device)  # a run that began on a GPU may be taken up elsewhere
         devices.set_threads(config.threads)
         self.data_name = data.name
         self.called = "classes" if isinstance(data, ClassData) else "identities"

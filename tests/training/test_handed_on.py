@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from reid_srdl import runs
+from reid_srdl.commands.eval import default_output
 from reid_srdl.config import EmaConfig, OptimiserConfig, ReferenceConfig
 from reid_srdl.errors import UserError
 from reid_srdl.training import handed_on
@@ -42,6 +43,17 @@ def test_a_stage_with_an_average_leaves_both_and_hands_on_the_one_that_is_used(c
     found_unused = hashes(unused / "stages/1-first")
     first = hashes(used / "stages/1-first")
     assert found_unused["model"] == found_unused["last"] == first["last"] and found_unused["ema"] == first["ema"], "the average changes nothing of training"
+
+
+def test_the_other_weights_are_scored_beside_those_of_the_run(config, people, watch):
+    folder = train(dataclasses.replace(config, ema=EMA), people, watch=watch)
+    where = {path: default_output(path, runs.load(path), "people") for path in (folder, *(folder / "stages").glob("*/*.safetensors")) if path.name != runs.REFERENCE}
+    names = {str(path.relative_to(folder)): output.name for path, output in where.items()}
+    assert names == {
+        ".": "people", "stages/2-second/model.safetensors": "people", "stages/2-second/last.safetensors": "people-last",
+        "stages/2-second/ema.safetensors": "people-ema", "stages/1-first/model.safetensors": "people-1-first",
+        "stages/1-first/last.safetensors": "people-1-first-last", "stages/1-first/ema.safetensors": "people-1-first-ema",
+    }  # fmt: skip
 
 
 def test_without_an_average_there_is_one_network(config, people, watch):

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from reid_srdl import inference, runs
-from reid_srdl.config import ReferenceConfig, StageConfig, TeacherConfig
+from reid_srdl.config import ReferenceConfig, StageConfig, TeacherConfig, save
 from reid_srdl.data.records import ClassData, ReIDData
 from reid_srdl.errors import UserError
 from reid_srdl.inference import logits
@@ -118,6 +118,16 @@ def test_a_damaged_state_is_refused_by_name(config, people, watch, tmp_path):
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"resume\.pt is damaged"):
         train(config, people, watch=watch, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_fp16_is_refused_on_a_cpu_where_it_begins_and_where_it_is_taken_up(config, people, watch, resume):
+    folder = runs.Path(config.output)
+    if resume:
+        save(dataclasses.replace(config, precision="fp16"), folder / "config.yaml")
+    with pytest.raises(UserError, match="needs a GPU"):
+        train(dataclasses.replace(config, precision="fp16"), people, watch=watch, resume=resume)
+    assert folder.exists() == resume and not (folder / "run.json").exists()
 
 
 def test_the_restart_is_fresh(config, people, watch, monkeypatch):
