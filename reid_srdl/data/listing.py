@@ -223,7 +223,7 @@ def unpack_to(folder: Path, archive: Path, unpack: Callable[[Path], Path]) -> Pa
 def can_write(folder: Path) -> bool:
     """Whether files may be put into a folder."""
     # The mode counts too: root may write to a folder that is marked read-only, and should not.
-    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+    return os.access(folder, os.W_OK | os.X_OK) and bool(folder.stat().st_mode & 0o222)
 
 
 def read_mat(path: Path, *keys: str) -> dict[str, np.ndarray]:

@@ -7,7 +7,6 @@ on it say nothing about real cameras.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -49,11 +48,13 @@ def _folder(root: Path) -> Path:
 
 
 def _can_write(folder: Path) -> bool:
+    from ..listing import can_write
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return False
-    return os.access(folder, os.W_OK | os.X_OK)
+    return can_write(folder)
 
 
 def _check(folder: Path) -> None:
