@@ -4,7 +4,7 @@ Ours goes the way of the command ``embed``: the files are looked at, decoded in 
 (fp32, and bf16 where the processor has it, as a run that was trained so would) and in the files that it is exported to. Loading a network is not timed. Weights are untrained and
 int8 takes its ranges from such pictures, which makes no difference to the time. A format whose libraries are not installed is left out.
 
-Memory is that of a process of its own while it embeds, beyond what libraries and the loaded network take.
+Memory is that of a process of its own while it embeds, beyond what libraries and the loaded network take; on a GPU, what torch holds there for tensors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from reid_srdl.models import build
 from reid_srdl.seeds import forked
 
 from . import Figure, Report, alternate, median_of, peers, threads
-from .memory import MB, alone, peak_memory
+from .memory import MB, alone, peak_memory, peak_of_gpu
 
 THEIRS = "torchreid"
 EXPORTS = {"openvino_bf16": Wanted("openvino", "bf16"), "openvino_int8": Wanted("openvino", "int8")}
@@ -128,4 +128,4 @@ def ours(trained: runs.Trained, folder: Path, setup: Setup) -> None:
 def memory_of(way: str, folder: Path, setup: Setup) -> int:
     """Bytes; to be called in a fresh process."""
     with threads(setup.threads):
-        return peak_memory(opened(way, folder, setup))
+        return (peak_of_gpu if way.endswith("_cuda") else peak_memory)(opened(way, folder, setup))
