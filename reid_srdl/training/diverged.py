@@ -16,4 +16,5 @@ def way_out(config: Config, folder: Path, stage: Stage) -> str:
     own = {"plan.first.rate": config.plan.first.rate, "plan.second.rate": config.plan.second.rate}
     option = next((name for name, value in own.items() if value == rate), "optimiser.rate")
     anew = command("train", "--config", folder / runs.CONFIG, "--output", f"{folder}-rate{rate / 2:g}", f"--{option}", f"{rate / 2:g}")
-    return f"Resumed, it would come to the same. Start anew with a lower rate: {anew}"
+    wider = f" (or with --precision fp32: it ran in {config.precision})" if config.precision in ("bf16", "fp16") else ""
+    return f"Resumed, it would come to the same. Start anew with a lower rate{wider}: {anew}"

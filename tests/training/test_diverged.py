@@ -27,3 +27,9 @@ def test_half_the_rate_of_the_stage_that_came_apart(config, number, halved):
     before = [rate for stage in plans.build(config) for rate in stage.rates[:1]]
     after = [rate for stage in plans.build(anew) for rate in stage.rates[:1]]
     assert after[number] == before[number] / 2 and after[1 - number] == before[1 - number]
+
+
+@pytest.mark.parametrize(("precision", "told"), [("bf16", True), ("fp32", False), ("auto", False)])
+def test_a_run_in_half_precision_is_told_of_the_other_way_out(config, precision, told):
+    config = dataclasses.replace(config, precision=precision)
+    assert ("--precision fp32" in way_out(config, Path(config.output), plans.build(config)[0])) == told
