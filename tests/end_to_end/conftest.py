@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from .serving import Server
 
 SMALL = [
     "--dataset", "folder", "--device", "cpu", "--threads", "1", "--model.weights", "none", "--data.height", "64", "--data.width", "32",
@@ -37,3 +42,26 @@ def command(tmp_path: Path) -> Command:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def served(people, tmp_path_factory) -> Path:
+    """A folder with a run, an index, and the photographs that it is of."""
+    from .serving import make_index, make_run
+
+    home = tmp_path_factory.mktemp("served")
+    shutil.copytree(people.gallery.root / "gallery", home / "photos" / "gallery")
+    make_run(home / "run", people)
+    make_index(home / "gallery.index", home / "run", people, home / "photos")
+    return home
+
+
+@pytest.fixture(scope="session")
+def server(served: Path) -> Iterator[Server]:
+    """A process that serves it, ended by SIGTERM when all tests are through."""
+    from .serving import Server
+
+    started = Server(served, "--max_mb", 0.25)
+    yield started
+    code, out, err = started.end()
+    assert (code, out) == (0, "Ended.\n") and "Traceback" not in err, err

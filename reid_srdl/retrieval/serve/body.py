@@ -32,15 +32,14 @@ class Body:
     def __init__(self, receive: Receive, headers: Mapping[str, str], limits: Limits) -> None:
         self._receive, self._limits = receive, limits
         self._announced = int(length) if (length := headers.get("content-length", "")).isdecimal() else 0
-        self._waits = headers.get("expect", "").lower() == "100-continue"  # the client sends nothing before it is asked to
-        self._came, self._whole, self._deadline = 0, False, 0.0
+        self._whole = not self._announced and "transfer-encoding" not in headers  # then there is none
+        self._asks = headers.get("expect", "").lower() == "100-continue"  # nothing is sent before somebody wants to read it
+        self._came, self._deadline = 0, 0.0
         self.refused: Refused | None = None
 
-    async def check(self) -> None:
+    def check(self) -> None:
         """Raises ``Refused`` (413) for what announces to be too long."""
         if self._announced > self._limits.body:
-            if not self._waits:
-                await self._let_go()
             raise self._too_long()
 
     async def receive(self) -> Message:
@@ -52,31 +51,37 @@ class Body:
         loop = asyncio.get_running_loop()
         self._deadline = self._deadline or loop.time() + self._limits.seconds
         try:
-            message = await asyncio.wait_for(self._receive(), self._deadline - loop.time())
+            message = await asyncio.wait_for(self._next(), self._deadline - loop.time())
         except asyncio.TimeoutError:
-            self.refused = Refused(408, f"the request did not arrive within {self._limits.seconds:g} seconds", "Send it again.", {"Connection": "close"})
+            self.refused = Refused(408, f"the request did not arrive within {self._limits.seconds:g} seconds", "Send it again.")
             return _GONE
-        self._came += len(message.get("body", b""))
-        self._whole = message["type"] != "http.request" or not message.get("more_body", False)
         if self._came > self._limits.body:
-            await self._let_go()
             self.refused = self._too_long()
             return _GONE
         return message
 
-    async def _let_go(self) -> None:
-        """Reads on for a moment without keeping anything: who still sends when the line is closed never sees the answer."""
-        left = self._limits.body
+    async def _next(self) -> Message:
+        message = await self._receive()
+        self._asks = False
+        self._came += len(message.get("body", b""))
+        self._whole = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def let_go(self) -> bool:
+        """Before an answer: reads what is left, without keeping it, as far as that is little; whether nothing is left then.
+
+        Who still sends when the line is closed never sees the answer.
+        """
+        most = self._came + self._limits.body
 
         async def drain() -> None:
-            nonlocal left
-            while left > 0 and not self._whole:
-                message = await self._receive()
-                left -= len(message.get("body", b""))
-                self._whole = message["type"] != "http.request" or not message.get("more_body", False)
+            while self._came < most and not self._whole:
+                await self._next()
 
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(drain(), _LEFT_SECONDS)
+        if not self._asks:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(drain(), _LEFT_SECONDS)
+        return self._whole
 
     def _too_long(self) -> Refused:
-        return Refused(413, f"the request is larger than {self._limits.body / 2**20:g} MiB", "Send a smaller image.", {"Connection": "close"})
+        return Refused(413, f"the request is larger than {self._limits.body / 2**20:g} MiB", "Send a smaller image.")

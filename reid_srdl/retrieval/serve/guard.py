@@ -55,7 +55,7 @@ class Guard:
             cookie = self._access.check(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
             if cookie is not None:
                 answer.headers["Set-Cookie"] = cookie
-            await body.check()
+            body.check()
         except Refused as refused:
             await answer.refuse(refused)
             return
@@ -76,21 +76,27 @@ class _Answer:
         self.headers = dict(HEADERS)
 
     async def send(self, message: Message) -> None:
+        """What the application says; nothing of it where the body was refused."""
         if self._body.refused is not None and not self._begun:
             return
         if message["type"] == "http.response.start":
-            self._begun = True
-            message = {**message, "headers": [*message.get("headers", []), *_encoded(self.headers)]}
+            message = {**message, "headers": [*message.get("headers", []), *await self._beginning()]}
         await self._send(message)
 
     async def refuse(self, refused: Refused) -> None:
+        """Says why, unless an answer has begun."""
         if self._begun:
             return
-        self._begun = True
         content = json.dumps(refused.as_json()).encode()
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **refused.headers, **self.headers}
-        await self._send({"type": "http.response.start", "status": refused.status, "headers": _encoded(headers)})
+        headers = _encoded({"Content-Type": "application/json", "Content-Length": str(len(content)), **refused.headers})
+        await self._send({"type": "http.response.start", "status": refused.status, "headers": [*headers, *await self._beginning()]})
         await self._send({"type": "http.response.body", "body": content})
+
+    async def _beginning(self) -> list[tuple[bytes, bytes]]:
+        self._begun = True
+        if not await self._body.let_go():  # else it would come in for ever, behind an answer that was given
+            self.headers["Connection"] = "close"
+        return _encoded(self.headers)
 
 
 def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
     except socket.gaierror as error:
         raise UserError(f"there is no address {host!r} ({error.strerror})", "Leave --host out for this machine alone, or name an address of it.") from None
     except OSError as error:
-        raise UserError(f"cannot listen at {host} port {port}: {error.strerror}", "Take another with --port; 0 takes one that is free.") from None
+        raise UserError(f"cannot listen at {host} port {port}: {os.strerror(error.errno)}", "Take another with --port; 0 takes one that is free.") from None
 
 
 def address_of(listening: socket.socket, host: str) -> str:

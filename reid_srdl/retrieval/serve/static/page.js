@@ -351,7 +351,7 @@ async function begin() {
   }
   $("title").textContent = health.index;
   document.title = `${health.index} – search`;
-  $("lead").textContent = `Who of ${health.images.toLocaleString("en")} images is most like this person?`;
+  $("lead").textContent = `Which of ${health.images.toLocaleString("en")} images are most like this person?`;
   $("threshold-of").disabled = !health.calibrated;
   $("calibration").textContent = health.calibrated ? "" : `No probabilities: ${health.why_not}.`;
   if (health.status !== "ok") problem({ error: health.trouble, hint: "What is shown is what was there before." });

@@ -1,0 +1,76 @@
+"""What is served in these tests: a run with a calibration, an index of photographs, and the process over both."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reid_srdl import config as configuration
+from reid_srdl import retrieval, runs
+from reid_srdl.config import Config, ModelConfig
+from reid_srdl.data.records import ReIDData
+from reid_srdl.evaluation import calibration
+from reid_srdl.evaluation.verification import pairs_of
+from reid_srdl.models import build
+
+BACKBONE = "shufflenet_v2_x0_5"
+
+
+def make_run(folder: Path, people: ReIDData) -> None:
+    """An untrained network, which tells colours apart all the same, with what its distances mean."""
+    torch.manual_seed(0)
+    size = (64, 32)
+    runs.save_model(folder / runs.MODEL, build(BACKBONE, 3, image_size=size).eval(), ModelConfig(BACKBONE, "none"), size, np.array([1, 2, 3]))
+    configuration.save(Config(), folder / runs.CONFIG)
+    trained = runs.load(folder, "cpu")
+    seen = trained.embeddings(people.train)
+    calibration.fit(pairs_of(seen), model=trained.model_hash, metric="euclidean", flip=False, method="platt").save(folder / calibration.CALIBRATION)
+
+
+def make_index(path: Path, run: Path, people: ReIDData, root: Path) -> None:
+    """Of the gallery; one label has a name that is no plain word."""
+    index, _ = retrieval.create_index(path, runs.load(run, "cpu").embeddings(people.gallery), root=str(root), names={12: "<b>Zoë</b> & co"})
+    index.close()
+
+
+class Server:
+    """A process of ``serve`` in ``folder``.
+
+    Attributes:
+        told: what it printed until it was ready.
+        link: that it asks to open.
+        address: ``http://HOST:PORT``.
+    """
+
+    def __init__(self, folder: Path, *flags: object, **variables: str) -> None:
+        words = ["serve", "--index", "gallery.index", "--checkpoint", "run", "--port", "0", "--device", "cpu", *map(str, flags)]
+        from .conftest import environment
+
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "reid_srdl", *words], cwd=folder, env=environment() | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.told = ""
+        for line in self.process.stdout:
+            self.told += line
+            if line.startswith("Open "):
+                break
+        else:
+            raise AssertionError(f"it did not start: {self.process.stderr.read()}")
+        self.link = re.search(r"^Open (\S+)", line)[1]
+        self.address = re.match(r"http://[^/]+", self.link)[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        """Code, and what else it printed: to standard output, to standard error."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out, err

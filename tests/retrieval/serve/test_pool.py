@@ -1,0 +1,75 @@
+"""Threads that compute for requests."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from reid_srdl.retrieval.serve.pool import Pool
+from reid_srdl.retrieval.serve.refused import Refused
+
+
+def test_some_compute_some_wait_and_the_others_are_sent_away():
+    gate, most, inside, lock = threading.Event(), [0], [0], threading.Lock()
+    pool = Pool(2, 3)
+
+    def work(number: int) -> int:
+        with lock:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        gate.wait(5)
+        with lock:
+            inside[0] -= 1
+        return number
+
+    async def ask() -> list:
+        calls = [asyncio.ensure_future(pool.run(work, number)) for number in range(8)]
+        await asyncio.sleep(0.05)
+        gate.set()
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    assert answers[:5] == [0, 1, 2, 3, 4] and most[0] == 2
+    assert all(isinstance(answer, Refused) and answer.status == 503 and answer.headers == {"Retry-After": "1"} for answer in answers[5:])
+    assert asyncio.run(pool.run(work, 9)) == 9  # there is room again
+    pool.close()
+
+
+def test_who_stops_waiting_leaves_its_place_only_once_the_work_has_ended():
+    gate, begun, pool = threading.Event(), threading.Event(), Pool(1, 0)
+
+    def work() -> None:
+        begun.set()
+        gate.wait(5)
+
+    async def ask() -> None:
+        call = asyncio.ensure_future(pool.run(work))
+        await asyncio.to_thread(begun.wait, 5)
+        call.cancel()
+        await asyncio.sleep(0)
+        with pytest.raises(Refused):
+            await pool.run(work)
+        gate.set()
+        await asyncio.to_thread(pool.close)
+
+    asyncio.run(ask())
+
+
+def test_what_goes_wrong_in_a_thread_is_told_and_leaves_room():
+    pool = Pool(1, 0)
+
+    def fails() -> None:
+        raise ValueError("no")
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="no"):
+            asyncio.run(pool.run(fails))
+    pool.close()
+
+
+def test_each_thread_is_prepared():
+    pool, prepared = Pool(1, 0, lambda: prepared.append(threading.get_ident())), []
+    assert asyncio.run(pool.run(threading.get_ident)) == prepared[0] and len(prepared) == 1
+    pool.close()

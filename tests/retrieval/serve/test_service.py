@@ -1,0 +1,220 @@
+"""What the server does, without the web; over both backends."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reid_srdl import retrieval
+from reid_srdl.embeddings import Embeddings
+from reid_srdl.errors import UserError
+from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+from reid_srdl.evaluation.rerank import PAPER
+from reid_srdl.retrieval import search
+from reid_srdl.retrieval.search import Wanted
+from reid_srdl.retrieval.serve.pictures import Pictures
+from reid_srdl.retrieval.serve.refused import Refused
+from reid_srdl.retrieval.serve.service import Question, Service
+
+from .conftest import KNOTS
+
+
+def refused(service: Service, question: Question) -> Refused:
+    with pytest.raises(Refused) as found:
+        service.search(question)
+    return found.value
+
+
+def test_an_upload_is_answered_as_the_command_answers_the_file(backend, service, trained, people, index, run):
+    for file in people.query.files[:3]:
+        wanted = Wanted(6, cameras=(1, 3))
+        answer = service.search(Question(file.read_bytes(), wanted=wanted))
+        calibration, _ = search.calibration_for(index, trained, flip=False)
+        found = search.find(index, trained.embed([file]), wanted, calibration)
+        expected = [{**hit, "picture": f"/image/{hit['id']}"} for hit in search.as_records(found, 0, index)]
+        assert answer["hits"] == expected and len(expected) == 6 and {hit["camera"] for hit in expected} == {1, 3}
+        assert answer["query"] is None and answer["prior"] == 0.5 and answer["model"] == trained.model_hash
+        np.testing.assert_array_equal(service.embed(file.read_bytes()), trained.embed([file])[0])
+
+
+def test_a_hit_is_the_next_query_and_does_not_find_itself(backend, service, gallery, index):
+    first = service.search(Question(path=gallery.paths[5], wanted=Wanted(7)))
+    far = ((gallery.vectors.astype(np.float64) - gallery.vectors[5]) ** 2).sum(axis=1)
+    expected = [gallery.paths[row] for row in np.argsort(far, kind="stable") if row != 5][:7]
+    assert [hit["path"] for hit in first["hits"]] == expected and [hit["rank"] for hit in first["hits"]] == [*range(1, 8)]
+    assert first["query"]["path"] == gallery.paths[5] and first["query"]["camera"] == gallery.cameras[5] and first["query"]["picture"] == f"/image/{first['query']['id']}"
+    again = service.search(Question(id=first["query"]["id"], wanted=Wanted(7)))
+    assert again == first
+    # of another camera it is not among the hits anyway, and none of them is lost
+    other = 1 + gallery.cameras[5] % 3
+    assert len(service.search(Question(path=gallery.paths[5], wanted=Wanted(3, cameras=(int(other),))))["hits"]) == 3
+
+
+def test_expansion_and_reranking_are_those_of_the_command(service, trained, people, index):
+    file = people.query.files[0]
+    expanded = service.search(Question(file.read_bytes(), wanted=Wanted(5, expand=3)))
+    found = search.find(index, trained.embed([file]), Wanted(5, expand=3))
+    assert [hit["path"] for hit in expanded["hits"]] == found.hits.paths[0].tolist()
+    assert expanded["prior"] is None and "expanded queries" in expanded["why_no_probability"] and expanded["hits"][0]["probability"] is None
+    again = service.search(Question(file.read_bytes(), wanted=Wanted(5, rerank=PAPER, candidates=12)))
+    found = search.find(index, trained.embed([file]), Wanted(5, rerank=PAPER, candidates=12))
+    assert [hit["path"] for hit in again["hits"]] == found.hits.paths[0].tolist() and again["reranked"] and again["hits"][0]["reranked"] is not None
+
+
+def test_probabilities_are_given_at_the_prior_that_is_asked_for(service, trained, index, run, people):
+    data = people.query.files[0].read_bytes()
+    usual, rare = (service.search(Question(data, prior=prior)) for prior in (None, 0.01))
+    odds = [np.array([hit["probability"] / (1 - hit["probability"]) for hit in answer["hits"]]) for answer in (usual, rare)]
+    np.testing.assert_allclose(odds[1], odds[0] / 99)
+    assert (usual["prior"], rare["prior"]) == (0.5, 0.01)
+    own = Service(index, trained, "run", service.pictures, prior=0.01)
+    assert own.search(Question(data))["hits"] == rare["hits"] and own.health()["prior"] == 0.01
+    with pytest.raises(UserError, match="a prior of 1.5"):
+        Service(index, trained, "run", service.pictures, prior=1.5)
+
+
+def test_two_images_are_compared_as_the_command_does(service, run, people, capsys):
+    import json
+
+    from reid_srdl.commands import verify
+
+    for one, other in ((0, 1), (0, 8)):
+        files = [people.query.files[row] for row in (one, other)]
+        assert verify.run([*map(str, files), "--checkpoint", str(run), "--probability", "0.6", "--prior", "0.1", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        made = service.verify(*(file.read_bytes() for file in files), 0.6, 0.1)
+        for name in ("distance", "probability"):
+            assert made[name] == pytest.approx(told["pairs"][0][name], rel=1e-4)
+        assert made["same"] == told["pairs"][0]["same"] and made["threshold"] == told["threshold"] and (made["prior"], made["at"]) == (0.1, 0.6)
+    with pytest.raises(Refused, match="no distance makes it 0.9999 probable") as found:
+        service.verify(files[0].read_bytes(), files[1].read_bytes(), 0.9999)
+    assert found.value.status == 422
+
+
+def test_without_a_calibration_nothing_is_called_the_same(service, run, index, trained, people):
+    data = people.query.files[0].read_bytes()
+    (run / CALIBRATION).unlink()
+    with pytest.raises(Refused, match="has no calibration. Make one") as found:
+        service.verify(data, data)
+    assert found.value.status == 409
+    bare = Service(index, trained, "runs/a", service.pictures)
+    answer = bare.search(Question(data))
+    assert answer["prior"] is None and answer["hits"][0]["probability"] is None and "runs/a has no calibration" in answer["why_no_probability"]
+    assert not bare.health()["calibrated"] and "runs/a has no calibration" in bare.health()["why_not"]
+
+
+def test_a_calibration_with_flip_compares_with_flip(service, run, trained, people):
+    files = people.query.files[:2]
+    Calibration(trained.model_hash, "cosine", True, prior=0.5, facts={}, **KNOTS).save(run / CALIBRATION)
+    one, other = trained.embed(files, flip=True).astype(np.float64)
+    cosine = 1 - one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    assert service.verify(*(file.read_bytes() for file in files))["distance"] == pytest.approx(cosine, abs=1e-6)
+
+
+def test_what_is_asked_for_has_to_be_one_thing_and_there(backend, service, people, gallery, index):
+    data = people.query.files[0].read_bytes()
+    for nothing in (Question(), Question(data, id=3), Question(id=0, path=gallery.paths[0])):
+        assert refused(service, nothing).status == 422
+    assert refused(service, Question(path="nobody.jpg")).status == 404
+    assert refused(service, Question(path="../../etc/passwd")).status == 404
+    gone = service.search(Question(path=gallery.paths[0]))["query"]["id"]
+    index.delete([gallery.paths[0]])
+    assert refused(service, Question(id=gone)).status == 404 and refused(service, Question(id=2**62)).status == 404
+    with pytest.raises(Refused) as found:
+        service.picture(gone, 100)
+    assert found.value.status == 404
+
+
+def test_changes_of_other_processes_are_taken_up(backend, service, gallery, people, index, trained):
+    if backend == "milvus":
+        other = index  # a Milvus Lite is open in one process, and every search asks it
+    else:
+        other = retrieval.open_index(index.path)
+    assert service.health()["images"] == 24
+    other.delete(list(gallery.paths[:4]))
+    assert service.health()["images"] == 20
+    assert not {hit["path"] for hit in service.search(Question(people.query.files[0].read_bytes(), wanted=Wanted(50)))["hits"]} & set(gallery.paths[:4])
+    other.add(Embeddings(gallery.vectors[:1] + 1e-3, paths=["new.png"], cameras=np.array([9]), model=trained.model_hash))
+    assert service.health()["images"] == 21 and service.gallery(50, 0)["cameras"] == [1, 2, 3, 9]
+    new = service.search(Question(path="new.png"))
+    assert new["query"]["picture"] is None  # there is no such file
+
+
+def test_an_index_of_another_network_is_no_longer_searched_and_its_return_is_welcome(service, gallery, people, index):
+    data = people.query.files[0].read_bytes()
+    before, stranger = index.path.read_bytes(), dataclasses.replace(gallery, model="b" * 64)
+    retrieval.create_index(index.path, stranger, replace=True)
+    for _ in range(2):
+        assert refused(service, Question(data)).status == 503
+    assert "was built by the network bbbbbbbbbbbb" in refused(service, Question(data)).message
+    index.path.write_bytes(before)
+    assert len(service.search(Question(data))["hits"]) == 20 and service.health()["status"] == "ok"
+
+
+def test_an_index_that_is_gone_is_served_as_it_was_and_said(service, people, index):
+    index.path.unlink()
+    answer = service.search(Question(people.query.files[0].read_bytes()))
+    assert len(answer["hits"]) == 20
+    health = service.health()
+    assert health["status"] == "stale" and "is gone" in health["trouble"] and health["images"] == 24
+
+
+def test_a_database_that_does_not_answer_is_no_fault_of_the_request(service, people, monkeypatch):
+    def silent(*_):
+        raise UserError("the Milvus does not answer", "Is it up?")
+
+    monkeypatch.setattr(service.index, "search", silent)
+    found = refused(service, Question(people.query.files[0].read_bytes()))
+    assert found.status == 503 and found.headers["Retry-After"] and found.message == "the Milvus does not answer"
+
+
+def test_a_file_that_is_gone_leaves_its_name(service, index, people, tmp_path):
+    import shutil
+
+    root = tmp_path / "photos"
+    shutil.copytree(people.gallery.root / "gallery", root / "gallery")
+    service.pictures = Pictures(root)
+    answer = service.search(Question(people.query.files[0].read_bytes()))
+    first = answer["hits"][0]
+    assert service.picture(first["id"], 64).startswith(b"\xff\xd8")
+    Path(root / first["path"]).unlink()
+    again = service.search(Question(people.query.files[0].read_bytes()))
+    assert again["hits"][0] == {**first, "picture": None} and again["hits"][1:] == answer["hits"][1:]
+    with pytest.raises(Refused, match="is gone or damaged") as found:
+        service.picture(first["id"], 64)
+    assert found.value.status == 404
+
+
+def test_only_its_own_network_may_serve_an_index(index, trained, service):
+    with pytest.raises(UserError, match="was built by the network"):
+        Service(index, dataclasses.replace(trained, model_hash="c" * 64), "runs/other", service.pictures)
+
+
+def test_many_ask_while_another_process_changes(service, people, gallery, index):
+    data, stable = people.query.files[0].read_bytes(), gallery.take(np.arange(8, 24))
+    other = retrieval.open_index(index.path)
+    stop, failures = threading.Event(), []
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                hits = service.search(Question(data, wanted=Wanted(50)))["hits"]
+                if not set(stable.paths) <= {hit["path"] for hit in hits}:
+                    failures.append(hits)
+            except Exception as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(8):
+        other.delete(list(gallery.paths[:8]))
+        other.add(gallery.take(np.arange(8)))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[:1]
