@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.distributed
 
@@ -50,6 +51,32 @@ class Place:
         dtype = PRECISIONS[self.precision].dtype
         return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
 
+    def gathered(self, mine: Any) -> list[Any]:
+        """What each of the processes has, in the order of their ranks, in all of them."""
+        if self.world == 1:
+            return [mine]
+        found: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(found, mine)
+        return found
+
+    def summed(self, mine: np.ndarray) -> np.ndarray:
+        """The sum over the processes, in all of them."""
+        return mine if self.world == 1 else np.sum(self.gathered(mine), axis=0)
+
+    def hand(self, thing: Any, rank: int) -> None:
+        """Gives another process something, which has to call ``taken``."""
+        torch.distributed.send_object_list([thing], rank)
+
+    def taken(self, rank: int) -> Any:
+        """What another process hands this one."""
+        found = [None]
+        torch.distributed.recv_object_list(found, rank)
+        return found[0]
+
+
+ALONE = Place(torch.device("cpu"))
+"""One process, on the CPU."""
+
 
 def choose(device: str) -> torch.device:
     """``auto`` is CUDA where there is one. Raises ``UserError`` for a device that is not there."""
@@ -64,6 +91,13 @@ def choose(device: str) -> torch.device:
     if chosen.type not in ("cpu", "cuda"):
         raise UserError(f"device {device} is not supported", "Choose --device from auto, cpu, cuda, cuda:N.")
     return chosen
+
+
+def own_device(device: str) -> str:
+    """Of several processes on one machine each takes a GPU of its own where ``auto`` means one."""
+    if device == "auto" and processes()[1] > 1 and choose("auto").type == "cuda":
+        return f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    return device
 
 
 def has_bf16(device: torch.device) -> bool:

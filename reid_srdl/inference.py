@@ -15,6 +15,8 @@ from .models import IdentityClassifier
 
 Track = Callable[[Iterable[int]], Iterable[int]]
 """Wraps the starts of the batches, for a progress bar."""
+BATCH = 64
+"""Images at a time."""
 
 
 def run(
@@ -24,12 +26,13 @@ def run(
     *,
     size: tuple[int, int],
     place: Place,
-    batch: int = 64,
+    batch: int = BATCH,
     track: Track = iter,
 ) -> np.ndarray:
     """Applies ``compute`` to all images in order.
 
-    The network is in eval mode for the pass (no running statistic changes) and as before afterwards.
+    The network is in eval mode for the pass (no running statistic changes) and as before afterwards. Processes share out whole
+    batches, so that each image is computed beside the same others, and so to the same bits, however many there are.
 
     Args:
         model: whose mode is set; ``compute`` uses it.
@@ -43,6 +46,29 @@ def run(
     Returns:
         ``(N, D)``, in every process.
     """
+    mine = place.gathered(run_own(model, source, compute, size=size, place=place, batch=batch, track=track))
+    parts = [part for part in mine if part is not None]
+    if not parts:
+        raise ValueError("a pass over no images")
+    return np.concatenate(parts)
+
+
+def own_rows(count: int, place: Place, batch: int = BATCH) -> tuple[int, int]:
+    """The rows [start, stop) of ``count`` images that this process passes over."""
+    return share(count, place.rank, place.world, batch)
+
+
+def run_own(
+    model: IdentityClassifier,
+    source: ImageSource,
+    compute: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    size: tuple[int, int],
+    place: Place,
+    batch: int = BATCH,
+    track: Track = iter,
+) -> np.ndarray | None:
+    """As ``run``, but what this process has passed over: the result of ``own_rows``, or None where they are none."""
     was_training = model.training
     model.eval()
     try:
@@ -50,27 +76,16 @@ def run(
             pieces = list(_pieces(source, compute, size, place, batch, track))
     finally:
         model.train(was_training)
-    mine = np.concatenate(pieces) if pieces else None
-    return _gathered(mine, place)
+    return np.concatenate(pieces) if pieces else None
 
 
 def _pieces(
     source: ImageSource, compute: Callable[[torch.Tensor], torch.Tensor], size: tuple[int, int], place: Place, batch: int, track: Track
 ) -> Iterator[np.ndarray]:
-    start, stop = share(len(source), place.rank, place.world)
+    start, stop = own_rows(len(source), place, batch)
     for first in track(range(start, stop, batch)):
         images = source.batch(range(first, min(first + batch, stop))).to(place.device)
         yield compute(clean(images, size)).float().cpu().numpy()
-
-
-def _gathered(mine: np.ndarray | None, place: Place) -> np.ndarray:
-    if place.world == 1:
-        if mine is None:
-            raise ValueError("a pass over no images")
-        return mine
-    shares: list[np.ndarray | None] = [None] * place.world
-    torch.distributed.all_gather_object(shares, mine)
-    return np.concatenate([piece for piece in shares if piece is not None])
 
 
 def embed(
@@ -80,16 +95,20 @@ def embed(
     size: tuple[int, int],
     place: Place,
     flip: bool = False,
-    batch: int = 64,
+    batch: int = BATCH,
     track: Track = iter,
+    own: bool = False,
 ) -> np.ndarray:
-    """Embeddings float32 ``(N, D)``; ``flip`` averages those of the image and its mirror."""
+    """Embeddings float32 ``(N, D)``; ``flip`` averages those of the image and its mirror, ``own`` leaves it at those of ``own_rows``."""
 
     def compute(images: torch.Tensor) -> torch.Tensor:
         vectors = model.embed(images).float()
         return (vectors + model.embed(images.flip(3)).float()) / 2 if flip else vectors
 
-    return run(model, source, compute, size=size, place=place, batch=batch, track=track)
+    if not own:
+        return run(model, source, compute, size=size, place=place, batch=batch, track=track)
+    vectors = run_own(model, source, compute, size=size, place=place, batch=batch, track=track)
+    return np.empty((0, model.dimension), np.float32) if vectors is None else vectors
 
 
 def logits(
@@ -99,7 +118,7 @@ def logits(
     size: tuple[int, int],
     place: Place,
     flip_at: float | None = None,
-    batch: int = 64,
+    batch: int = BATCH,
     track: Track = iter,
 ) -> np.ndarray:
     """Logits float32 ``(N, C)``.

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from reid_srdl import inference
@@ -24,24 +25,18 @@ def test_in_order_whatever_the_batch():
     assert np.allclose(one[7], alone[0], atol=1e-6)
 
 
-def test_every_rank_takes_its_share_and_all_get_all(monkeypatch):
-    """At a size that the ranks do not divide, and with more ranks than images."""
+@pytest.mark.parametrize(("count", "world", "batch"), [(23, 2, 4), (23, 3, 4), (23, 3, 64), (2, 3, 1), (64, 7, 5)])
+def test_every_image_is_passed_over_by_one_rank_and_to_the_same_bits(count, world, batch):
+    """At sizes that the ranks do not divide, and with fewer batches than ranks."""
     net = network()
-    for count, world in ((23, 2), (23, 3), (2, 3)):
-        source = MemoryImages(SOURCE.images[:count])
-        whole = inference.embed(net, source, size=(32, 16), place=CPU)
-        shares = []
-
-        def keep(mine, place, shares=shares):
-            shares.append(mine)
-            return mine if mine is not None else np.zeros((0, 16))
-
-        monkeypatch.setattr(inference, "_gathered", keep)
-        for rank in range(world):
-            inference.embed(net, source, size=(32, 16), place=Place(torch.device("cpu"), rank=rank, world=world))
-        monkeypatch.undo()
-        parts = [share for share in shares if share is not None]
-        assert np.allclose(np.concatenate(parts), whole, atol=1e-6)
+    source = MemoryImages(SOURCE.images[torch.arange(count) % len(SOURCE)])
+    whole = inference.embed(net, source, size=(32, 16), place=CPU, batch=batch)
+    places = [Place(torch.device("cpu"), rank=rank, world=world) for rank in range(world)]
+    rows = [range(*inference.own_rows(count, place, batch)) for place in places]
+    assert [row for some in rows for row in some] == list(range(count))
+    parts = [inference.embed(net, source, size=(32, 16), place=place, batch=batch, own=True) for place in places]
+    assert [len(part) for part in parts] == [len(some) for some in rows]
+    assert np.array_equal(np.concatenate(parts), whole)
 
 
 def test_the_training_mode_comes_back_even_after_a_failure():

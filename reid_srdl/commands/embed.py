@@ -91,9 +91,11 @@ def run(argv: list[str]) -> int:
     from ..progress import tracked
 
     number, processes = devices.processes()
-    device = options.device if is_exported(options.checkpoint) else _own_device(options.device)
+    device = options.device if is_exported(options.checkpoint) else devices.own_device(options.device)
     trained = runs.load(options.checkpoint, device, input=options.input)
     size = stored_size(listed.files, trained.size) if trained.crop == "none" else trained.size
+    if processes > len(listed):
+        raise UserError(f"{processes} processes share {len(listed)} images", f"Start no more than {len(listed)}.")
     listed = listed.rows(*share(len(listed), number, processes))
     output = Path(options.output)
     if processes > 1:
@@ -110,13 +112,6 @@ def run(argv: list[str]) -> int:
         return 0
     print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
     return SKIPPED
-
-
-def _own_device(device: str) -> str:
-    """Of several processes on one machine each takes a GPU of its own."""
-    if device == "auto" and devices.processes()[1] > 1 and devices.choose("auto").type == "cuda":
-        return f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    return device
 
 
 def stored_size(images: Sequence[Path], size: tuple[int, int]) -> tuple[int, int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,7 @@ from ..shell import command
 
 if TYPE_CHECKING:
     from ..data.records import ClassData, ReIDData
-    from ..evaluation.scored import Scored
+    from ..evaluation.scored import Scored, Track
     from ..runs import Trained
 
 METRICS = "metrics.json"
@@ -82,11 +85,29 @@ class EvalOptions:
 def run(argv: list[str]) -> int:
     """``--checkpoint RUN [--dataset NAME]`` or ``--embeddings QUERY GALLERY``, and their options."""
     options = configuration.parse(EvalOptions, argv, prog="eval")
-    if devices.processes()[1] > 1:
-        raise UserError("eval works in one process", "Start it without torchrun.")
     if (options.checkpoint is None) == (options.embeddings is None):
         raise UserError("eval takes either --checkpoint or --embeddings", "For instance: --checkpoint runs/demo, or --embeddings query.npz gallery.npz")
-    return _score_files(options) if options.embeddings is not None else _score_network(options)
+    score = _score_network if options.embeddings is None else _score_files
+    if options.checkpoint is None or not is_exported(options.checkpoint):
+        options = dataclasses.replace(options, device=devices.own_device(options.device))
+    devices.join_others()
+    with contextlib.ExitStack() as stack:
+        stack.callback(devices.leave_others)
+        stack.enter_context(devices.among_others())
+        if not _is_first():
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        return score(options)
+
+
+def _is_first() -> bool:
+    """Of several processes only the first speaks and writes."""
+    return devices.processes()[0] == 0
+
+
+def _tracks(title: str) -> Track:
+    from ..progress import tracked
+
+    return tracked(title) if _is_first() else iter
 
 
 _OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "members", "no_save", "input")
@@ -94,18 +115,21 @@ _OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "
 
 
 def _score_files(options: EvalOptions) -> int:
+    from ..evaluation.parts import own_part
     from ..evaluation.protocol import score
-    from ..progress import tracked
     from .kinds import rules
 
     idle = [name for name in _OF_A_NETWORK if getattr(options, name) != getattr(EvalOptions(), name)]
     if idle:
         raise UserError(f"--{idle[0]} means nothing for embeddings that are there already", "Leave it out, or score a network with --checkpoint.")
     paths = options.embeddings or ()
-    found = score(*embeddings.load_pair(paths), rules(options), track=tracked("re-ranking"))
+    place = devices.Place(devices.choose(options.device), "fp32", *devices.processes())
+    query, gallery = embeddings.load_pair(paths)
+    found = score(query, own_part(gallery, place), rules(options), track=_tracks("re-ranking"), place=place, known=gallery)
     output = Path(options.output or f"runs/eval-{Path(paths[0]).stem}")
     found.metrics["protocol"]["files"] = list(paths)
-    files.write_json(output / METRICS, found.metrics)
+    if _is_first():
+        files.write_json(output / METRICS, found.metrics)
     show(found, " and ".join(paths))
     print(f"The scores and how they were reached are in {output / METRICS}.")
     return 0
@@ -154,10 +178,9 @@ def _output(trained: Trained, name: str, options: EvalOptions, *, several: bool)
 
 def _scored(trained: Trained, data: ReIDData | ClassData, options: EvalOptions, others: list[Trained], output: Path) -> Scored:
     """Scores one set and writes what was found."""
-    from ..progress import tracked
     from .kinds import kind_of
 
-    found = kind_of(data).evaluate(trained, data, options, others, tracked)
+    found = kind_of(data).evaluate(trained, data, options, others, _tracks)
     if trained.facts is not None:  # what was rounded has a hash of its own; this is what it came from
         found.metrics["protocol"] |= {"source": trained.facts.source, "precision": trained.facts.precision}
     found.save(output, details=not options.no_save)

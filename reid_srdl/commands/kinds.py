@@ -113,8 +113,9 @@ class Reidentification:
 
     def evaluate(self, trained: Trained, data: ReIDData, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
         return protocol.evaluate(
-            trained, data, query=options.query, flip=options.flip, rules=rules(options), split=options.split, ensemble=others, tracks=tracks
-        )
+            trained, data, query=options.query, flip=options.flip, rules=rules(options), split=options.split, ensemble=others, tracks=tracks,
+            place=trained.place,
+        )  # fmt: skip
 
 
 class Classification:

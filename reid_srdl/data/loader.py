@@ -34,9 +34,10 @@ class Batch:
     step: int
 
 
-def share(count: int, rank: int, world: int) -> tuple[int, int]:
-    """The contiguous rows [start, stop) of ``count`` that a rank takes; shares differ by one at most."""
-    return rank * count // world, (rank + 1) * count // world
+def share(count: int, rank: int, world: int, piece: int = 1) -> tuple[int, int]:
+    """The contiguous rows [start, stop) of ``count`` that a rank takes, cut at multiples of ``piece``; shares differ by one piece at most."""
+    pieces = -(-count // piece)
+    return min(rank * pieces // world * piece, count), min((rank + 1) * pieces // world * piece, count)
 
 
 class Loader:

@@ -12,6 +12,7 @@ from scipy.special import log_softmax
 
 from .. import __version__, files, inference
 from ..data.records import ClassData, Split
+from ..devices import ALONE, Place
 from ..diagnostics import BINS, Calibration, calibration
 from ..errors import UserError
 from ..runs import Trained
@@ -112,11 +113,13 @@ class ClassEvaluation:
         metrics: the contents of ``metrics.json``.
         results: what is behind the scores, under ``classification`` and ``ensemble``.
         predictions: what the network said of each image.
+        place: which of how many processes this is; all have the same.
     """
 
     metrics: dict[str, Any]
     results: dict[str, ClassResult]
     predictions: Predictions
+    place: Place = ALONE
 
     def table(self) -> list[tuple[str, ...]]:
         """As ``Scored`` has it."""
@@ -132,7 +135,9 @@ class ClassEvaluation:
         return [f"{stamp['images']:,} {stamp['split']} images of {stamp['classes']:,} classes."]
 
     def save(self, folder: Path, *, details: bool = True) -> None:
-        """Writes ``metrics.json`` and, unless told otherwise, ``predictions.npz``, which it is of."""
+        """Writes ``metrics.json`` and, unless told otherwise, ``predictions.npz``, which it is of; of several processes the first does."""
+        if self.place.rank:
+            return
         # The scores come last: whoever finds them finds what they are of.
         if details:
             predictions.save(self.predictions, folder / predictions.FILE)
@@ -191,7 +196,7 @@ def evaluate(
         }
     stamp["version"] = __version__
     metrics = {"protocol": stamp, **{name: result.scores() for name, result in results.items()}}
-    return ClassEvaluation(metrics, results, _predictions(results["classification"], data, part, trained.labels))
+    return ClassEvaluation(metrics, results, _predictions(results["classification"], data, part, trained.labels), trained.place)
 
 
 def beliefs(trained: Trained, split: Split, *, flip: bool = False, track: Track = iter) -> np.ndarray:

@@ -13,17 +13,14 @@ import numpy as np
 from .. import __version__, embeddings, files
 from ..data import matches
 from ..data.records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
+from ..devices import ALONE, Place
 from ..embeddings import Embeddings
 from ..errors import UserError
-from .distance_ranking import rank_distances
-from .expansion import expand
-from .faiss_ranking import rank_with_faiss
-from .flat_index import has_gpu, load_faiss, unit_length
-from .ranking import rank
-from .rerank import Reranking, reranked
+from . import parts
+from .flat_index import unit_length
 from .result import RankResult
+from .rules import USUAL, Rules
 from .scored import METRICS, Track
-from .tiles import Metric
 
 CMC_DEPTH = 50
 COLUMNS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "rank20": "Rank-20", "mAP": "mAP", "mAP_trapezoid": "mAP (trapezoid)", "mINP": "mINP"}
@@ -37,47 +34,9 @@ class Embeds(Protocol):
     @property
     def model_hash(self) -> str: ...
 
-    def embeddings(self, split: Split, *, flip: bool = False, track: Track = iter) -> Embeddings:
-        """Embeddings of a split, its junk left out."""
+    def embeddings(self, split: Split, *, flip: bool = False, track: Track = iter, own: bool = False) -> Embeddings:
+        """Embeddings of a split, its junk left out; ``own`` of this process's part of it."""
         ...
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How embeddings are scored.
-
-    Args:
-        metric: ``euclidean`` (squared) or ``cosine``.
-        same_camera: images of the query's own camera count like all others.
-        engine: ``exact``, or ``faiss`` for its flat index.
-        multi_query: how the images of a person and camera become one query: their ``mean``, or the ``max`` of each number.
-        device: where the exact engine computes: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        expand: gallery items that each query is averaged with before it is ranked (average query expansion); 0 for none.
-        rerank: k-reciprocal re-ranking; the distances of the engine are then not used.
-    """
-
-    metric: Metric = "euclidean"
-    same_camera: bool = False
-    engine: Literal["exact", "faiss"] = "exact"
-    multi_query: Literal["mean", "max"] = "mean"
-    device: str = "auto"
-    expand: int = 0
-    rerank: Reranking | None = None
-
-    def rank(self, query: Embeddings, gallery: Embeddings, track: Track = iter) -> RankResult:
-        """By the engine that is asked for, or by re-ranking."""
-        if self.expand or self.rerank is not None:
-            if self.metric == "cosine":
-                query, gallery = (dataclasses.replace(part, vectors=unit_length(part.vectors)) for part in (query, gallery))
-            # Whoever is junk can be no neighbour either.
-            gallery = gallery.take(gallery.labels != JUNK)
-        if self.expand:
-            query = dataclasses.replace(query, vectors=expand(query.vectors, gallery.vectors, count=self.expand))
-        if self.rerank is not None:
-            return rank_distances(query, gallery, reranked(query.vectors, gallery.vectors, self.rerank, track=track), same_camera=self.same_camera)
-        if self.engine == "faiss":
-            return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera)
-        return rank(query, gallery, metric=self.metric, same_camera=self.same_camera, device=self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +46,10 @@ class Evaluation:
     Args:
         metrics: the contents of ``metrics.json``.
         query: the embeddings of the single queries that were scored.
-        gallery: those of the gallery.
+        gallery: those of the gallery, or of this process's part of it.
         results: the ranks behind the scores, under ``single``, ``multi`` and ``ensemble``.
         remark: how many queries have no match, and why; empty where all have one.
+        place: which of how many processes this is.
     """
 
     metrics: dict[str, Any]
@@ -97,6 +57,7 @@ class Evaluation:
     gallery: Embeddings
     results: dict[str, RankResult]
     remark: str
+    place: Place = ALONE
 
     def table(self) -> list[tuple[str, ...]]:
         """As ``Scored`` has it."""
@@ -113,11 +74,18 @@ class Evaluation:
         return [counted, *([f"{self.remark}. They are left out of the means."] if self.remark else [])]
 
     def save(self, folder: Path, *, details: bool = True) -> None:
-        """Writes ``metrics.json`` and, unless told otherwise, ``query.npz`` and ``gallery.npz``, which it is of."""
-        # The scores come last: whoever finds them finds the embeddings that they are of.
-        for name, part in (("query", self.query), ("gallery", self.gallery)):
+        """Writes ``metrics.json`` and, unless told otherwise, ``query.npz`` and ``gallery.npz``, which it is of.
+
+        All processes must call it; the first writes.
+        """
+        if self.place.rank:
             if details:
-                embeddings.save(part, folder / f"{name}.npz")
+                parts.hand_over(self.gallery, self.place)
+            return
+        # The scores come last: whoever finds them finds the embeddings that they are of.
+        for name, pieces in (("query", iter([self.query])), ("gallery", parts.whole(self.gallery, self.place))):
+            if details:
+                embeddings.write(folder / f"{name}.npz", pieces)
             else:
                 (folder / f"{name}.npz").unlink(missing_ok=True)
         files.write_json(folder / METRICS, self.metrics)
@@ -129,12 +97,15 @@ def evaluate(
     *,
     query: Queries = "both",
     flip: bool = False,
-    rules: Rules = Rules(),
+    rules: Rules = USUAL,
     split: Literal["test", "val"] = "test",
     ensemble: Sequence[Embeds] = (),
     tracks: Callable[[str], Track] = lambda title: iter,
+    place: Place = ALONE,
 ) -> Evaluation:
     """Embeds a data set and scores it.
+
+    Several processes share out the images, and keep each its part of the gallery; all get the same scores.
 
     Args:
         trained: the network.
@@ -146,34 +117,40 @@ def evaluate(
         split: ``test``, or ``val`` for the held-out training people.
         ensemble: further networks; the embeddings of all, side by side, are scored as ``ensemble``.
         tracks: from a title to what wraps an iteration, for progress bars.
+        place: which of how many processes this is.
 
     Raises:
-        UserError: a classification set, no held-out people, no multi-query images, no query with a match.
+        UserError: a classification set, no held-out people, no multi-query images, no query with a match; as in ``Rules.check``.
     """
+    rules.check(place)
     splits = _splits(data, split)
     boxes = data.multi_query if split == "test" else None
     if query == "multi" and boxes is None:
         raise UserError(f"{data.name} has no multi-query images", "Use --query single.")
     _require_matches(*splits, rules)
 
-    def embed(model: Embeds, of: Split, what: str) -> Embeddings:
-        return model.embeddings(of, flip=flip, track=tracks(what))
+    def embed(model: Embeds, of: Split, what: str, **own: bool) -> Embeddings:
+        return model.embeddings(of, flip=flip, track=tracks(what), **own)
 
-    single, gallery = (embed(trained, of, f"embedding {of.name}") for of in splits)
+    def embed_pair(model: Embeds, by: str = "") -> tuple[Embeddings, Embeddings]:
+        own = {"own": True} if place.world > 1 else {}
+        return embed(model, splits[0], f"embedding {splits[0].name}{by}"), embed(model, splits[1], f"embedding {splits[1].name}{by}", **own)
+
+    single, gallery = embed_pair(trained)
     multi = None
     if query != "single" and boxes is not None:
         asked = boxes_of(boxes, splits[0])
         multi = multi_queries(single, embed(trained, asked, "embedding multi-query images"), rules.multi_query) if len(asked) else (single, len(single))
-    found = score(single, gallery, rules, multi=multi, single=query != "multi", track=tracks("re-ranking"))
+    found = score(single, gallery, rules, multi=multi, single=query != "multi", track=tracks("re-ranking"), place=place, known=splits[1].without_junk())
     stamp = {"dataset": data.name, "split": split, **found.metrics["protocol"]}
     stamp |= {"junk_removed": int((splits[1].labels == JUNK).sum()), "flip": flip, "checkpoint": trained.model_hash}
     metrics, results = {**found.metrics, "protocol": stamp}, dict(found.results)
     if ensemble:
         members = [(single, gallery)]
         for number, model in enumerate(ensemble, 2):
-            members.append(tuple(embed(model, of, f"embedding {of.name} with network {number}") for of in splits))
+            members.append(embed_pair(model, f" with network {number}"))
         joined = [side_by_side(parts, unit=rules.metric == "cosine") for parts in zip(*members, strict=True)]
-        results["ensemble"] = rules.rank(*joined)
+        results["ensemble"] = rules.rank(*joined, place=place)
         metrics["ensemble"] = _scored(results["ensemble"])
         stamp["ensemble"] = {
             "embedding": "side by side" + (", each of length 1" if rules.metric == "cosine" else ""),
@@ -185,32 +162,43 @@ def evaluate(
 
 
 def score(
-    query: Embeddings, gallery: Embeddings, rules: Rules = Rules(), *, multi: tuple[Embeddings, int] | None = None, single: bool = True, track: Track = iter
+    query: Embeddings,
+    gallery: Embeddings,
+    rules: Rules = USUAL,
+    *,
+    multi: tuple[Embeddings, int] | None = None,
+    single: bool = True,
+    track: Track = iter,
+    place: Place = ALONE,
+    known: Embeddings | Split | None = None,
 ) -> Evaluation:
     """Scores embeddings, whoever made them.
 
     Args:
         query: with labels and cameras.
-        gallery: with labels and cameras.
+        gallery: with labels and cameras; of several processes, this one's part.
         rules: how they are scored.
         multi: what ``multi_queries`` made.
         single: whether the single queries are scored.
         track: wraps the search for neighbours in re-ranking, for a progress bar.
+        place: which of how many processes this is.
+        known: labels and cameras of the whole gallery, where ``gallery`` is a part.
 
     Raises:
         UserError: no query has a match; as in ``rank``.
     """
-    _require_matches(query, gallery, rules)
+    known = gallery if known is None else known
+    _require_matches(query, known, rules)
     queries = ({"single": query} if single else {}) | ({"multi": multi[0]} if multi else {})
-    results = {name: rules.rank(some, gallery, track) for name, some in queries.items()}
-    counts = _counts(query, gallery, rules)
-    junk = int((gallery.labels == JUNK).sum())
+    results = {name: rules.rank(some, gallery, track, place) for name, some in queries.items()}
+    counts = _counts(query, known, rules)
+    junk = int((known.labels == JUNK).sum())
     stamp: dict[str, Any] = {
         "queries": len(query),
         "queries_without_match": int((counts.matches == 0).sum()),
-        "gallery": len(gallery) - junk,
+        "gallery": len(known) - junk,
         "junk_removed": junk,
-        "distractors": int((gallery.labels == DISTRACTOR).sum()),
+        "distractors": int((known.labels == DISTRACTOR).sum()),
         "matches": int(counts.matches.sum()),
         "metric": rules.metric,
         "same_camera": rules.same_camera,
@@ -219,7 +207,7 @@ def score(
         "mAP_trapezoid": "trapezoid rule of Market-1501's own code",
         "mINP": "number of matches / rank of the last",
         "ties": "in the order of faiss" if rules.engine == "faiss" else "by gallery position",
-        "engine": _engine(rules),
+        "engine": rules.engine_used(),
         "expand": rules.expand,
         "rerank": dataclasses.asdict(rules.rerank) if rules.rerank is not None else None,
         "dimension": query.dimension,
@@ -229,7 +217,7 @@ def score(
         stamp["multi_query"] = {"pooling": rules.multi_query, "queries_alone": multi[1]}
     stamp["version"] = __version__
     metrics = {"protocol": stamp, **{name: _scored(result) for name, result in results.items()}}
-    return Evaluation(metrics, query, gallery, results, matches.why_unmatched(counts))
+    return Evaluation(metrics, query, gallery, results, matches.why_unmatched(counts), place)
 
 
 def multi_queries(query: Embeddings, boxes: Embeddings, pooling: Literal["mean", "max"] = "mean") -> tuple[Embeddings, int]:
@@ -298,14 +286,6 @@ def _require_matches(query: Embeddings | Split, gallery: Embeddings | Split, rul
     counts = _counts(query, gallery, rules)
     if not counts.matches.any():
         raise UserError(f"nothing can be scored: {matches.why_unmatched(counts) or 'there are no queries'}", "Labels must mean the same people in query and gallery.")
-
-
-def _engine(rules: Rules) -> str:
-    if rules.rerank is not None:
-        return "k-reciprocal re-ranking"
-    if rules.engine == "exact":
-        return "exact"
-    return f"faiss, flat index on the {'GPU' if has_gpu(load_faiss()) else 'CPU'}"
 
 
 def _person_and_camera(part: Embeddings | Split) -> np.ndarray:

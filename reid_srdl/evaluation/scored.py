@@ -26,5 +26,5 @@ class Scored(Protocol):
         ...
 
     def save(self, folder: Path, *, details: bool = True) -> None:
-        """Writes ``metrics.json`` and, unless told otherwise, what it is of."""
+        """Writes ``metrics.json`` and, unless told otherwise, what it is of. All of several processes must call it; the first writes."""
         ...

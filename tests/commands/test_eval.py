@@ -145,12 +145,6 @@ def test_the_first_file_may_stand_behind_an_equals_sign(run, tmp_path):
     assert scores(tmp_path / "again")["single"] == scores(kept)["single"]
 
 
-def test_several_processes_are_refused(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="one process"):
-        command.run(["--checkpoint", "runs/demo"])
-
-
 def test_results_can_be_ranked_again(run):
     command.run(["--checkpoint", str(run), "--rerank", "--rerank_k1", "4", "--rerank_k2", "2", "--expand", "1"])
     found = scores(run / "eval" / "synthetic-expand1-rerank")

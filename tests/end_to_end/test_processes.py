@@ -1,15 +1,20 @@
-"""Two processes train as one does: the same global batches, the same losses within rounding."""
+"""Several processes (torchrun, gloo) do what one does: the same global batches in training, the same scores to the digit."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
-from reid_srdl import runs
+from reid_srdl import embeddings, runs
+from reid_srdl.config import ModelConfig
+from reid_srdl.models import build
 
+from ..conftest import make_split
 from .conftest import SMALL, environment
 
 STRONG = [
@@ -19,21 +24,21 @@ STRONG = [
 """Triplets are of the whole batch, whoever has which part of it; a frozen backbone has no gradients to wait for."""
 
 
-def in_two_processes(argv: list[str], folder: Path, port: int) -> None:
-    two = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "-m", "reid_srdl", *argv],
-        cwd=folder, env=environment(), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert two.returncode == 0, two.stderr[-3000:]
+def torchrun(count: int, *argv: object, folder: Path) -> str:
+    """Runs a command in so many processes; returns what it printed."""
+    started = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count), "-m", "reid_srdl", *map(str, argv)]
+    done = subprocess.run(started, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("recipe", "port"), [([], 29471), (STRONG, 29472)], ids=["plain", "strong"])
-def test_two_gloo_ranks_against_one(people, command, tmp_path, recipe, port):
+@pytest.mark.parametrize("recipe", [[], STRONG], ids=["plain", "strong"])
+def test_two_gloo_ranks_against_one(people, command, tmp_path, recipe):
     """Without BatchNorm, whose statistics are each rank's own."""
     argv = ["train", *SMALL, *recipe, "--data-root", str(people.train.root), "--model.backbone", "squeezenet1_1", "--plan.epochs", "4"]
     command(*argv, "--output", "one/run")
-    in_two_processes([*argv, "--output", "two/run"], tmp_path, port)
+    torchrun(2, *argv, "--output", "two/run", folder=tmp_path)
     assert runs.read_facts(tmp_path / "two/run")["processes"] == 2
     figures = ["loss", "cross_entropy", "accuracy", *(["metric"] if recipe else [])]
     for stage in ("1-first", "2-second"):
@@ -44,3 +49,24 @@ def test_two_gloo_ranks_against_one(people, command, tmp_path, recipe, port):
         weights = [load_file(tmp_path / name / "run/stages" / stage / "model.safetensors") for name in ("one", "two")]
         for name, value in weights[0].items():
             np.testing.assert_allclose(value, weights[1][name], atol=2e-4)
+
+
+@pytest.mark.slow
+def test_three_ranks_score_as_one_process(command, tmp_path):
+    """240 gallery images are 4 batches, which 3 ranks do not divide; a second network stands beside the first."""
+    for name, seed in (("query", 1), ("gallery", 2)):
+        make_split(tmp_path / "photos", name, range(1, 21), 3, 4 if name == "gallery" else 1, seed=seed)
+    make_split(tmp_path / "photos", "train", range(21, 24), 2, 1)
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        network = build("squeezenet1_1", 3).eval()
+        runs.save_model(tmp_path / f"{seed}.safetensors", network, ModelConfig("squeezenet1_1", "none"), (64, 32), np.array([21, 22, 23]))
+    argv = ["eval", "--checkpoint", "0.safetensors", "--members", "1.safetensors", "--dataset", "folder", "--data_root", "photos", "--device", "cpu"]
+    command(*argv, "--output", "one")
+    out = torchrun(3, *argv, "--output", "three", folder=tmp_path)
+    assert out.count("The scores and how they were reached are in three/metrics.json") == 1
+    one, three = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("one", "three"))
+    assert one == three and 0 < one["single"]["mAP"] < 1 and one["protocol"]["gallery"] == 240
+    for part in ("query", "gallery"):
+        alone, shared = (embeddings.load(tmp_path / name / f"{part}.npz") for name in ("one", "three"))
+        assert np.array_equal(alone.vectors, shared.vectors) and alone.paths == shared.paths and np.array_equal(alone.labels, shared.labels)

@@ -1,0 +1,78 @@
+"""How embeddings are scored: everything that a score depends on beside the vectors."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from ..data.records import JUNK
+from ..devices import ALONE, Place
+from ..embeddings import Embeddings
+from ..errors import UserError
+from .distance_ranking import rank_distances
+from .expansion import expand
+from .faiss_ranking import rank_with_faiss
+from .flat_index import has_gpu, load_faiss, unit_length
+from .parts import rank_parts
+from .rerank import Reranking, reranked
+from .result import RankResult
+from .scored import Track
+from .tiles import Metric
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How embeddings are scored.
+
+    Args:
+        metric: ``euclidean`` (squared) or ``cosine``.
+        same_camera: images of the query's own camera count like all others.
+        engine: ``exact``, or ``faiss`` for its flat index.
+        multi_query: how the images of a person and camera become one query: their ``mean``, or the ``max`` of each number.
+        device: where the exact engine computes: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        expand: gallery items that each query is averaged with before it is ranked (average query expansion); 0 for none.
+        rerank: k-reciprocal re-ranking; the distances of the engine are then not used.
+    """
+
+    metric: Metric = "euclidean"
+    same_camera: bool = False
+    engine: Literal["exact", "faiss"] = "exact"
+    multi_query: Literal["mean", "max"] = "mean"
+    device: str = "auto"
+    expand: int = 0
+    rerank: Reranking | None = None
+
+    def check(self, place: Place) -> None:
+        """Raises ``UserError`` for what several processes cannot do together: it looks at the whole gallery."""
+        whole = {"--rerank": self.rerank is not None, "--expand": self.expand > 0, "--engine faiss": self.engine == "faiss"}
+        asked = [name for name, chosen in whole.items() if chosen]
+        if place.world > 1 and asked:
+            raise UserError(f"{asked[0]} works in one process", "Score without torchrun, with --embeddings of what was saved under it.")
+
+    def rank(self, query: Embeddings, gallery: Embeddings, track: Track = iter, place: Place = ALONE) -> RankResult:
+        """By the engine that is asked for, or by re-ranking; of several processes each has a part of the gallery."""
+        self.check(place)
+        if self.expand or self.rerank is not None:
+            if self.metric == "cosine":
+                query, gallery = (dataclasses.replace(part, vectors=unit_length(part.vectors)) for part in (query, gallery))
+            # Whoever is junk can be no neighbour either.
+            gallery = gallery.take(gallery.labels != JUNK)
+        if self.expand:
+            query = dataclasses.replace(query, vectors=expand(query.vectors, gallery.vectors, count=self.expand))
+        if self.rerank is not None:
+            return rank_distances(query, gallery, reranked(query.vectors, gallery.vectors, self.rerank, track=track), same_camera=self.same_camera)
+        if self.engine == "faiss":
+            return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera)
+        return rank_parts(query, gallery, place, metric=self.metric, same_camera=self.same_camera, device=self.device)
+
+    def engine_used(self) -> str:
+        """In words."""
+        if self.rerank is not None:
+            return "k-reciprocal re-ranking"
+        if self.engine == "exact":
+            return "exact"
+        return f"faiss, flat index on the {'GPU' if has_gpu(load_faiss()) else 'CPU'}"
+
+
+USUAL = Rules()
