@@ -52,10 +52,9 @@ def _cost(folder: Path) -> Counted | None:
     from .. import runs
     from ..experiments import cost
     from ..progress import says
-    from ..report.adopted import is_adopted
     from ..report.card import Counted
 
-    if is_adopted(runs.read_facts(folder)):
+    if runs.is_adopted(runs.read_facts(folder)):
         return None
     try:
         counted = cost.of_run(folder)

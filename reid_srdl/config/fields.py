@@ -18,8 +18,8 @@ class DataConfig:
         batch: images in a global batch, whatever the number of devices.
         sampler: ``random`` permutes all images; ``identity`` draws ``instances`` images of each of ``batch / instances`` people.
         instances: images of one person in a batch of the identity sampler.
-        train_identities: keep the first so many training identities in ascending order of label; all if null.
-        holdout_identities: the last so many training identities never train and are scored as a validation set.
+        train_identities: keep the first so many training identities in ascending order of label, of each of several joined sets; all if null.
+        holdout_identities: the last so many training identities, of each of several joined sets, never train and are scored as a validation set.
         train_per_class: of a classification set, keep the first so many training images of each class in order of path; all if null.
         holdout_per_class: of a classification set, the last so many training images of each class never train and are its validation set.
         crop: ``imagenet`` trains on random-resized crops (Szegedy et al. 2015) and uses the centre of an image resized by 256/224; ``none``
@@ -66,7 +66,7 @@ class ModelConfig:
     """The network.
 
     Args:
-        backbone: a torchvision classification network (``resnet50``), ``torchreid:NAME``, ``timm:NAME``, or one of our own.
+        backbone: a torchvision classification network (``resnet50``), ``torchreid:NAME``, ``fastreid:NAME``, ``timm:NAME``, or one of our own.
         weights: ``imagenet`` (the library's own download), ``none``, or a file of weights.
         neck: ``bnneck`` puts a BatchNorm between the pooled feature and the classifier; the embedding is its output.
         last_stride: stride of the last stage of a ResNet, 2 or 1.
@@ -164,7 +164,7 @@ class Config:
     """A training run.
 
     Args:
-        dataset: name of a reader, such as ``market1501``, ``folder``, ``csv`` or ``synthetic``.
+        dataset: name of a reader, such as ``market1501``, ``folder``, ``csv`` or ``synthetic``; several re-identification sets are joined by ``+``.
         data_root: folder of the data sets (of ``csv``: the file); null means ``$REID_DATA``, or else ``datasets``.
         output: the run folder; null means ``runs/DATASET-BACKBONE-PLAN-sSEED``.
         seed: everything random in the run follows from it.

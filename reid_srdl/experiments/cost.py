@@ -64,8 +64,9 @@ def planned(config: Config, plan: Plan, images: int, num_classes: int) -> Cost:
 
 
 def _of_run(checkpoint: Path) -> int:
-    """What a teacher's own run cost; 0 where only its file is there, so that nobody knows."""
-    return of_run(checkpoint).total if (checkpoint / runs.FACTS).is_file() else 0
+    """What a teacher's own run cost; 0 where nobody knows: only its file is there, or it was trained elsewhere."""
+    known = (checkpoint / runs.FACTS).is_file() and not runs.is_adopted(runs.read_facts(checkpoint))
+    return of_run(checkpoint).total if known else 0
 
 
 def of_run(run: Path) -> Cost:

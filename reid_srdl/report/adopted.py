@@ -6,10 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def is_adopted(facts: Mapping[str, Any]) -> bool:
-    return "adopted" in facts
-
-
 def origin(facts: Mapping[str, Any], labels: str) -> str:
     """Where the network comes from, in plain sentences; ``labels`` is how many people it tells apart, in words."""
     return f"Adopted from a checkpoint of {facts['adopted']['toolkit']}, trained on {facts['dataset']} to tell {labels} apart. How it was trained is not known here."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import files
+from .. import files, runs
 from ..errors import UserError
 from ..shell import NAME
 from . import adopted
@@ -83,7 +83,7 @@ def _front_matter(recorded: Recorded, licence: str) -> str:
 
 def _tags(recorded: Recorded) -> list[str]:
     task = ["image-classification"] if recorded.classifies else ["person-re-identification", "metric-learning"]
-    return task if adopted.is_adopted(recorded.facts) else ["self-distillation", *task, f"plan-{recorded.facts['plan']}"]
+    return task if runs.is_adopted(recorded.facts) else ["self-distillation", *task, f"plan-{recorded.facts['plan']}"]
 
 
 def _lead(recorded: Recorded) -> str:
@@ -91,7 +91,7 @@ def _lead(recorded: Recorded) -> str:
     what = "tells classes of images apart" if recorded.classifies else "turns the image of a person into a vector that lies near those of other images of the same person"
     epochs = sum(int(stage["epochs"]) for stage in facts["stages"])
     trained = f"trained by the plan `{facts.get('plan')}` for {count(epochs, 'epoch')} in {count(len(facts['stages']), 'stage')}."
-    if adopted.is_adopted(facts):
+    if runs.is_adopted(facts):
         trained = f"which this program did not train. {adopted.origin(facts, count(facts['identities'], 'person', 'people'))}"
     return (
         f"A {said.value(recorded.config, 'model.backbone')} that {what}, {trained} "
@@ -114,7 +114,7 @@ def _data(recorded: Recorded) -> str:
 
 
 def _recipe(recorded: Recorded) -> str:
-    if adopted.is_adopted(recorded.facts):
+    if runs.is_adopted(recorded.facts):
         known = {name: value for name, value in said.settings(recorded.config).items() if value != NOT_RECORDED}
         return said.table(("Setting", "Value"), (adopted.rows(recorded.facts) | known).items())
     rows: list[Sequence[str]] = []
@@ -177,7 +177,7 @@ def _calibration(recorded: Recorded) -> str:
 
 def _cost(recorded: Recorded, cost: Counted | None) -> str:
     facts = recorded.facts
-    if adopted.is_adopted(facts):
+    if runs.is_adopted(facts):
         return f"Of training: {NOT_RECORDED}. Weights: `{recorded.model}`."
     hardware, timed = facts["hardware"], [stage for stage in facts["stages"] if "seconds" in stage]
     rows = {"Multiply-accumulates": said.macs(cost.training, cost.extraction, cost.teacher) if cost else NOT_RECORDED}
@@ -199,7 +199,7 @@ def _cost(recorded: Recorded, cost: Counted | None) -> str:
 def _limits(recorded: Recorded) -> str:
     facts, own = recorded.facts, recorded.facts["dataset"]
     scored_on = {(metrics.get("protocol") or {}).get("dataset", folder) for folder, metrics in recorded.scores.items()}
-    seed = "not known here" if adopted.is_adopted(facts) else facts["seed"]
+    seed = "not known here" if runs.is_adopted(facts) else facts["seed"]
     lines = [f"One run with one seed ({seed}): how much another seed changes is {NOT_RECORDED} here."]
     others = sorted(scored_on - {own})
     if others:

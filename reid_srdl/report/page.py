@@ -124,7 +124,7 @@ def _page(run: Path, header: str, sections: Iterable[str]) -> str:
 
 
 def _header(run: Path, facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
-    lead = adopted.origin(facts, _labels(facts, evaluated)) if adopted.is_adopted(facts) else _trained(facts, _labels(facts, evaluated))
+    lead = adopted.origin(facts, _labels(facts, evaluated)) if runs.is_adopted(facts) else _trained(facts, _labels(facts, evaluated))
     unfinished = "" if facts["finished"] else missing("Training is not finished. It goes on with", command("train", "--resume", run))
     name = escape(run.resolve().name)
     return f'<header>\n<p class="kind">Report of a run</p>\n<h1>{name}</h1>\n<p class="lead">{escape(lead)}</p>\n{unfinished}{tiles(evaluated)}</header>'
@@ -147,7 +147,7 @@ def _labels(facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
 
 
 def _training(run: Path, facts: Mapping[str, Any]) -> str:
-    if adopted.is_adopted(facts):
+    if runs.is_adopted(facts):
         return ""
     logs = stage_logs(run, facts)
     if not any(log.rows for log in logs):

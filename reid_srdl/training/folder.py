@@ -29,6 +29,9 @@ def accept(config: Config, resume: bool = False) -> Path:
         UserError: another run or other files are in that folder, or the plan cannot be.
     """
     folder = Path(config.output) if config.output else default_folder(config)
+    if resume and (folder / runs.FACTS).is_file() and runs.is_adopted(runs.read_facts(folder)):
+        weights = runs.checkpoint_file(folder)
+        raise UserError(f"{folder} was trained elsewhere, so there is nothing to go on with", f"A run of its own begins from its weights with --model.weights {weights}.")
     if not resume:
         # Of several processes the first claims the folder, maybe before the others have come here.
         if devices.processes()[0] == 0 and _is_claimed(folder):

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from reid_srdl import data, runs
-from reid_srdl.commands import adopt, card, embed, report
+from reid_srdl.commands import adopt, card, embed, report, train
 from reid_srdl.commands import eval as scoring
 from reid_srdl.errors import UserError
-from reid_srdl.models import from_torchreid
+from reid_srdl.models import build, from_torchreid
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,16 @@ def test_an_adopted_network_goes_through_the_other_commands(argv, people, capsys
     card.run([str(run)])
     text = (run / "README.md").read_text()
     assert "which this program did not train" in text and "torchreid:osnet_x0_25" in text and "self-distillation" not in text and "Learning rate" not in text
+
+
+def test_its_training_is_not_gone_on_with_but_its_weights_begin_another(argv, people):
+    adopt.run(argv)
+    with pytest.raises(UserError, match=r"was trained elsewhere.*--model\.weights (\S+)") as error:
+        train.run(["--resume", "runs/adopted-osnet"])
+    weights = str(error.value).split("--model.weights ")[1].rstrip(".")
+    network = build("torchreid:osnet_x0_25", 6, weights=weights)
+    assert network.weights_report.complete
+    assert torch.equal(network.backbone.conv1.conv.weight, runs.load("runs/adopted-osnet", "cpu").network.backbone.conv1.conv.weight)
 
 
 @pytest.mark.parametrize(

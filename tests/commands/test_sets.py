@@ -82,7 +82,7 @@ def test_during_training_the_mean_over_the_sets_is_logged(run, root):
 
 def test_each_report_shows_its_own_pictures(run, capsys):
     for name in ("market1501", "dukemtmc"):
-        report.run([str(run), "--dataset", name, "--output", f"{name}.html", "--map", "false", "--attention", "false", "--browse", "2"])
+        report.run([str(run), "--dataset", name, "--output", f"{name}.html", "--parts", "quick"])
         page = Path(f"{name}.html").read_text()
         assert f"Scores on {name}" in page and "data:image/" in page
     assert "without pictures" not in capsys.readouterr().err
