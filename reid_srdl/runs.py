@@ -222,10 +222,12 @@ class Trained:
         """
         return inference.embed(self.network, self.source(paths), size=self.size, place=self.place, flip=flip, batch=batch, track=track)
 
-    def embeddings(self, split: Split, *, flip: bool = False, track: inference.Track = iter) -> Embeddings:
-        """A split with its junk left out, as ``Embeddings``."""
+    def embeddings(self, split: Split, *, flip: bool = False, track: inference.Track = iter, own: bool = False) -> Embeddings:
+        """A split with its junk left out, as ``Embeddings``; of several processes each gets the whole, or (``own``) its part."""
         split = split.without_junk()
-        vectors = self.embed(split.files, flip=flip, track=track)
+        vectors = inference.embed(self.network, self.source(split.files), size=self.size, place=self.place, flip=flip, track=track, own=own)
+        if own:
+            split = split.take(np.arange(*inference.own_rows(len(split), self.place)))
         return Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras, model=self.model_hash)
 
 
