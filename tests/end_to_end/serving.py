@@ -14,23 +14,32 @@ import torch
 from reid_srdl import config as configuration
 from reid_srdl import retrieval, runs
 from reid_srdl.config import Config, ModelConfig
+from reid_srdl.data.augment import clean
+from reid_srdl.data.images import open_source
 from reid_srdl.data.records import ReIDData
-from reid_srdl.evaluation import calibration
-from reid_srdl.evaluation.verification import pairs_of
+from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
 from reid_srdl.models import build
 
 BACKBONE = "shufflenet_v2_x0_5"
 
 
 def make_run(folder: Path, people: ReIDData) -> None:
-    """An untrained network, which tells colours apart all the same, with what its distances mean."""
+    """A network that has seen images without learning from them, with a calibration by which half of all pairs are probably the same."""
     torch.manual_seed(0)
     size = (64, 32)
-    runs.save_model(folder / runs.MODEL, build(BACKBONE, 3, image_size=size).eval(), ModelConfig(BACKBONE, "none"), size, np.array([1, 2, 3]))
+    network = build(BACKBONE, 3, image_size=size).train()
+    with torch.no_grad():  # else the statistics of BatchNorm are those of no network, and all embeddings nearly the same
+        for module in network.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.momentum = None
+        network(clean(open_source(people.train.files, size).batch(range(len(people.train))), size))
+    runs.save_model(folder / runs.MODEL, network.eval(), ModelConfig(BACKBONE, "none"), size, np.array([1, 2, 3]))
     configuration.save(Config(), folder / runs.CONFIG)
     trained = runs.load(folder, "cpu")
-    seen = trained.embeddings(people.train)
-    calibration.fit(pairs_of(seen), model=trained.model_hash, metric="euclidean", flip=False, method="platt").save(folder / calibration.CALIBRATION)
+    vectors = trained.embeddings(people.train).vectors
+    far = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)
+    knots = np.array([0.0, np.median(far), far.max()])
+    Calibration(trained.model_hash, "euclidean", False, knots, np.array([3.0, 0.0, -3.0]), 0.5, {}).save(folder / CALIBRATION)
 
 
 def make_index(path: Path, run: Path, people: ReIDData, root: Path) -> None:
