@@ -69,8 +69,9 @@ plain: $(PLAIN)/.reid_srdl-plain
 	$(PLAIN)/bin/pytest -v -m plain tests/plain $(TEST_ARGS)
 
 $(PLAIN)/.reid_srdl-plain: setup.cfg pyproject.toml | $(PLAIN)/bin/python
+	@echo "Installing the package alone into $(PLAIN) (it fetches PyTorch once more where pip has not kept it)"
 	rm -rf build
-	$(PLAIN)/bin/python -m pip install --disable-pip-version-check . pytest
+	$(PLAIN)/bin/python -m pip install --disable-pip-version-check --quiet . pytest
 	@touch $@
 
 lint: $(VENV)/.reid_srdl-dev
