@@ -55,7 +55,7 @@ class Setup:
         seconds: of load, all rounds together.
     """
 
-    backbone: str = "osnet_x0_25"
+    backbone: str = "torchreid:osnet_x0_25"
     size: tuple[int, int] = (128, 64)
     images: int = 1000
     people: int = 100

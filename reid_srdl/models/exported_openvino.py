@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import UserError
@@ -29,9 +31,14 @@ def open_file(path: Path) -> Engine:
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": _hint(facts), "INFERENCE_NUM_THREADS": torch.get_num_threads()})
     except RuntimeError as error:
         raise unreadable(path, "OpenVINO", error) from None
-    return Engine(
-        tuple(map(_port, model.inputs)), tuple(map(_port, model.outputs)), facts, lambda images: [compiled(images)[port] for port in compiled.outputs]
-    )
+    lock = threading.Lock()
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        with lock:  # a compiled model has one request of its own, and takes no second one meanwhile
+            made = compiled(images)
+        return [made[port] for port in compiled.outputs]
+
+    return Engine(tuple(map(_port, model.inputs)), tuple(map(_port, model.outputs)), facts, run)
 
 
 def _hint(facts: str | None) -> str:

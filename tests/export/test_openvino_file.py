@@ -92,3 +92,15 @@ def test_gates_are_found_and_nothing_else(gated, tmp_path):
     names = set(openvino_file.gates(model))
     kinds = sorted(node.get_type_name() for node in model.get_ordered_ops() if node.get_friendly_name() in names)
     assert kinds == ["Convolution", "Convolution", "Multiply"]
+
+
+def test_many_threads_may_embed_with_one_file(trained, people, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    write(trained, Wanted("openvino"), tmp_path / "a.xml")
+    opened = runs.load(tmp_path / "a.xml")
+    files = people.query.files[:6]
+    alone = [opened.embed([file]) for file in files]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda row: opened.embed([files[row % 6]]), range(120)))
+    assert all((together[row] == alone[row % 6]).all() for row in range(120))
