@@ -186,7 +186,7 @@ def test_what_is_no_image_is_said(visit, people, tmp_path):
         visit.waits("(words) => document.querySelector('#problem').innerText.includes(words)", said)
     with page.expect_response("**/search"):
         page.set_input_files("#upload", str(tmp_path / "broken.jpg"))
-    visit.waits("document.querySelector('#problem').innerText.includes('the upload')")
+    visit.waits("document.querySelector('#problem').innerText.includes('The upload')")
     assert not page.is_visible("#found")
     assert visit.uploads(people.query.files[1]) and not page.is_visible("#problem")
     # A refusal is an answer of 422, which browsers note in their console; nothing else is.

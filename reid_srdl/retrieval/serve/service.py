@@ -197,7 +197,7 @@ class Service:
             return self._asked(self.index.rows, [number]) if path is None else self._asked(self.index.by_path, [path])
         except KeyError:
             name = f"image {number}" if path is None else f"image {path!r}"
-            raise Refused(404, f"the index has no {name} (any more)", "GET /gallery names some that it has.") from None
+            raise Refused(404, f"the index has no {name} (any more)", "It was deleted, or the index built anew; GET /gallery shows some that there are.") from None
 
     def _vector(self, row: Rows) -> np.ndarray:
         try:

@@ -102,6 +102,7 @@ async function search(moves) {
   } catch (error) {
     if (running !== mine) return;
     $("found").hidden = true;
+    if (!upload) picture(null);
     problem(error);
   } finally {
     if (running === mine) $("hits").classList.remove("busy");
@@ -111,7 +112,7 @@ async function search(moves) {
 function problem(what) {
   $("problem").hidden = what === null;
   if (what === null) return;
-  $("error").textContent = what.error ? `${what.error.replace(/\.$/, "")}.` : "Something went wrong in this page.";
+  $("error").textContent = what.error ? `${what.error[0].toUpperCase()}${what.error.slice(1).replace(/\.$/, "")}.` : "Something went wrong in this page.";
   $("hint").textContent = what.hint ?? String(what);
 }
 
