@@ -83,7 +83,6 @@ def run(argv: list[str]) -> int:
 
 def _images(trained: Trained, options: CalibrateOptions) -> tuple[Embeddings, str, str]:
     """Embeddings of the people, the name of their data set and of their split."""
-    from ..data import read
     from ..data.records import ReIDData
     from ..progress import tracked
     from . import sets
@@ -104,7 +103,7 @@ def _images(trained: Trained, options: CalibrateOptions) -> tuple[Embeddings, st
         parts = embeddings.load_pair(kept)
         if all(part.model == trained.model_hash for part in parts):
             return _together(parts), dataset, split
-    data = read(dataset, sets.data_root(config, dataset, options.data_root))
+    data = sets.read_set(config, dataset, options.data_root)
     if not isinstance(data, ReIDData):
         raise UserError(f"{dataset} is a classification set: its images show no identities", "Only re-identification runs are calibrated.")
     if own:

@@ -93,7 +93,6 @@ def run(argv: list[str]) -> int:
 
 def _data(trained: Trained, options: ExportOptions) -> tuple[ReIDData | ClassData | None, str]:
     """The data set, or none and why. Raises ``UserError`` where it is not to be had and was asked for, or cannot be done without."""
-    from ..data import read
     from . import sets
     from .kinds import kind_of
 
@@ -104,7 +103,7 @@ def _data(trained: Trained, options: ExportOptions) -> tuple[ReIDData | ClassDat
         return None, "no data set was named"
     own = sets.is_own(trained.config, name)
     try:
-        data = read(name, sets.data_root(trained.config, name, options.data_root))
+        data = sets.read_set(trained.config, name, options.data_root)
     except UserError as error:
         if options.dataset or options.data_root or options.precision == "int8":
             raise

@@ -13,7 +13,7 @@ from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..shell import command
 from . import of_run
-from .sets import data_root
+from .sets import read_set
 
 PICTURED = ("query.npz", "predictions.npz")
 """What an evaluation may have kept of each image."""
@@ -78,7 +78,6 @@ def _own_dataset(folder: Path) -> str:
 
 def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | ClassData | None:
     """The data set that the scores are of; none where it is not at hand, since only the pictures need it."""
-    from ..data import read
     from ..progress import says
 
     evaluation = folder / "eval" / dataset
@@ -88,7 +87,7 @@ def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | 
     dataset = (files.read_json(evaluation / "metrics.json").get("protocol") or {}).get("dataset", dataset)
     trained = configuration.load(folder / runs.CONFIG)
     try:
-        return read(dataset, data_root(trained, dataset, options.data_root))
+        return read_set(trained, dataset, options.data_root)
     except UserError as error:
         says(f"the report goes without pictures: {error}")
         return None

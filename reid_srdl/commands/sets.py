@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import config as configuration
-from ..data import CLASS_READERS, IDENTITY_READERS, OWN, part_names, parts_of
+from ..data import CLASS_READERS, DRAWN, IDENTITY_READERS, OWN, part_names, parts_of
 from ..errors import UserError
 
 if TYPE_CHECKING:
@@ -38,9 +38,26 @@ def is_own(config: Config | None, name: str) -> bool:
     return config is not None and (name == config.dataset or name in part_names(config.dataset))
 
 
-def data_root(config: Config | None, name: str, given: str | None) -> Path:
-    """What is given, or else where the run found its own set, or else where every command looks."""
-    return configuration.data_root(given or (config.data_root if config is not None and is_own(config, name) else None))
+def roots(config: Config | None, name: str, given: str | None) -> list[Path]:
+    """Where a set is looked for, in this order: only where is said; where the run found its own; where every command looks, and beside the run's own."""
+    runs_own = config.data_root if config is not None else None
+    if given or (runs_own and is_own(config, name)):
+        return [configuration.data_root(given or runs_own)]
+    beside = [runs_own] if config is not None and runs_own and not set(part_names(config.dataset)) & OWN else []
+    return list(dict.fromkeys(configuration.data_root(root) for root in (None, *beside)))
+
+
+def read_set(config: Config | None, name: str, given: str | None) -> ReIDData | ClassData:
+    """The set in the first of its ``roots`` that has it. Raises ``UserError`` as in the first where none has."""
+    from ..data import read
+
+    errors = []
+    for root in roots(config, name, given):
+        try:
+            return read(name, root)
+        except UserError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def asked(trained: Trained, names: str | None, given_root: str | None) -> Asked:
@@ -54,7 +71,6 @@ def asked(trained: Trained, names: str | None, given_root: str | None) -> Asked:
     Raises:
         UserError: no name and no run; a set that is named is not there; of ``all``, none is.
     """
-    from ..data import read
     from .kinds import kind_of
 
     config = trained.config
@@ -65,7 +81,7 @@ def asked(trained: Trained, names: str | None, given_root: str | None) -> Asked:
     absent: dict[str, str] = {}
     for name in _names(wanted, config):
         try:
-            data = read(name, data_root(config, name, given_root))
+            data = read_set(config, name, given_root)
         except UserError as error:
             if wanted != ALL:
                 raise
@@ -84,4 +100,4 @@ def _names(wanted: str, config: Config | None) -> Sequence[str]:
     # A network that tells people apart has nothing to say of other classes than its own.
     own = list(part_names(config.dataset)) if config is not None else []
     readers = CLASS_READERS if own and own[0] in CLASS_READERS else IDENTITY_READERS
-    return list(dict.fromkeys([*own, *(name for name in readers if name not in OWN)]))
+    return list(dict.fromkeys([*own, *(name for name in readers if name not in OWN | DRAWN)]))

@@ -40,8 +40,10 @@ CLASS_READERS: dict[str, str] = {
 
 READERS: dict[str, str] = IDENTITY_READERS | CLASS_READERS
 
-OWN = frozenset({"folder", "csv", "image-folder", "synthetic"})
-"""What no publisher offers: a user's own data, and what is drawn."""
+OWN = frozenset({"folder", "csv", "image-folder"})
+"""A user's own data, whose data root is the data itself."""
+DRAWN = frozenset({"synthetic"})
+"""What nobody offers: it is drawn on first use."""
 
 
 def cache_folder() -> Path:

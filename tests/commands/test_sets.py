@@ -103,6 +103,16 @@ def test_sets_are_scored_one_by_one_and_shown_together(run, root, capsys, tmp_pa
     assert scores(Path("all"))["protocol"]["dataset"] == "market1501"
 
 
+def test_other_sets_are_looked_for_beside_the_run_s_own(run, root, capsys):
+    plant(root / "cuhk03-np" / "detected", 4)
+    command.run(["--checkpoint", str(run), "--dataset", "cuhk03", "--output", "beside", "--no_save"])
+    assert scores(Path("beside"))["protocol"]["queries"] == 6
+    with pytest.raises(UserError, match="MSMT17 is not in datasets"):
+        command.run(["--checkpoint", str(run), "--dataset", "msmt17"])
+    with pytest.raises(UserError, match="CUHK03 .* is not in elsewhere"):
+        command.run(["--checkpoint", str(run), "--dataset", "cuhk03", "--data_root", "elsewhere"])
+
+
 def test_nothing_is_scored_where_a_set_is_missing(run, root):
     for asked, words in (("market1501,msmt17", "MSMT17 is not in"), ("market1501,dukemtcm", "no data set 'dukemtcm'.*dukemtmc")):
         with pytest.raises(UserError, match=words):
@@ -125,9 +135,12 @@ def test_the_doctor_looks_at_all_parts(root, place, monkeypatch, capsys):
         checking.run(["check", "market1501+dukemtcm", "--data_root", str(root)])
 
 
-def test_what_a_run_was_trained_on():
+def test_where_sets_are_looked_for(monkeypatch):
+    monkeypatch.delenv("REID_DATA", raising=False)
     from reid_srdl.config import Config
 
     both = Config(dataset="market1501+dukemtmc", data_root="there")
     assert sets.is_own(both, "dukemtmc") and sets.is_own(both, "market1501+dukemtmc") and not sets.is_own(both, "msmt17") and not sets.is_own(None, "msmt17")
-    assert sets.data_root(both, "dukemtmc", None) == Path("there") and sets.data_root(both, "dukemtmc", "here") == Path("here")
+    assert sets.roots(both, "dukemtmc", None) == [Path("there")] and sets.roots(both, "dukemtmc", "here") == [Path("here")]
+    assert sets.roots(both, "msmt17", None) == [Path("datasets"), Path("there")] and sets.roots(both, "msmt17", "here") == [Path("here")]
+    assert sets.roots(Config(dataset="folder", data_root="photos"), "msmt17", None) == [Path("datasets")] == sets.roots(None, "msmt17", None)
