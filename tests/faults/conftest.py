@@ -105,14 +105,18 @@ Start = Callable[..., Started]
 
 @pytest.fixture
 def start(server: Server, tmp_path: Path) -> Iterator[Start]:
-    """``start("train", …)`` runs ``reid-srdl train …`` in ``tmp_path``; ``at=N, do=DEED, folder=DIR`` is its accident."""
+    """``start("train", …)`` runs ``reid-srdl train …`` in ``tmp_path``; ``at=N, do=DEED, folder=DIR`` is its accident.
+
+    ``environment`` holds further variables.
+    """
     all_of_them: list[Started] = []
 
-    def begin(*argv: object, folder: Path = tmp_path, at: int = -1, do: str = "kill") -> Started:
+    def begin(*argv: object, folder: Path = tmp_path, at: int = -1, do: str = "kill", environment: dict[str, str] | None = None) -> Started:
         out, errors = (tmp_path / f"{kind}{len(all_of_them)}" for kind in ("out", "errors"))
         errors.touch()
         accident = {"folder": str(folder), "at": at, "do": do}
-        pid = server.ask(start=[str(word) for word in argv], cwd=str(tmp_path), output=str(out), errors=str(errors), accident=accident)["pid"]
+        words, where = [str(word) for word in argv], {"cwd": str(tmp_path), "output": str(out), "errors": str(errors)}
+        pid = server.ask(start=words, **where, accident=accident, environment=environment or {})["pid"]
         all_of_them.append(Started(server, pid, out, errors))
         return all_of_them[-1]
 

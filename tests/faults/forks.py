@@ -2,7 +2,7 @@
 
 ``python forks.py CONFTEST`` takes a JSON object a line on standard input and answers each with one on standard output:
 
-    {"start": [ARGUMENT, ...], "cwd": DIR, "output": FILE, "errors": FILE, "accident": ACCIDENT or null}  ->  {"pid": N}
+    {"start": [ARGUMENT, ...], "cwd": DIR, "output": FILE, "errors": FILE, "accident": ACCIDENT, "environment": {NAME: VALUE}}  ->  {"pid": N}
     {"wait": N}  ->  {"code": exit code, or minus the signal that ended it}
 
 An accident is ``{"folder": DIR, "at": N, "do": DEED}``: just before the N-th change of a file in that folder (counted from 0; an N that never
@@ -85,8 +85,8 @@ def _start(asked: dict[str, Any]) -> int:
     os.dup2(null, 0)
     for name, number in (("output", 1), ("errors", 2)):
         os.dup2(os.open(asked[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
-    if asked["accident"]:
-        sys.addaudithook(Accident(**asked["accident"], changes=Path(asked["output"] + ".changes")).hook)
+    os.environ.update(asked["environment"])
+    sys.addaudithook(Accident(**asked["accident"], changes=Path(asked["output"] + ".changes")).hook)
     sys.argv = ["reid-srdl", *asked["start"]]
     from reid_srdl.commands import main
 

@@ -63,7 +63,7 @@ def run(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
 
     def started(*argv: object, code: int = 0) -> subprocess.CompletedProcess:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "200"}
-        done = subprocess.run([program, *map(str, argv)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+        done = subprocess.run([program, *map(str, argv)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
         assert done.returncode == code and "Traceback" not in done.stderr, f"{argv}: code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
