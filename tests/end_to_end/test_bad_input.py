@@ -200,6 +200,7 @@ def test_a_checkpoint_that_is_not_what_it_says(refused, people, tmp_path):
     state = {name: value.clone() for name, value in load_file(file).items()}
     with safetensors.safe_open(file, "pt") as opened:
         metadata = opened.metadata()
+    metadata.pop("facts")  # else the checksum of what it says would be the first to complain
     for key, value, word in (("backbone", "shufflenet_v2_x0_5", "do not fit a shufflenet"), ("gates", 3, "this version does not know")):
         said = {**metadata, "model": json.dumps({**json.loads(metadata["model"]), key: value})}
         safetensors.torch.save_file(state, file, metadata=said)
