@@ -29,7 +29,7 @@ help:
 	@echo "make demo        train the embedded demo, evaluate it, write $(DEMO)/report.html (minutes)"
 	@echo "make demo-again  the same, from the start"
 	@echo "make test        install the test extra and run the whole suite"
-	@echo "make soak        kill runs, fill their disk, damage their files; each must go on to the same end (minutes)"
+	@echo "make soak        kill runs, fill their disk, damage their files; each must go on to the same end; follow the guide (minutes)"
 	@echo "make plain       install the package without extras, in $(PLAIN), and try what must work there"
 	@echo "make lint        read the code with ruff"
 	@echo "make bench       run the benchmarks"
@@ -59,7 +59,7 @@ test: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
 	$(IN_VENV) -m pytest $(TEST_ARGS)
 
 soak: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
-	$(IN_VENV) -m pytest -m soak tests/faults $(TEST_ARGS)
+	$(IN_VENV) -m pytest -m soak tests/faults tests/docs $(TEST_ARGS)
 
 # The package is installed anew each time, as a stranger gets it; what it needs is not, unless that has changed.
 plain: $(PLAIN)/.reid_srdl-plain

@@ -27,7 +27,7 @@ SIZE = (32, 16)
 
 
 ASKED_FOR = {"faults": "soak", "plain": "plain"}
-"""Folders of tests that run only where their mark is asked for, as in ``-m soak``: they take minutes, or another environment."""
+"""Folders whose tests bear a mark, and marks that run only where they are asked for, as in ``-m soak``: minutes, or another environment."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -36,7 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = ASKED_FOR.get(item.path.relative_to(HERE).parts[0])
         if mark is not None:
             item.add_marker(mark)
-            left_out += [] if mark in config.option.markexpr else [item]
+        if any(item.get_closest_marker(name) and name not in config.option.markexpr for name in ASKED_FOR.values()):
+            left_out.append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

@@ -106,9 +106,9 @@ def run(argv: list[str]) -> int:
     print(f"{count:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
     devices.wait_for_all()
     if not skipped:
-        known = listed.labels is not None
-        scored = f"Next, score them as queries or gallery: {command('eval', '--embeddings', 'QUERY', 'GALLERY')}"
-        print(scored if known else f"In Python: reid_srdl.embeddings.load({str(output)!r})")
+        print(f"Next, search among them: {command('index', '--embeddings', output, '--output', 'gallery.index')}")
+        if listed.labels is not None:
+            print(f"Or score them as queries or gallery: {command('eval', '--embeddings', 'QUERY', 'GALLERY')}")
         return 0
     print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
     return SKIPPED

@@ -91,7 +91,8 @@ def run(argv: list[str]) -> int:
         if calibration is not None and options.expand:
             why_not = "distances of expanded queries are not those that were calibrated"
         prior = calibration.prior if calibration is not None and not why_not else None
-        if prior is not None:
+        anything = any(records)
+        if prior is not None and anything:
             print(f"{_at(prior)} In a large gallery few are: the command calibrate has --prior.")
         if why_not:
             print(f"No probabilities are shown: {why_not}.")
@@ -99,7 +100,10 @@ def run(argv: list[str]) -> int:
             print(f"{options.index} does not say which network made it: that {options.checkpoint} did is taken on trust.")
         for line in search.remarks(found, wanted, queries.paths, index):
             print(line)
-        _write(options, argv, index, queries, records, wanted, prior)
+        if anything or options.json or options.html:
+            _write(options, argv, index, queries, records, wanted, prior)
+        elif options.camera is not None:
+            print(f"It has images of the cameras {', '.join(map(str, index.cameras()))}.")
     finally:
         index.close()
     return 0

@@ -75,9 +75,11 @@ def test_what_is_missing_is_said_in_a_line(index, checkpoint, people, tmp_path, 
     search(index, checkpoint, people.query.files[0], "--camera", 77)
     out = capsys.readouterr().out
     assert "nothing was found" in out and f"There is no image of camera 77 in {index}." in out
-    assert "Next, see the pictures:" in out and "--camera 77 --html found.html" in out
+    assert "It has images of the cameras 1, 2" in out and "see the pictures" not in out
     search(index, checkpoint, people.query.files[0], "--top_k", 1000)
-    assert f"{index} holds 24 images: all of them are shown." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"{index} holds 24 images: all of them are shown." in out
+    assert "Next, see the pictures:" in out and "--top_k 1000 --html found.html" in out
 
 
 def test_a_folder_of_images_that_moved_is_said_and_named_anew(index, checkpoint, people, gallery, tmp_path, capsys):
