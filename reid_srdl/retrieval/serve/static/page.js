@@ -65,7 +65,7 @@ async function ask(where, options) {
     throw { error: "The server does not answer.", hint: "Is it still running?" };
   }
   const values = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.`, hint: "" }));
-  if (!answer.ok) throw values;
+  if (!answer.ok) throw { ...values, error: values.error[0].toUpperCase() + values.error.slice(1) };
   return values;
 }
 
@@ -112,7 +112,7 @@ async function search(moves) {
 function problem(what) {
   $("problem").hidden = what === null;
   if (what === null) return;
-  $("error").textContent = what.error ? `${what.error[0].toUpperCase()}${what.error.slice(1).replace(/\.$/, "")}.` : "Something went wrong in this page.";
+  $("error").textContent = what.error ? `${what.error.replace(/\.$/, "")}.` : "Something went wrong in this page.";
   $("hint").textContent = what.hint ?? String(what);
 }
 
