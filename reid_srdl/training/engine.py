@@ -142,7 +142,7 @@ class StageTrainer:
             watch: is told of every step.
             save: is called inside an epoch when the last call is ``save_every`` seconds ago; the caller saves between epochs.
             save_every: seconds.
-            termination: where it is asked for, the step is ended and saved.
+            termination: deferred by the caller; where it is asked for, the step is ended and saved.
 
         Raises:
             Terminated: it was asked for.
@@ -163,20 +163,19 @@ class StageTrainer:
         watch.epoch_begins(self.stage, self.number, at.epoch, len(self.loader), at.step)
         seen, began, saved = 0, time.perf_counter(), time.perf_counter()
         before = at.seconds
-        with termination.deferred():
-            for batch in self.loader.epoch(self.number, at.epoch, at.step):
-                self._step(batch)
-                at.step, at.images, seen = batch.step + 1, at.images + len(batch.targets), seen + batch.total
-                at.seconds = before + time.perf_counter() - began
-                looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
-                watch.step_ends(batch.total, self._looked_at(batch) if looks else None)
-                # Of several processes the first says when: the others lose it in the step after.
-                ends = termination.asked and self.loader.rank == 0
-                if ends or (time.perf_counter() - saved > save_every and at.step < len(self.loader)):
-                    save()
-                    saved = time.perf_counter()
-                if ends:
-                    raise Terminated
+        for batch in self.loader.epoch(self.number, at.epoch, at.step):
+            self._step(batch)
+            at.step, at.images, seen = batch.step + 1, at.images + len(batch.targets), seen + batch.total
+            at.seconds = before + time.perf_counter() - began
+            looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
+            watch.step_ends(batch.total, self._looked_at(batch) if looks else None)
+            # Of several processes the first says when: the others lose it in the step after.
+            ends = termination.asked and self.loader.rank == 0
+            if ends or (time.perf_counter() - saved > save_every and at.step < len(self.loader)):
+                save()
+                saved = time.perf_counter()
+            if ends:
+                raise Terminated
         return self._row(seen / max(time.perf_counter() - began, 1e-9))
 
     def _set_up(self, frozen: bool) -> None:

@@ -255,9 +255,11 @@ class _Run:
 
         try:
             every = self.config.log.checkpoint_minutes * 60
-            for row in trainer.epochs(self.watch, save=save, save_every=every, termination=self.termination):
-                self._end_epoch(stage, number, target, trainer, row)
-                save()
+            with self.termination.deferred():
+                for row in trainer.epochs(self.watch, save=save, save_every=every, termination=self.termination):
+                    self._end_epoch(stage, number, target, trainer, row)
+                    save()
+                    self.termination.check()
         except NonFiniteLoss as error:
             paths = ", ".join(self.split.paths[index] for index in error.indices)
             raise UserError(f"{error.message}, in the batch of: {paths}", way_out(self.config, self.folder, stage)) from None

@@ -52,5 +52,9 @@ class Termination:
             yield
         finally:
             self._deferred = False
+        self.check()
+
+    def check(self) -> None:
+        """Raises ``Terminated`` where it was asked for."""
         if self.asked:
             raise Terminated

@@ -113,7 +113,7 @@ def test_a_run_is_trained_scored_and_put_to_use(run, tmp_path):
     run("calibrate", folder)
     for words, extra in (
         (["eval", "--checkpoint", folder, "--engine", "faiss"], "cpu"),
-        (["index", "build", "--embeddings", pair[1], "--output", "gallery.index"], "cpu"),
+        (["index", "--embeddings", pair[1], "--output", "gallery.index"], "cpu"),
         (["export", "--checkpoint", folder, "--format", "onnx", "--output", "model.onnx"], "export"),
     ):
         line = run(*words, code=2).stderr.rstrip("\n").rpartition("\n")[2]
