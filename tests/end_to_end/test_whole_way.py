@@ -41,9 +41,9 @@ class Shell:
     def reid(self, *argv: object) -> subprocess.CompletedProcess:
         return self.python("-m", "reid_srdl", *argv)
 
-    def printed(self, output: str, **said: object) -> subprocess.CompletedProcess:
+    def printed(self, output: str, begins: str = "Next,", **said: object) -> subprocess.CompletedProcess:
         """The command of a line ``Next, …: COMMAND``, word for word; ``said`` stands for the words in capitals."""
-        found = re.search(r"^Next, .*?: (.*)$", output, re.MULTILINE)
+        found = re.search(rf"^{begins} .*?: (.*)$", output, re.MULTILINE)
         assert found, output
         program, *words = shlex.split(found[1])
         assert Path(program).name.startswith("python")
@@ -91,13 +91,17 @@ def test_the_report_needs_nothing_outside(shell):
 
 
 def test_the_printed_commands_work_as_they_are_printed(trained, people):
-    """From training to embeddings, to scores of them, to the report of a run."""
+    """From training to embeddings, to an index and to scores of them, to the report of a run."""
     shell, printed = trained
     photos = {"DIR": people.gallery.root / "gallery", "FILE": "photos.npz"}
     embedded = shell.printed(printed, **photos)
     assert (shell.folder / "embeddings.npz").is_file()
     shell.reid("embed", "--checkpoint", "runs/demo", "--images", people.query.root / "query", "--output", "query.npz")
-    scored = shell.printed(embedded.stdout, QUERY="query.npz", GALLERY="embeddings.npz")
+    indexed = shell.printed(embedded.stdout)
+    assert "gallery.index holds 24 images" in indexed.stdout
+    searched = shell.printed(indexed.stdout, RUN="runs/demo", IMAGE_OR_FOLDER=people.query.root / "query")
+    assert "distance" in searched.stdout
+    scored = shell.printed(embedded.stdout, "Or", QUERY="query.npz", GALLERY="embeddings.npz")
     assert "Rank-1" in scored.stdout
     again = shell.reid("eval", "--checkpoint", "runs/demo")
     reported = shell.printed(again.stdout)
