@@ -33,7 +33,7 @@ def test_again_and_again(start, plan, whole, tmp_path, seed):
     draw = random.Random(seed)
     run, times = tmp_path / "runs/run", 0
     while True:
-        ended = go_on(start, plan, run, folder=run.parent, at=draw.randrange(4, 25), do=draw.choice(["kill", "tear"]))
+        ended = go_on(start, plan, run, folder=run.parent, at=draw.randrange(8, 45), do=draw.choice(["kill", "tear"]))
         if ended.code == 0:
             break
         assert ended.code == -signal.SIGKILL, ended.said
