@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -13,7 +12,9 @@ from typing import Any
 from .. import files, runs
 from ..errors import UserError
 from ..shell import command
+from ..training.termination import Termination
 from . import cost, lines, records, soft_targets, study
+from .children import Children
 from .study import Cell, Study
 
 KEPT = ("rank1", "rank5", "rank10", "mAP", "mAP_trapezoid", "mINP", "top1", "top5", "loss", "ece")
@@ -44,10 +45,12 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
 
     Raises:
         UserError: a run failed; those that were finished are kept.
+        Terminated: SIGTERM came, and the runs under way saved their state.
     """
     lock = threading.Lock()
     busy: set[Cell] = set()
     failures: list[str] = []
+    children = Children()
 
     def work() -> None:
         while not failures:
@@ -59,7 +62,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
                 busy.add(chosen)
                 says(f"{plan.name}: {chosen.name} begins ({len(open_cells) - 1} more are waiting)")
             try:
-                record = run_cell(plan, chosen, place)
+                record = run_cell(plan, chosen, place, children)
                 with lock:
                     records.add(place.record, chosen, record)
                     told = ", ".join(f"{lines.SCORES[name]} {value:.1%}" for name, value in record["scores"].items() if name in lines.SCORES)
@@ -72,8 +75,15 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
     workers = [threading.Thread(target=work) for _ in range(place.jobs)]
     for worker in workers:
         worker.start()
-    for worker in workers:
-        worker.join()
+    with Termination() as termination:
+        try:
+            for worker in workers:
+                worker.join()
+        finally:
+            if termination.asked:
+                children.end()
+                for worker in workers:
+                    worker.join()
     if failures:
         raise UserError(failures[0], "What was finished is kept; the same command goes on from there.")
     if study.pending(plan, records.read(place.record), arms):
@@ -89,26 +99,25 @@ def _shares_start(plan: Study, cell: Cell, busy: set[Cell]) -> bool:
     return two_stages[0] and any(two and other.seed == cell.seed and other.value == cell.value for two, other in zip(two_stages[1:], busy, strict=True))
 
 
-def run_cell(plan: Study, cell: Cell, place: Place) -> dict[str, Any]:
+def run_cell(plan: Study, cell: Cell, place: Place, children: Children) -> dict[str, Any]:
     """Trains and scores one cell in a process of its own, or puts an ensemble together; returns its record."""
     if cell.arm in plan.ensembles:
-        return _join(plan, cell, place)
+        return _join(plan, cell, place, children)
     run = place.folder / cell.name
     resumes = (run / runs.CONFIG).is_file()
     words = ["--resume", str(run)] if resumes else [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", *place.extra, "--output", str(run)]
-    _command("train", words, place, cell.name)
+    _command("train", words, place, cell.name, children)
     return record_of(plan, cell, run)
 
 
-def _command(name: str, words: list[str], place: Place, title: str) -> None:
+def _command(name: str, words: list[str], place: Place, title: str, children: Children) -> None:
     """A sub-command in a process of its own, with its output in a log. Raises ``UserError`` with its last line where it fails."""
     log = place.folder / "logs" / f"{title}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a") as out:
-        done = subprocess.run([sys.executable, "-m", "reid_srdl", name, *words], stdout=out, stderr=out, check=False)
-    if done.returncode != 0:
+    code = children.run([sys.executable, "-m", "reid_srdl", name, *words], log)
+    if code != 0:
         last = next((line for line in reversed(log.read_text().splitlines()) if line.strip()), "it said nothing")
-        raise UserError(f"{title} ended with code {done.returncode}: {last}", f"Its log is {log}.")
+        raise UserError(f"{title} ended with code {code}: {last}", f"Its log is {log}.")
 
 
 def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
@@ -147,14 +156,14 @@ def _best_epoch(rows: list[dict[str, float | None]]) -> dict[str, Any] | None:
     return None
 
 
-def _join(plan: Study, cell: Cell, place: Place) -> dict[str, Any]:
+def _join(plan: Study, cell: Cell, place: Place, children: Children) -> dict[str, Any]:
     """Scores an ensemble of finished runs."""
     found = records.read(place.record)
     members = [(member, study.member_cell(plan, member, cell.seed, found)) for member in study.members_of(plan, cell.arm)]
     checkpoints = [str(_network(place.folder / run.name, member.stage)) for member, run in members]
     output = place.folder / cell.name
     words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--dataset", plan.recipe, "--no_save", "true", "--output", str(output)]
-    _command("eval", [*words, *(["--data_root", place.data_root] if place.data_root else [])], place, cell.name)
+    _command("eval", [*words, *(["--data_root", place.data_root] if place.data_root else [])], place, cell.name, children)
     scored = files.read_json(output / "metrics.json")["ensemble"]
     trained = {run: found[run] for _, run in members}  # a run that gives two networks is paid for once
     first = next(iter(trained.values()))

@@ -12,7 +12,7 @@ from reid_srdl.experiments import records, runner, tables
 def fake(monkeypatch, ran):
     """Runs that take no time: their score follows from arm and seed."""
 
-    def run_cell(plan, cell, place):
+    def run_cell(plan, cell, place, children):
         ran.append((plan.name, cell.name))
         assert place.extra[place.extra.index("--precision") + 1] in ("fp32", "bf16"), "arms that are compared share it"
         if len(ran) > getattr(fake, "breaks_after", 99):
