@@ -41,7 +41,7 @@ class EvalOptions:
         split: ``test``, or ``val`` for the training people or images that the run held out.
         query: ``single`` queries, ``multi``, or ``both`` (single alone where the data set has no multi-query images).
         flip: average the embeddings of the image and its mirror; in classification, their probabilities.
-        metric: ``euclidean`` (squared, as in faiss) or ``cosine``.
+        metric: ``euclidean`` (squared, as in faiss) or ``cosine``; null means the run's own ``distance``, and ``euclidean`` where no run says.
         ignore_camera: images of a query's own camera count like all others.
         multi_query: how the images of a person and camera become one query.
         engine: ``exact``, or ``faiss``: a flat index, on the GPU where faiss has one.
@@ -65,7 +65,7 @@ class EvalOptions:
     split: Literal["test", "val"] = "test"
     query: Literal["single", "multi", "both"] = "both"
     flip: bool = False
-    metric: Literal["euclidean", "cosine"] = "euclidean"
+    metric: Optional[Literal["euclidean", "cosine"]] = None
     ignore_camera: bool = False
     multi_query: Literal["mean", "max"] = "mean"
     engine: Literal["exact", "faiss"] = "exact"
@@ -143,6 +143,7 @@ def _score_network(options: EvalOptions) -> int:
     asked = sets.asked(trained, options.dataset, options.data_root)
     for data in asked.sets.values():
         _accept(trained, data, options)
+    options = dataclasses.replace(options, metric=options.metric or _own_distance(trained))
     others = _others(trained, options)
     tables = {}
     for name, data in asked.sets.items():
@@ -172,7 +173,7 @@ def _accept(trained: Trained, data: ReIDData | ClassData, options: EvalOptions) 
 
 def _output(trained: Trained, name: str, options: EvalOptions, *, several: bool) -> Path:
     if options.output is None:
-        return default_output(Path(options.checkpoint), trained, name, options.split, _variant(options))
+        return default_output(Path(options.checkpoint), trained, name, options.split, _variant(options, _own_distance(trained)))
     return Path(options.output) / name if several else Path(options.output)
 
 
@@ -217,11 +218,16 @@ def _named_members(options: EvalOptions) -> tuple[str, ...]:
     return options.members or ()
 
 
-def _variant(options: EvalOptions) -> str:
-    """What is not the field's usual way of scoring, as the end of a folder's name, so that it takes no usual score's place."""
+def _own_distance(trained: Trained) -> Literal["euclidean", "cosine"]:
+    """By which a network's own run compares embeddings."""
+    return trained.config.distance if trained.config is not None else "euclidean"
+
+
+def _variant(options: EvalOptions, distance: str) -> str:
+    """What is neither the field's usual way of scoring nor the run's own distance, as the end of a folder's name, so that it takes no usual score's place."""
     unusual = {
         "flip": options.flip,
-        "cosine": options.metric == "cosine",
+        str(options.metric): options.metric != distance,
         "ignore_camera": options.ignore_camera,
         "max": options.multi_query == "max",
         f"expand{options.expand}": options.expand > 0,

@@ -100,7 +100,7 @@ class Reidentification:
                 for split, source in zip(pair, images, strict=True):
                     vectors = embed(network, source, size=config.size, place=place)
                     found.append(Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras))
-                results.append(rank(*found))
+                results.append(rank(*found, metric=config.distance))
             means = np.mean([(result.rank1, result.mAP) for result in results], axis=0)
             return dict(zip(("rank1", "mAP"), means.tolist(), strict=True))
 
@@ -181,4 +181,4 @@ def rules(options: EvalOptions) -> protocol.Rules:
         raise UserError("--rerank has distances of its own, which --engine faiss does not compute", "Leave one of them out.")
     if options.expand < 0:
         raise UserError(f"--expand is {options.expand}", "Name the gallery items that each query is averaged with; 0 for none.")
-    return protocol.Rules(options.metric, options.ignore_camera, options.engine, options.multi_query, options.device, options.expand, reranking)
+    return protocol.Rules(options.metric or "euclidean", options.ignore_camera, options.engine, options.multi_query, options.device, options.expand, reranking)

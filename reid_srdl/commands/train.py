@@ -97,7 +97,7 @@ def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
 
 def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> str:
     """Scores the run, and its earlier stages where they are compared, on each of its sets; returns the name of the first folder of its scores in ``eval/``."""
-    kind, options = kind_of(data), EvalOptions(split=config.evaluate, device=config.device)
+    kind, options = kind_of(data), EvalOptions(split=config.evaluate, metric=config.distance, device=config.device)
     earlier = runs.finished_stages(folder)[:-1] if config.log.diagnostics and kind.compares_stages else []
     for checkpoint in (*earlier, folder):
         trained = runs.load(checkpoint, config.device)

@@ -174,6 +174,7 @@ class Config:
         threads: CPU threads of torch; null means as many as there are cores.
         compile: compile the training step with ``torch.compile``.
         evaluate: what is scored when training is done: the ``test`` split, the held-out identities or images (``val``), or ``none``.
+        distance: how embeddings are compared where the run is scored: ``euclidean`` (squared, as in faiss), or the ``cosine`` that a BNNeck wants.
         data: images on their way into the network.
         augment: augmentation.
         model: the network.
@@ -196,6 +197,7 @@ class Config:
     threads: Optional[int] = None
     compile: bool = False
     evaluate: Literal["test", "val", "none"] = "test"
+    distance: Literal["euclidean", "cosine"] = "euclidean"
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

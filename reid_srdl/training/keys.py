@@ -40,6 +40,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
     if stage.keep == "best" or config.log.eval_every:
         # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
         described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split]
+        described["scored_on"] += [config.distance] if config.distance != Config().distance else []
     weights = stage.model.weights
     data = config.data
     return files.sha256_json(

@@ -20,6 +20,7 @@ STRONG = [
     "--optimiser.backbone_rate", "0.5", "--optimiser.spare_norms", "--optimiser.frozen_epochs", "1", "--optimiser.clip", "5", "--optimiser.accumulate", "2",
     "--schedule.name", "cosine", "--schedule.warmup_epochs", "1", "--loss.label_smoothing", "0.1", "--metric.name", "triplet", "--metric.margin", "0.3",
     "--ema.decay", "0.9", "--reference.weights", "last", "--plan.name", "srdl", "--plan.epochs", "4",
+    "--distance", "cosine", "--log.eval_every", "2", "--log.eval_split", "test",
 ]  # fmt: skip
 
 
@@ -39,5 +40,10 @@ def test_srdl_on_a_strong_recipe(command, tmp_path):
     assert runs.read_model(first / "last.safetensors").hash in reference.load(first / "reference.safetensors").how
     metrics = json.loads((run / "eval/synthetic/metrics.json").read_text())
     assert 0 < metrics["single"]["mAP"] <= 1 and (run / "report.html").is_file()
+    assert metrics["protocol"]["metric"] == "cosine" and rows[-1]["val_mAP"] == pytest.approx(metrics["single"]["mAP"], abs=1e-6)
+    again, other = (command("eval", "--checkpoint", "run", *more, "--device", "cpu") for more in ((), ("--metric", "euclidean")))
+    assert "cosine distance" in again.stdout and json.loads((run / "eval/synthetic/metrics.json").read_text())["single"] == metrics["single"]
+    otherwise = json.loads((run / "eval/synthetic-euclidean/metrics.json").read_text())
+    assert "euclidean distance" in other.stdout and otherwise["single"]["mAP"] != metrics["single"]["mAP"]
     config = load(run / "config.yaml")
     assert isinstance(config, Config) and config.optimiser.betas == (0.9, 0.999) and config.ema.decay == 0.9

@@ -7,6 +7,7 @@ from reid_srdl import files
 from reid_srdl.config import (
     Config,
     EmaConfig,
+    LogConfig,
     LossConfig,
     MetricConfig,
     OptimiserConfig,
@@ -97,3 +98,8 @@ def test_what_is_chosen_of_a_metric_and_an_average_counts_too():
     assert len({key(Config(ema=ema)) for ema in (EmaConfig(0.9), EmaConfig(0.99), EmaConfig(0.9, use=False))}) == 3
     unused = MetricConfig(margin=0.3), EmaConfig(use=False), ScheduleConfig(warmup_from=0.5, final=0.1)
     assert key(Config(metric=unused[0], ema=unused[1], schedule=unused[2], reference=ReferenceConfig(weights="last"))) == key(Config())
+
+
+def test_the_distance_counts_where_scores_on_the_way_are_by_it():
+    assert key(Config(distance="cosine")) == key(Config())
+    assert key(Config(distance="cosine", log=LogConfig(eval_every=1))) != key(Config(log=LogConfig(eval_every=1)))
