@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import budget_map, lines, records, soft_targets, study, tables
+from . import budget_map, lines, published, records, soft_targets, study, tables
 from .lines import SCORES, Line
 from .markdown import gain, percent, table
 from .statistics import Difference, summary
@@ -33,8 +33,9 @@ def page(folder: Path, names: list[str]) -> str:
         names: of the installed studies.
     """
     parts = ["# Results", INTRODUCTION]
-    for name in names:
-        parts += _study(study.read(name), records.read(folder / f"{name}.json"))
+    installed = {name: (study.read(name), records.read(folder / f"{name}.json")) for name in names}
+    for plan, found in installed.values():
+        parts += _study(plan, found)
     described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json")) if path.stem not in names]
     rows = [(plan, found) for plan, found in described if plan is not None]
     whole = {plan.name for _, plan in tables.studies(tables.read("1"))}
@@ -49,6 +50,7 @@ def page(folder: Path, names: list[str]) -> str:
         for plan, found in rows:
             parts += row_section(plan, found, {})
         parts += _map(rows)
+    parts += published.section(installed)
     return "\n\n".join(parts) + "\n"
 
 

@@ -78,7 +78,8 @@ def _folder() -> Path:
 
 
 @functools.cache
-def _data(name: str) -> dict[str, Any]:
+def stated(name: str) -> dict[str, Any]:
+    """What a file of ``configs/tables`` says."""
     import yaml
 
     return yaml.safe_load((_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -86,17 +87,17 @@ def _data(name: str) -> dict[str, Any]:
 
 def names() -> list[str]:
     """Of the tables."""
-    return list(_data("tables")["tables"])
+    return list(stated("tables")["tables"])
 
 
 def arms() -> dict[str, dict[str, Any]]:
     """Name to ``flags`` of an arm that trains, or ``members`` of an ensemble, and ``about``."""
-    return _data("arms")
+    return stated("arms")
 
 
 def read(name: str) -> Table:
     """A table by name. Raises ``UserError`` where there is none."""
-    everything = _data("tables")
+    everything = stated("tables")
     if name not in everything["tables"]:
         raise UserError(f"there is no table {name!r}", f"There are: {', '.join(names())}, fig3, cost.")
     found = everything["tables"][name]
@@ -106,14 +107,14 @@ def read(name: str) -> Table:
 
 def training_images(dataset: str, train_per_class: int | None) -> int | None:
     """Of the official set, or as many of each class; none for a set that no table knows."""
-    data = _data("tables")
+    data = stated("tables")
     if train_per_class is not None and dataset in data["classes"]:
         return train_per_class * data["classes"][dataset]
     return data["images"].get(dataset)
 
 
 def classes(dataset: str) -> int:
-    return _data("tables")["classes"][dataset]
+    return stated("tables")["classes"][dataset]
 
 
 def studies(table: Table, asked: Asked = Asked()) -> list[tuple[Row, Study]]:
@@ -161,7 +162,7 @@ def _chosen_arms(given: Iterable[str], seeds: int) -> tuple[list[str], dict[str,
 
 
 def _study(row: Row, wanted: list[str], seeds: dict[str, int], epochs: int | None, train_per_class: int | None, flags: Mapping[str, Any]) -> Study:
-    known, data = arms(), _data("tables")
+    known, data = arms(), stated("tables")
     ensembles = {name: tuple(known[name]["members"]) for name in wanted if "members" in known[name]}
     members = [member.partition(":")[0].partition("+")[0] for some in ensembles.values() for member in some]
     trained = dict.fromkeys([*(name for name in wanted if "flags" in known[name]), *members])
