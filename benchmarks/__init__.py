@@ -25,6 +25,8 @@ BENCHMARKS: dict[str, str] = {
     "serving": "benchmarks.serving:run",
     "training_epoch": "benchmarks.training:training_epoch",
     "srdl_cost": "benchmarks.training:srdl_cost",
+    "launches": "benchmarks.launches:run",
+    "scaling": "benchmarks.scaling:run",
     "peers_ranking": "benchmarks.peers_ranking:run",
     "peers_training": "benchmarks.peers_training:run",
     "peers_embedding": "benchmarks.peers_embedding:run",

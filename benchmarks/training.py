@@ -52,6 +52,7 @@ class Setup:
         identities: classes; 751 is Market-1501.
         threads: of torch on the CPU.
         device: of the training and the images.
+        precision: of the training.
         epochs: M, of the plan that SRDL's cost is worked out for; the paper's for Market-1501.
     """
 
@@ -62,6 +63,7 @@ class Setup:
     identities: int = 751
     threads: int = 1
     device: str = "cpu"
+    precision: str = "fp32"
     epochs: int = 120
 
     @property
@@ -75,12 +77,12 @@ def training_epoch(repeats: int, setup: Setup = Setup()) -> Report:
     The loader is timed alone too, with nothing to hide behind: on a busy machine the difference of two epochs is less certain.
     """
     with threads(setup.threads), tempfile.TemporaryDirectory() as folder:
-        bench = _Bench(setup, repeats, Path(folder))
+        bench = Bench(setup, repeats, Path(folder))
         stage = bench.stages("vanilla")[0]
         alone = bench.loader()
         tasks = {
-            "loader": _epochs(bench.trainer(stage, 0, bench.loader())),
-            "preloaded": _epochs(bench.trainer(stage, 0, bench.loader(OneBatch))),
+            "loader": epochs_of(bench.trainer(stage, 0, bench.loader())),
+            "preloaded": epochs_of(bench.trainer(stage, 0, bench.loader(OneBatch))),
             "alone": lambda: [batch.images.sum().item() for batch in alone.epoch(0, 0)],
         }
         seconds = _timed(tasks, repeats)
@@ -101,14 +103,14 @@ def srdl_cost(repeats: int, setup: Setup = Setup(steps=5)) -> Report:
     What does not grow with the training set (a second network, a second file of weights) is left out.
     """
     with threads(setup.threads), tempfile.TemporaryDirectory() as folder:
-        bench = _Bench(setup, repeats, Path(folder))
+        bench = Bench(setup, repeats, Path(folder))
         vanilla, (_, second) = bench.stages("vanilla")[0], bench.stages("srdl")
         network = bench.network()
         soft = bench.soft_targets(network, second)
         logits = torch.randn(setup.batch, setup.identities, device=bench.fabric.device, requires_grad=True)
         tasks = {
-            "vanilla": _epochs(bench.trainer(vanilla, 0, bench.loader())),
-            "second": _epochs(bench.trainer(second, 1, bench.loader(), soft)),
+            "vanilla": epochs_of(bench.trainer(vanilla, 0, bench.loader())),
+            "second": epochs_of(bench.trainer(second, 1, bench.loader(), soft)),
             "forward": partial(bench.forward, network),
             "extraction": partial(bench.soft_targets, network, second),
             "losses": partial(bench.losses, logits, second, None),
@@ -145,7 +147,7 @@ class OneBatch(Loader):
             yield dataclasses.replace(self.batch, step=step)
 
 
-class _Bench:
+class Bench:
     """A training set and all that is done with it."""
 
     def __init__(self, setup: Setup, repeats: int, folder: Path) -> None:
@@ -156,7 +158,7 @@ class _Bench:
             optimiser=OptimiserConfig(rate=0.01),
             plan=PlanConfig(epochs=2 * (repeats + 1)),
         )
-        self.fabric = devices.launch(devices.choose(setup.device), "fp32")
+        self.fabric = devices.launch(devices.choose(setup.device), setup.precision)
         self.place = devices.Place(self.fabric.device)
         rng = np.random.default_rng(0)
         pixels = rng.integers(0, 256, (setup.images, 3, *setup.size), dtype=np.uint8)
@@ -179,8 +181,8 @@ class _Bench:
         sampler = RandomSampler(self.setup.images, self.setup.batch, 0)
         return kind(self.source, self.targets, sampler, Augment(AugmentConfig(), self.setup.size), seed=0, device=self.fabric.device)
 
-    def trainer(self, stage: Stage, number: int, loader: Loader, soft: Reference | None = None) -> StageTrainer:
-        return StageTrainer(stage, number, self.network(), loader, self.fabric, reference=soft, seed=0)
+    def trainer(self, stage: Stage, number: int, loader: Loader, soft: Reference | None = None, *, compiled: bool = False) -> StageTrainer:
+        return StageTrainer(stage, number, self.network(), loader, self.fabric, reference=soft, seed=0, compiled=compiled)
 
     def forward(self, network: IdentityClassifier) -> None:
         """The least that a clean pass can be."""
@@ -211,7 +213,7 @@ class _Bench:
         logits.grad.sum().item()
 
 
-def _epochs(trainer: StageTrainer) -> Callable[[], object]:
+def epochs_of(trainer: StageTrainer) -> Callable[[], object]:
     """The next epoch at each call."""
     return trainer.epochs(Unwatched(), save=lambda: None, save_every=float("inf")).__next__
 

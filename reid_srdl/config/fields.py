@@ -172,7 +172,7 @@ class Config:
         precision: ``auto`` settles on bf16 where the device does it in hardware and a timed step is faster, else fp32; ``fp16`` is for GPUs without
             bf16, with a scaled loss.
         threads: CPU threads of torch; null means as many as there are cores.
-        compile: compile the training step with ``torch.compile``.
+        compile: compile the network for training with ``torch.compile``; on a GPU as CUDA graphs, which small networks gain most by.
         evaluate: what is scored when training is done: the ``test`` split, the held-out identities or images (``val``), or ``none``.
         distance: how embeddings are compared where the run is scored: ``euclidean`` (squared, as in faiss), or the ``cosine`` that a BNNeck wants.
         data: images on their way into the network.

@@ -13,7 +13,7 @@ from ..data.loader import Batch, Loader
 from ..errors import UserError
 from ..models import IdentityClassifier, Output
 from ..seeds import derive
-from . import metric_losses, optimisers
+from . import compiling, metric_losses, optimisers
 from .averaging import Average
 from .freezing import Freezer
 from .gathering import gathered
@@ -182,7 +182,8 @@ class StageTrainer:
         """Gets ready for an epoch. DDP waits for gradients of what had them when it was set up, so what freezes or thaws is set up anew."""
         self._freezer.train(frozen)
         if frozen is not self._frozen:
-            forward = torch.compile(self.network) if self._compiled else self.network
+            parts = self.stage.optimiser.accumulate
+            forward = compiling.compiled(self.network, self.fabric.device, parts=parts, world=self.loader.world) if self._compiled else self.network
             self._model, self._optimiser = self.fabric.setup(forward, self.optimiser)
             self._frozen = frozen
 
