@@ -13,17 +13,11 @@ import numpy as np
 from .. import config as configuration
 from .. import devices, files, runs
 from ..config import Config
-from ..data.augment import Augment
-from ..data.images import ImageSource, MemoryImages, open_source, unreadable
-from ..data.loader import Loader
-from ..data.records import ClassData, ReIDData, Split, numbered_from_zero
-from ..data.samplers import IdentitySampler, RandomSampler
-from ..data.samplers import build as build_sampler
+from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..inference import Track
 from ..models import IdentityClassifier, configured
 from ..seeds import forked
-from ..shell import command
 from . import beliefs, checkpoint, handed_on, imitated, log, loggers, plans, precision
 from . import reference as references
 from .diverged import way_out
@@ -31,6 +25,7 @@ from .engine import NonFiniteLoss, StageTrainer, Watcher
 from .facts import describe, differences
 from .folder import accept, claimed
 from .keys import stage_key
+from .material import Material
 from .plans import Stage
 from .stage_store import StageStore
 from .termination import Termination
@@ -83,30 +78,13 @@ class _Run:
         self.device = devices.choose(config.device)
         precision.check(config.precision, self.device)  # a run that began on a GPU may be taken up elsewhere
         devices.set_threads(config.threads)
-        self.data_name = data.name
-        self.called = "classes" if isinstance(data, ClassData) else "identities"
-        self.split = self._readable(data.train)
-        self.targets, self.labels = numbered_from_zero(self.split)
-        if len(self.labels) < 2:
-            raise UserError(f"the training split of {data.name} holds {len(self.labels)} identity", "A classifier needs two at least.")
-        self.split_hash = self.split.hash()
+        self.material = Material(config, data, self.device, says=watch.says, tracks=watch.tracks)
         self.store = StageStore(folder.parent / ".stages")
         self.keys: list[str] = []
         self.rank, self.world = devices.processes()
         self.timed: dict[str, float] = {}
         if config.data.batch < self.world:
             raise UserError(f"a batch of {config.data.batch} cannot be shared by {self.world} processes", "Raise --data.batch.")
-
-    def _readable(self, split: Split) -> Split:
-        if len(split) == 0:
-            raise UserError("the training split is empty", f"Check the data set: {command('data', 'check', self.data_name)}")
-        split = split.without_junk()
-        if not self.config.data.skip_corrupt:
-            return split
-        bad = unreadable(split.files, workers=self.config.data.workers)
-        for file, why in bad.items():
-            self.watch.says(f"left out: {file} ({why})")
-        return split.take(np.array([file not in bad for file in split.files]))
 
     # --- the run as a whole ---------------------------------------------------------------------------------------
 
@@ -115,10 +93,10 @@ class _Run:
         first = None if resume else self._first_weights(self.plan[0], 0)
         for stage in self.plan:
             if stage.reference is not None and stage.reference.checkpoint is not None:
-                imitated.check_labels(stage.reference, imitated.of_checkpoint(stage.reference), self.labels, self.data_name)
-        self._sampler()  # so that one which cannot be leaves no run behind
+                imitated.check_labels(stage.reference, imitated.of_checkpoint(stage.reference), self.material.labels, self.material.name)
+        self.material.sampler()  # so that one which cannot be leaves no run behind
         told = loggers.of(self.config, self.folder) if self.rank == 0 else []
-        self.source = self._open_source()
+        self.material.open()
         if first is not None:
             self._settle_precision(first)
         with contextlib.ExitStack() as stack:
@@ -141,26 +119,6 @@ class _Run:
             self.fabric.barrier()
         return self.folder
 
-    def _open_source(self) -> ImageSource:
-        data = self.config.data
-        source = open_source(
-            self.split.files, self.config.size, memory_gb=data.memory_gb, workers=data.workers, device=self.device,
-            track=self.watch.tracks("reading images"), crop=data.crop, seed=self.config.seed,
-        )  # fmt: skip
-        where = "in memory" if isinstance(source, MemoryImages) else "streamed from disk"
-        self.watch.says(f"{len(self.split):,} training images of {len(self.labels):,} {self.called}, {where} at {source.size[0]}x{source.size[1]}")
-        return source
-
-    def _clean_source(self, model: runs.ModelFile) -> ImageSource:
-        """The training images as an imitated network sees them: those of training, unless they are random crops."""
-        data = self.config.data
-        if model.crop == data.crop == "none":
-            return self.source
-        return open_source(
-            self.split.files, model.size, memory_gb=data.memory_gb, workers=data.workers, device=self.device,
-            track=self.watch.tracks("reading images"), crop=model.crop,
-        )  # fmt: skip
-
     def _settle_precision(self, network: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(
             self.config.precision, network, device=self.device, size=self.config.size, batch=-(-self.config.data.batch // self.config.optimiser.accumulate)
@@ -170,8 +128,8 @@ class _Run:
     def _begin(self, resume: bool) -> dict[str, Any]:
         """Writes the configuration and the facts of a first start; checks those of a resumed one."""
         facts = describe(
-            self.config, self.plan, dataset=self.data_name, images=len(self.split), identities=len(self.labels), kind=self.called,
-            data_hash=self.split_hash, device=self.device, precision_timed=self.timed,
+            self.config, self.plan, dataset=self.material.name, images=len(self.material.split), identities=len(self.material.labels), kind=self.material.kind,
+            data_hash=self.material.hash, device=self.device, precision_timed=self.timed,
         )  # fmt: skip
         if resume and (self.folder / runs.FACTS).is_file():  # else it was broken off before anything was trained
             before = runs.read_facts(self.folder)
@@ -195,7 +153,7 @@ class _Run:
         reference = self._reference(stage, number)
         self.keys.append(
             stage_key(
-                self.config, stage, number, device=self.device, data_hash=self.split_hash, before=self.keys[number - 1] if stage.start == "continue" else None,
+                self.config, stage, number, device=self.device, data_hash=self.material.hash, before=self.keys[number - 1] if stage.start == "continue" else None,
                 reference=reference.how if reference is not None else None,
             )
         )  # fmt: skip
@@ -237,7 +195,7 @@ class _Run:
         state = checkpoint.load(self.folder / runs.RESUME) if self._has_state(number) else None
         if network is None:
             network = self._first_weights(stage, number) if state is None else self._bare(stage)
-        loader = self._loader()
+        loader = self.material.loader(self.fabric.device, self.rank, self.world)
         if self.unscaled:  # fp16's factor of the loss begins anew with each stage, so that a stage is the same whatever was before
             self.fabric.strategy.precision.load_state_dict(self.unscaled)
         trainer = StageTrainer(
@@ -261,7 +219,7 @@ class _Run:
                     save()
                     self.termination.check()
         except NonFiniteLoss as error:
-            paths = ", ".join(self.split.paths[index] for index in error.indices)
+            paths = ", ".join(self.material.split.paths[index] for index in error.indices)
             raise UserError(f"{error.message}, in the batch of: {paths}", way_out(self.config, self.folder, stage)) from None
         if self.rank == 0:
             if stage.keep == "best":
@@ -270,7 +228,7 @@ class _Run:
                 handed_on.write(target, trainer, lambda path, network: self._save_model(path, network, stage))
 
     def _save_model(self, path: Path, network: IdentityClassifier, stage: Stage) -> None:
-        runs.save_model(path, network, stage.model, self.config.size, self.labels, self.config.data.crop)
+        runs.save_model(path, network, stage.model, self.config.size, self.material.labels, self.config.data.crop)
 
     def _keep_if_best(self, target: Path, network: IdentityClassifier, stage: Stage, row: dict[str, Any]) -> None:
         """Writes the network down where no epoch before scored as high on the held-out part; the log says what they scored."""
@@ -293,19 +251,9 @@ class _Run:
         step = sum(earlier.epochs for earlier in self.plan[:number]) + row["epoch"]
         self.fabric.log_dict({name: value for name, value in row.items() if value is not None and name != "epoch"}, step=step)
 
-    def _sampler(self) -> RandomSampler | IdentitySampler:
-        data = self.config.data
-        return build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self.config.seed)
-
-    def _loader(self) -> Loader:
-        return Loader(
-            self.source, self.targets, self._sampler(), Augment(self.config.augment, self.config.size),
-            seed=self.config.seed, device=self.fabric.device, rank=self.rank, world=self.world,
-        )  # fmt: skip
-
     def _bare(self, stage: Stage) -> IdentityClassifier:
         """The network of a stage with any weights, to load others into."""
-        return configured(stage.model, len(self.labels), self.config.size, weights="none")
+        return configured(stage.model, len(self.material.labels), self.config.size, weights="none")
 
     def _first_weights(self, stage: Stage, number: int) -> IdentityClassifier:
         """What a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before."""
@@ -317,7 +265,7 @@ class _Run:
         model = stage.model
         with forked(self.config.seed, "weights", number):
             try:
-                network = configured(model, len(self.labels), self.config.size)
+                network = configured(model, len(self.material.labels), self.config.size)
             except UserError as error:
                 if model == self.config.model:
                     raise
@@ -339,18 +287,18 @@ class _Run:
         if path.is_file():
             found = references.load(path)
             if found.how == described:
-                found.check(self.split_hash, len(self.labels))
+                found.check(self.material.hash, len(self.material.labels))
                 return found
         self.fabric.barrier()
-        imitated.check_labels(wanted, model, self.labels, self.data_name)
+        imitated.check_labels(wanted, model, self.material.labels, self.material.name)
         made = references.make(
-            runs.network_of(model).to(self.fabric.device), self._clean_source(model), self.split, self.targets,
+            runs.network_of(model).to(self.fabric.device), self.material.clean_source(model), self.material.split, self.material.targets,
             how=wanted.how, temperature=wanted.temperature, size=model.size, place=self.place, seed=self.config.seed,
             described=described, track=self.watch.tracks("soft targets"),
         )  # fmt: skip
         if self.rank == 0:
             if self.config.log.diagnostics:
-                self.watch.says(beliefs.note(made, self.targets, wanted.temperature, folder))
+                self.watch.says(beliefs.note(made, self.material.targets, wanted.temperature, folder))
             references.save(made, path)
         self.fabric.barrier()
         # From the file, so that a resume sees the same numbers.

@@ -1,0 +1,92 @@
+"""What a run trains on: the readable images of its training split, numbered labels, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from .. import runs
+from ..config import Config
+from ..data.augment import Augment
+from ..data.images import ImageSource, MemoryImages, open_source, unreadable
+from ..data.loader import Loader
+from ..data.records import ClassData, ReIDData, Split, numbered_from_zero
+from ..data.samplers import IdentitySampler, RandomSampler
+from ..data.samplers import build as build_sampler
+from ..errors import UserError
+from ..inference import Track
+from ..shell import command
+
+
+class Material:
+    """The training split of a run.
+
+    Args:
+        config: of the run; what concerns data, size, augmentation and seed counts.
+        data: only its ``train`` split is looked at.
+        device: where images in memory may lie.
+        says, tracks: hear what is left out and how many there are, and how far reading has come.
+
+    Attributes:
+        name: of the data set.
+        kind: what its labels are, ``identities`` or ``classes``.
+        split: N images, without junk.
+        targets: int64 ``(N,)`` in 0..C-1.
+        labels: the data set's own of those, ``(C,)``.
+        hash: of the list of images.
+        source: the images, once they are opened.
+
+    Raises:
+        UserError: there are no images, or of one identity only.
+    """
+
+    def __init__(self, config: Config, data: ReIDData | ClassData, device: torch.device, *, says: Callable[[str], None], tracks: Callable[[str], Track]) -> None:
+        self._config, self._device, self._says, self._tracks = config, device, says, tracks
+        self.name = data.name
+        self.kind = "classes" if isinstance(data, ClassData) else "identities"
+        self.split = self._readable(data.train)
+        self.targets, self.labels = numbered_from_zero(self.split)
+        if len(self.labels) < 2:
+            raise UserError(f"the training split of {data.name} holds {len(self.labels)} identity", "A classifier needs two at least.")
+        self.hash = self.split.hash()
+
+    def _readable(self, split: Split) -> Split:
+        if len(split) == 0:
+            raise UserError("the training split is empty", f"Check the data set: {command('data', 'check', self.name)}")
+        split = split.without_junk()
+        if not self._config.data.skip_corrupt:
+            return split
+        bad = unreadable(split.files, workers=self._config.data.workers)
+        for file, why in bad.items():
+            self._says(f"left out: {file} ({why})")
+        return split.take(np.array([file not in bad for file in split.files]))
+
+    def open(self) -> None:
+        """Opens the images as training sees them, before any batch is asked for."""
+        self.source = self._opened(self._config.size, self._config.data.crop, self._config.seed)
+        where = "in memory" if isinstance(self.source, MemoryImages) else "streamed from disk"
+        self._says(f"{len(self.split):,} training images of {len(self.labels):,} {self.kind}, {where} at {self.source.size[0]}x{self.source.size[1]}")
+
+    def clean_source(self, model: runs.ModelFile) -> ImageSource:
+        """The images as an imitated network sees them: those of training, unless they are random crops."""
+        if model.crop == self._config.data.crop == "none":
+            return self.source
+        return self._opened(model.size, model.crop)
+
+    def _opened(self, size: tuple[int, int], crop: str, seed: int | None = None) -> ImageSource:
+        data = self._config.data
+        return open_source(
+            self.split.files, size, memory_gb=data.memory_gb, workers=data.workers, device=self._device, track=self._tracks("reading images"), crop=crop, seed=seed
+        )
+
+    def sampler(self) -> RandomSampler | IdentitySampler:
+        """The order of the images. Raises ``UserError`` where there is none as it is asked for."""
+        data = self._config.data
+        return build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self._config.seed)
+
+    def loader(self, device: torch.device, rank: int = 0, world: int = 1) -> Loader:
+        """Batches of an epoch, or a rank's share of them."""
+        augment = Augment(self._config.augment, self._config.size)
+        return Loader(self.source, self.targets, self.sampler(), augment, seed=self._config.seed, device=device, rank=rank, world=world)

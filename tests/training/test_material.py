@@ -1,0 +1,54 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from reid_srdl.data.records import ReIDData
+from reid_srdl.errors import UserError
+from reid_srdl.training.material import Material
+
+CPU = torch.device("cpu")
+
+
+def material(config, data, watch):
+    return Material(config, data, CPU, says=watch.says, tracks=watch.tracks)
+
+
+def test_labels_are_numbered_from_zero_and_junk_is_left_out(config, people, watch):
+    labels = people.train.labels.copy()
+    labels[:2] = -1
+    made = material(config, ReIDData("people", dataclasses.replace(people.train, labels=labels), people.query, people.gallery), watch)
+    assert len(made.split) == 52 and made.labels.tolist() == [1, 2, 3, 4, 5, 6] and (made.kind, made.name) == ("identities", "people")
+    assert np.array_equal(made.labels[made.targets], made.split.labels)
+
+
+def test_ranks_share_the_batches_of_one(config, people, watch):
+    made = material(config, people, watch)
+    made.open()
+    assert watch.lines == ["54 training images of 6 identities, in memory at 32x16"]
+    whole = list(made.loader(CPU).epoch(0, 0))
+    parts = [list(made.loader(CPU, rank, 2).epoch(0, 0)) for rank in range(2)]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        assert torch.equal(batch.images, torch.cat([one.images for one in shares])) and torch.equal(batch.indices, torch.cat([one.indices for one in shares]))
+
+
+def test_a_network_that_is_imitated_sees_the_images_of_training_unless_they_are_crops(config, people, watch):
+    class Model:
+        crop, size = "none", (32, 16)
+
+    made = material(config, people, watch)
+    made.open()
+    assert made.clean_source(Model) is made.source
+    cropped = material(dataclasses.replace(config, data=dataclasses.replace(config.data, crop="imagenet")), people, watch)
+    cropped.open()
+    Model.crop = "imagenet"
+    clean, rows = cropped.clean_source(Model), np.arange(4)
+    assert torch.equal(clean.batch(rows, 0), clean.batch(rows, 1)) and not torch.equal(cropped.source.batch(rows, 0), cropped.source.batch(rows, 1))
+
+
+def test_what_cannot_train_a_classifier_is_said(config, people, watch):
+    one = people.train.take(people.train.labels == 1)
+    for split, words in ((one, "holds 1 identity"), (people.train.take(np.zeros(54, dtype=bool)), "is empty")):
+        with pytest.raises(UserError, match=words):
+            material(config, ReIDData("people", split, people.query, people.gallery), watch)
