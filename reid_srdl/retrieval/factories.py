@@ -104,6 +104,8 @@ def train(index: Any, vectors: np.ndarray, factory: str) -> str | None:
         raise UserError(f"{len(vectors):,} images are too few to train {factory!r}, which needs {need:,}", f"Leave --factory out (exact), or take one such as IVF{fits},Flat.")
     for clustering in (part for part in (getattr(inner, "cp", None), getattr(getattr(inner, "pq", None), "cp", None)) if part is not None):
         clustering.min_points_per_centroid = 1  # it would warn once for every part of the vectors; the remark below says it once
+    if isinstance(inner, faiss.IndexIVFPQ):
+        inner.do_polysemous_training = False  # minutes of annealing, for a search by Hamming distances that nobody here asks for
     try:
         index.train(vectors)
     except RuntimeError as error:

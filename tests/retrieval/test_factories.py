@@ -41,6 +41,23 @@ def test_few_images_are_remarked_on_once(tmp_path, capfd):
     assert "WARNING" not in capfd.readouterr().err and not index.true_distances
 
 
+def test_compressed_codes_are_not_annealed_for_a_search_that_nobody_asks_for():
+    """It takes minutes at 64 codes of 512 numbers, and what is found is the same."""
+    vectors, found = embedded(300).vectors, []
+    for annealed in (False, True):
+        index = factories.make("IVF4,PQ4", DIMENSION)
+        if annealed:
+            index.train(vectors)
+            factories._hands_out_vectors(index)
+        else:
+            factories.train(index, vectors, "IVF4,PQ4")
+        assert index.do_polysemous_training is annealed
+        factories.add(index, vectors, np.arange(300))
+        found.append(index.search(vectors[:20], 5))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("factory", "exact", "true_distances", "effort"),
     [("Flat", True, True, 0), ("SQ8", False, False, 0), ("HNSW8", False, True, 64), ("IVF16,Flat", False, True, 8), ("IVF16,SQ8", False, False, 8), ("PCA8,Flat", False, False, 0)],
