@@ -12,8 +12,8 @@ from ..data.records import ClassData, limit_images
 from ..errors import UserError
 from ..evaluation.classification import classes_of, targets_of
 from ..progress import tracked
-from . import flatness, flatness_plot
-from .flatness import Settings
+from . import flatness, flatness_plot, flatness_profiles
+from .flatness_profiles import Settings
 from .markdown import table
 from .study import Cell, Study
 from .tables import Row
@@ -53,7 +53,7 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
     for name, settings in VARIANTS.items():
         curves = flatness.compare(networks, *labelled, settings, track=tracked(f"flatness, {name}"))
         paths = [output / f"fig4-{name}.csv", output / f"fig4-{name}.png"]
-        flatness.write_csv(curves, paths[0])
+        flatness_profiles.write_csv(curves, paths[0])
         flatness_plot.plot(curves, paths[1])
         written += paths
         summaries += [[name, *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())] for row in curves.summary()]

@@ -11,7 +11,7 @@ import numpy as np
 from .. import files
 from ..errors import UserError
 from ..report.plots import COLOURS
-from .flatness import Curves, Profile, band
+from .flatness_profiles import Curves, Profile, band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

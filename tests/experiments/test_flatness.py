@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
-import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,8 +14,8 @@ from reid_srdl.data.augment import clean
 from reid_srdl.devices import Place
 from reid_srdl.errors import UserError
 from reid_srdl.experiments import flatness
-from reid_srdl.experiments.flatness import Curves, Profile, Scores, Settings
-from reid_srdl.experiments.flatness_plot import plot
+from reid_srdl.experiments.flatness import Scores
+from reid_srdl.experiments.flatness_profiles import Settings
 from reid_srdl.models import build
 
 SIZE = (32, 16)
@@ -239,59 +236,3 @@ def test_a_subset_is_drawn_by_the_seed_alone_and_only_it_is_read():
 def test_what_has_no_loss_is_refused(train, message):
     with pytest.raises(UserError, match=message):
         flatness.compare({"one": trained()}, train, settings=FEW)
-
-
-@pytest.mark.parametrize("wrong", [{"directions": 0}, {"points": 1}, {"farthest": 0.0}, {"scale": "layer"}, {"statistics": "old"}])
-def test_settings_that_make_no_curve_are_refused(wrong):
-    with pytest.raises(UserError):
-        Settings(**wrong)
-
-
-# --- what is made of it ----------------------------------------------------------------------------------------------
-
-
-def profile(*losses: list[float]) -> Profile:
-    return Profile(np.arange(float(len(losses[0]))), np.array(losses), np.full((len(losses), len(losses[0])), np.nan))
-
-
-def test_reach_is_where_the_mean_has_risen_by_one():
-    assert profile([0.5, 0.5, 2.5], [0.5, 0.5, 2.5]).reach() == pytest.approx(1.5)
-    assert profile([0.0, 1.0, 4.0], [0.0, 0.0, 2.0]).reach() == pytest.approx(1.2)
-    assert profile([0.0, 0.5, 0.9]).reach() == np.inf
-    assert profile([0.0, 0.5, np.inf]).reach() == profile([0.0, 0.5, np.nan]).reach() == 2
-
-
-def test_csv_has_mean_spread_and_every_direction(tmp_path):
-    curves = Curves(Settings(directions=2, seed=3), {"a": {"train": profile([1, 2, 3], [1, 4, 7])}, "b": {"train": profile([1, 1, 1], [1, 1, np.inf])}}, {"train": 9})
-    flatness.write_csv(curves, tmp_path / "curves.csv")
-    with open(tmp_path / "curves.csv") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["network"], row["split"], float(row["distance"])) for row in rows] == [(name, "train", d) for name in "ab" for d in (0, 1, 2)]
-    last = {key: float(rows[2][key]) for key in ("loss", "loss_sd", "loss_min", "loss_max", "loss_1", "loss_2", "seed", "images")}
-    assert last == pytest.approx({"loss": 5, "loss_sd": 8**0.5, "loss_min": 3, "loss_max": 7, "loss_1": 3, "loss_2": 7, "seed": 3, "images": 9})
-    assert rows[5]["loss"] == "inf" and rows[5]["accuracy"] == "nan"
-    assert [(row["network"], row["loss"], row["rise"]) for row in curves.summary()] == [("a", 1, 2), ("b", 1, 0)]
-
-
-def texts(svg: Path) -> set[str]:
-    return {"".join(element.itertext()) for element in ElementTree.parse(svg).iter() if element.tag.endswith("text")}
-
-
-def test_the_picture_names_every_network_and_draws_what_is_finite(tmp_path):
-    both = {name: trained(seed) for seed, name in enumerate(["vanilla", "srdl"])}
-    curves = flatness.compare(both, TRAIN, TEST, FEW)
-    curves.profiles["srdl"]["test"].loss[:, 2] = [np.inf, np.nan]
-    for ending in ("svg", "png"):
-        plot(curves, tmp_path / f"flat.{ending}")
-    written = (tmp_path / "flat.svg").read_bytes()
-    assert {f"{name}, {split}" for name in both for split in ("train", "test")} | {"loss", "accuracy"} <= texts(tmp_path / "flat.svg")
-    plot(curves, tmp_path / "again.svg")
-    assert (tmp_path / "again.svg").read_bytes() == written
-    with pytest.raises(UserError, match="ending"):
-        plot(curves, tmp_path / "flat.xyz")
-
-
-def test_losses_far_above_guessing_are_drawn_on_a_log_axis(tmp_path):
-    plot(Curves(Settings(directions=1), {"a": {"train": profile([0.5, 1.0, 1e4])}}, {"train": 1}), tmp_path / "flat.svg")
-    assert {"1", "10", "100", "1000", "10000", "loss"} <= texts(tmp_path / "flat.svg")
-    assert "accuracy" not in texts(tmp_path / "flat.svg")
