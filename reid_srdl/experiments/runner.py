@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files, runs
+from ..data.joined import part_names
 from ..errors import UserError
 from ..shell import command
 from ..training.termination import Termination
@@ -124,26 +125,32 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
     """What is kept of a finished run: scores, costs, and how to run it again."""
     facts = runs.read_facts(run)
     # Beside it lie the scores of earlier stages, and of other data sets.
-    scores = run / "eval" / f"{facts['dataset']}{'-val' if cell.held_out else ''}" / "metrics.json"
-    if not facts["finished"] or not scores.is_file():
+    paths = [run / "eval" / f"{name}{'-val' if cell.held_out else ''}" / "metrics.json" for name in part_names(facts["dataset"])]
+    if not facts["finished"] or not all(path.is_file() for path in paths):
         raise UserError(f"the run {run} is not finished and scored", f"Go on with it: {command('train', '--resume', run)}")
-    metrics = files.read_json(scores)
+    parts = [files.read_json(path) for path in paths]
     stages = facts["stages"]
-    scored = next(metrics[kind] for kind in ("single", "classification") if kind in metrics)
+    scored = [next(metrics[kind] for kind in ("single", "classification") if kind in metrics) for metrics in parts]
+    multi = [metrics["multi"] for metrics in parts if "multi" in metrics]
     return {
         "command": ["train", *study.flags(plan, cell)],
-        "scores": {name: scored[name] for name in KEPT if name in scored},
-        "multi": {name: metrics["multi"][name] for name in ("rank1", "mAP")} if "multi" in metrics else None,
+        "scores": _means(scored, KEPT),
+        "multi": _means(multi, ("rank1", "mAP")) if len(multi) == len(parts) else None,
         "best": _best_epoch(runs.read_log(run / "stages" / stages[-1]["folder"])),
         "cross_entropy": stages[-1]["final"]["cross_entropy"],
         "macs": cost.of_run(run).total,
         "soft_targets": soft_targets.of_run(run),
         "stages": [{key: stage[key] for key in ("name", "epochs", "shared", "seconds", "images_per_s")} for stage in stages],
-        "kind": "classes" if "classification" in metrics else "identities",
+        "kind": "classes" if "classification" in parts[0] else "identities",
         **{key: facts[key] for key in ("images", "identities", "data_hash", "precision", "threads", "hardware", "versions")},
         "model": stages[-1]["model"],
         "date": facts["started"][:10],
     }
+
+
+def _means(scored: list[dict[str, float]], names: Iterable[str]) -> dict[str, float]:
+    """Of several sets that were trained on together, each score's mean, as the log has it; of one, its own."""
+    return {name: sum(one[name] for one in scored) / len(scored) for name in names if all(name in one for one in scored)}
 
 
 def _best_epoch(rows: list[dict[str, float | None]]) -> dict[str, Any] | None:

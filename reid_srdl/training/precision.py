@@ -29,9 +29,11 @@ def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, si
     """The precision, and seconds a step of each that was timed (none where nothing was left to time).
 
     Raises:
-        UserError: ``fp16`` on a CPU.
+        UserError: ``fp16`` on a CPU, or ``bf16`` on one that does not compute this network soundly in it.
     """
     check(wanted, device)
+    if wanted == "bf16" and device.type == "cpu" and not repeats(network, Place(device, wanted), size, batch):
+        raise UserError("in bf16 this processor gives the network other logits for the same images, or none: one of its kernels reads what nobody wrote", "Use --precision fp32.")
     if wanted != "auto":
         return wanted, {}
     if not has_bf16(device):

@@ -13,7 +13,7 @@ def settle(wanted, network):
 
 
 def test_what_is_asked_for_is_taken():
-    assert settle("bf16", None) == ("bf16", {})
+    assert settle("bf16", build("small", 5)) == ("bf16", {})
     assert settle("fp32", None) == ("fp32", {})
 
 
@@ -66,3 +66,5 @@ def test_bf16_that_reads_what_nobody_wrote_is_not_taken_however_fast(monkeypatch
     sound = IdentityClassifier(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Dropout(0.5)), 4, 5)
     assert settle("auto", sound)[0] == "bf16", "dropout draws the same again"
     assert settle("auto", IdentityClassifier(_ReadsWhatNobodyWrote(), 4, 5))[0] == "fp32"
+    with pytest.raises(UserError, match="reads what nobody wrote. Use --precision fp32"):
+        settle("bf16", IdentityClassifier(_ReadsWhatNobodyWrote(), 4, 5))

@@ -1,0 +1,56 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from reid_srdl.errors import UserError
+from reid_srdl.experiments import runner
+from reid_srdl.experiments.study import Cell, Study
+
+PLAN = Study("s", "t", "a", "synthetic", {"a": {"plan.name": "vanilla"}}, {"default": 1}, "a", ())
+CELL = Cell("a", 0, None, False)
+FACTS = {
+    "finished": True, "images": 10, "identities": 5, "data_hash": "h", "precision": "fp32", "threads": 1, "hardware": {}, "versions": {}, "started": "2026-01-02T03",
+    "stages": [{"name": "only", "folder": "1-only", "epochs": 2, "shared": False, "seconds": 1.0, "images_per_s": 5.0, "model": "m", "final": {"cross_entropy": 0.5}}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+    """Makes a finished run of some sets with these scores."""
+
+    def make(**sets):
+        monkeypatch.setattr(runner.runs, "read_facts", lambda folder: {**FACTS, "dataset": "+".join(sets)})
+        monkeypatch.setattr(runner.runs, "read_log", lambda folder: [{"epoch": 0, "val_mAP": None, "val_rank1": 0.5}, {"epoch": 1, "val_rank1": 0.4}])
+        monkeypatch.setattr(runner.cost, "of_run", lambda folder: SimpleNamespace(total=7))
+        monkeypatch.setattr(runner.soft_targets, "of_run", lambda folder: [])
+        for name, metrics in sets.items():
+            path = tmp_path / "eval" / name / "metrics.json"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(metrics))
+        return tmp_path
+
+    return make
+
+
+def test_a_record_keeps_the_scores_of_the_last_epoch_and_the_best_beside_them(scored):
+    record = runner.record_of(PLAN, CELL, scored(people={"single": {"rank1": 0.4, "mAP": 0.3, "rank20": 0.9}, "multi": {"rank1": 0.5, "mAP": 0.35}}))
+    assert record["scores"] == {"rank1": 0.4, "mAP": 0.3} and record["multi"] == {"rank1": 0.5, "mAP": 0.35}
+    assert record["best"] == {"value": 0.5, "epoch": 0, "scored": 2} and record["macs"] == 7 and record["kind"] == "identities" and record["date"] == "2026-01-02"
+
+
+def test_of_classes_too(scored):
+    record = runner.record_of(PLAN, CELL, scored(images={"classification": {"top1": 0.4, "top5": 0.7}}))
+    assert record["scores"] == {"top1": 0.4, "top5": 0.7} and record["multi"] is None and record["kind"] == "classes"
+
+
+def test_of_several_sets_that_were_trained_on_together_it_keeps_the_means(scored):
+    record = runner.record_of(PLAN, CELL, scored(one={"single": {"rank1": 0.4, "mAP": 0.3}, "multi": {"rank1": 0.5, "mAP": 0.4}}, other={"single": {"rank1": 0.6, "mAP": 0.5}}))
+    assert record["scores"] == pytest.approx({"rank1": 0.5, "mAP": 0.4}) and record["multi"] is None
+
+
+def test_what_is_not_scored_has_no_record(scored):
+    run = scored(one={"single": {"rank1": 0.4}}, other={"single": {"rank1": 0.6}})
+    (run / "eval/other/metrics.json").unlink()
+    with pytest.raises(UserError, match="not finished and scored"):
+        runner.record_of(PLAN, CELL, run)
