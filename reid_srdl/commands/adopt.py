@@ -82,6 +82,7 @@ def run(argv: list[str]) -> int:
         "data_root": os.path.abspath(configuration.data_root(options.data_root)),
         "output": str(folder),
         "precision": "fp32",
+        "distance": adopting.TOOLKITS[foreign.toolkit].distance,
         "data": {"height": options.height, "width": options.width},
         "model": dataclasses.asdict(model),
     }

@@ -28,21 +28,23 @@ class Toolkit:
         renamed: beginnings of its names and what they are here, the first that fits; what comes to nothing is not ours to use.
         library: what stands before the colon in the names of backbones that are built as it builds them; empty where ours are the same.
         last_stride: of its ResNets, which no weight shows.
+        distance: by which its recipes score.
     """
 
     renamed: tuple[tuple[str, str], ...]
     library: str
     last_stride: int
+    distance: str
 
 
 TOOLKITS = {
-    "torchreid": Toolkit((("classifier.", "classifier."), ("", "backbone.")), "", 2),
+    "torchreid": Toolkit((("classifier.", "classifier."), ("", "backbone.")), "", 2, "euclidean"),
     "fastreid": Toolkit(
         (
             ("backbone.", "backbone."), ("heads.pool_layer.", "backbone.avgpool."), ("heads.bottleneck.0.", "neck."), ("heads.bnneck.", "neck."),
             ("heads.weight", "classifier.weight"), ("heads.classifier.", "classifier."), ("pixel_", ""),
         ),
-        "fastreid", 1,
+        "fastreid", 1, "cosine",
     ),
 }  # fmt: skip
 

@@ -39,7 +39,7 @@ def test_an_adopted_network_goes_through_the_other_commands(argv, people, capsys
     assert facts["adopted"]["size"] == [64, 32] and facts["adopted"]["mean"] == [0.485, 0.456, 0.406] and len(facts["adopted"]["sha256"]) == 64
     assert f"reid-srdl eval --checkpoint {run}" in capsys.readouterr().out
     trained = runs.load(run, "cpu")
-    assert trained.size == (64, 32) and trained.config.dataset == "market1501" and trained.embed(people.query.files[:2]).shape == (2, 512)
+    assert trained.size == (64, 32) and trained.config.dataset == "market1501" and trained.config.distance == "euclidean" and trained.embed(people.query.files[:2]).shape == (2, 512)
     scoring.run(["--checkpoint", str(run), "--device", "cpu"])
     assert json.loads((run / "eval/market1501/metrics.json").read_text())["protocol"]["checkpoint"] == trained.model_hash
     report.run([str(run), "--map", "false", "--attention", "false", "--browse", "2"])
@@ -103,3 +103,12 @@ def test_help_and_usage(capsys):
     with pytest.raises(SystemExit) as stopped:
         adopt.run(["--help"])
     assert stopped.value.code == 0 and "--last_stride" in capsys.readouterr().out
+
+
+def test_fastreid_s_networks_are_scored_by_the_cosine(argv, tmp_path):
+    network, neck = build("fastreid:resnet18", 6, weights="none"), torch.nn.BatchNorm1d(512)
+    state = {f"backbone.{name}": value for name, value in network.backbone.state_dict().items()}
+    state |= {f"heads.bottleneck.0.{name}": value for name, value in neck.state_dict().items()} | {"heads.weight": torch.randn(6, 512)}
+    torch.save({"model": state}, tmp_path / "bot.pth")
+    assert adopt.run([str(tmp_path / "bot.pth"), "--backbone", "fastreid:resnet18", *argv[3:]]) == 0
+    assert runs.load("runs/adopted-bot", "cpu").config.distance == "cosine"
