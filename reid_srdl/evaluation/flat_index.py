@@ -11,6 +11,10 @@ from .tiles import Metric
 
 _GPU_DEPTH = 2048
 """Nearest items that faiss hands back from a GPU index at most."""
+_SLOW_FROM = 128_000
+_PRODUCT_FROM = 800
+"""Numbers of all queries (Q times D, for each thread) from which a matrix product is faster than distances one by one. faiss 1.14 and 1.15 wait
+for 128,000 of them, so that 200 queries of 512 numbers took 5 times as long on one thread; 800 is what its authors measured next (their #5109)."""
 
 
 def load_faiss() -> Any:
@@ -21,6 +25,8 @@ def load_faiss() -> Any:
         raise UserError(
             "faiss is not installed", "Install one of the two: pip install 'reid-srdl[cpu]', or with CUDA pip install 'reid-srdl[gpu]'."
         ) from None
+    if getattr(faiss.cvar, "distance_compute_blas_threshold", 0) == _SLOW_FROM:
+        faiss.cvar.distance_compute_blas_threshold = _PRODUCT_FROM * faiss.omp_get_max_threads()
     return faiss
 
 
