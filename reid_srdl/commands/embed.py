@@ -97,21 +97,28 @@ def run(argv: list[str]) -> int:
     if processes > len(listed):
         raise UserError(f"{processes} processes share {len(listed)} images", f"Start no more than {len(listed)}.")
     listed = listed.rows(*share(len(listed), number, processes))
-    output = Path(options.output)
-    if processes > 1:
-        output = output.with_stem(f"{output.stem}-{number + 1}-of-{processes}")
+    outputs = _parts(Path(options.output), processes)
+    output = outputs[number]
     skipped: list[str] = []
     track = tracked("embedding") if number == 0 else iter
     count = embeddings.write(output, embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, track=track))
     print(f"{count:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
     devices.wait_for_all()
     if not skipped:
-        print(f"Next, search among them: {command('index', '--embeddings', output, '--output', 'gallery.index')}")
-        if listed.labels is not None:
+        if number == 0:
+            print(f"Next, search among them: {command('index', '--embeddings', *outputs, '--output', 'gallery.index')}")
+        if processes == 1 and listed.labels is not None:
             print(f"Or score them as queries or gallery: {command('eval', '--embeddings', 'QUERY', 'GALLERY')}")
         return 0
     print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
     return SKIPPED
+
+
+def _parts(output: Path, processes: int) -> list[Path]:
+    """The files that so many processes write."""
+    if processes == 1:
+        return [output]
+    return [output.with_stem(f"{output.stem}-{number}-of-{processes}") for number in range(1, processes + 1)]
 
 
 def stored_size(images: Sequence[Path], size: tuple[int, int]) -> tuple[int, int]:

@@ -119,7 +119,7 @@ def _squared_lengths(vectors: torch.Tensor) -> torch.Tensor:
 
 def _check_lengths(squared: torch.Tensor, of: str) -> None:
     if len(squared) and not float(squared.max()) < _LARGEST:
-        raise UserError(f"a {of} vector is too long for distances in float32", "Divide all vectors by the same number.")
+        raise UserError(f"a {of} vector is too long for distances in float32", "Divide all vectors by the same number. If a network made them it has diverged: train it with a lower --optimiser.rate.")
 
 
 def ascending(distances: torch.Tensor) -> torch.Tensor:

@@ -79,13 +79,16 @@ def test_a_csv_keeps_its_order_labels_and_cameras(checkpoint, people, tmp_path):
     assert found.paths == ("3.png",) and found.labels is None and found.cameras is None
 
 
-def test_shards_of_two_processes_are_the_whole(checkpoint, people, tmp_path, monkeypatch):
+def test_shards_of_two_processes_are_the_whole(checkpoint, people, tmp_path, monkeypatch, capsys):
     images = people.query.root / "query"
     embed(checkpoint, images, tmp_path / "out.npz")
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in (0, 1):
         monkeypatch.setenv("RANK", str(rank))
+        capsys.readouterr()
         embed(checkpoint, images, tmp_path / "out.npz")
+        all_of_them = f"index --embeddings {tmp_path}/out-1-of-2.npz {tmp_path}/out-2-of-2.npz --output"
+        assert (all_of_them in capsys.readouterr().out) is (rank == 0), "one says what comes next, of all"
     whole, *parts = (embeddings.load(tmp_path / f"out{name}.npz") for name in ("", "-1-of-2", "-2-of-2"))
     np.testing.assert_allclose(np.concatenate([part.vectors for part in parts]), whole.vectors, atol=1e-6)
     assert parts[0].paths + parts[1].paths == whole.paths
