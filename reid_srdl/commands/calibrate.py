@@ -25,7 +25,7 @@ class CalibrateOptions:
         split: ``val``, the people that the run held out (--data.holdout_identities), or ``test``; ``auto`` takes val where there is one.
         dataset: name of a reader; null means the run's own data set.
         data_root: folder of the data sets; null means where the run found them, ``$REID_DATA``, or else ``datasets``.
-        metric: ``euclidean`` (squared, which search uses) or ``cosine``.
+        metric: ``euclidean`` (squared) or ``cosine``, as the index has it that is searched; null means the run's own ``distance``.
         flip: average the embeddings of the image and its mirror.
         across_cameras: only pairs from two cameras; null means so where there are several cameras.
         method: ``platt`` (a logistic curve), ``isotonic`` (any falling one), or ``auto``: what fits held-out people better.
@@ -39,7 +39,7 @@ class CalibrateOptions:
     split: Literal["auto", "val", "test"] = "auto"
     dataset: Optional[str] = None
     data_root: Optional[str] = None
-    metric: Literal["euclidean", "cosine"] = "euclidean"
+    metric: Optional[Literal["euclidean", "cosine"]] = None
     flip: bool = False
     across_cameras: Optional[bool] = None
     method: Literal["auto", "platt", "isotonic"] = "auto"
@@ -64,11 +64,12 @@ def run(argv: list[str]) -> int:
     trained = runs.load(folder, options.device)
     if trained.folder is None:
         raise UserError(f"{folder} is no run folder", "A calibration is kept in one.")
+    metric = options.metric or (trained.config.distance if trained.config is not None else "euclidean")
     images, dataset, split = _images(trained, options)
     says(f"{len(images):,} images of {dataset} ({split})")
-    pairs = pairs_of(images, metric=options.metric, across_cameras=options.across_cameras, most_images=options.most_images, seed=options.seed)
+    pairs = pairs_of(images, metric=metric, across_cameras=options.across_cameras, most_images=options.most_images, seed=options.seed)
     made = calibration.fit(
-        pairs, model=trained.model_hash, metric=options.metric, flip=options.flip, method=options.method, prior=options.prior, seed=options.seed
+        pairs, model=trained.model_hash, metric=metric, flip=options.flip, method=options.method, prior=options.prior, seed=options.seed
     )
     says(f"{len(pairs):,} pairs; intervals by {options.draws} draws of identities")
     made.facts.update(facts_of(pairs, draws=options.draws, seed=options.seed, track=tracked("drawing identities")))

@@ -37,6 +37,7 @@ class IndexOptions:
         uri: of Milvus: an address such as http://localhost:19530, or a local path that ends in .db; null means OUTPUT.db.
         collection: of Milvus; null means gallery.
         token: of a Milvus that asks for one, USER:PASSWORD or a key; null means ``$MILVUS_TOKEN``. It is not written down.
+        metric: ``euclidean`` (squared), or ``cosine``, which networks with a BNNeck want; null means euclidean.
         images: folder that the paths are relative to, so that pictures can be shown.
         names: a CSV file with columns label and name: words for labels.
         replace: build anew what is there already.
@@ -53,12 +54,13 @@ class IndexOptions:
     uri: Optional[str] = None
     collection: Optional[str] = None
     token: Optional[str] = None
+    metric: Optional[Literal["euclidean", "cosine"]] = None
     images: Optional[str] = None
     names: Optional[str] = None
     replace: bool = False
 
 
-_OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "images", "names", "replace", "output")
+_OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "names", "replace", "output")
 
 
 def run(argv: list[str]) -> int:
@@ -100,12 +102,12 @@ def _build(options: IndexOptions) -> int:
     gallery = _loaded(options.embeddings or ())
     root = os.path.abspath(options.images) if options.images else None
     index, added = retrieval.create_index(
-        options.output, gallery, backend=options.backend, root=root, names=names, replace=options.replace, track=tracked("indexing"),
+        options.output, gallery, backend=options.backend, root=root, names=names, metric=options.metric or "euclidean", replace=options.replace, track=tracked("indexing"),
         factory=options.factory, effort=options.effort, uri=options.uri, collection=options.collection,
         **({"token": token_of(options)} if options.backend == "milvus" else {"token": options.token}),
     )  # fmt: skip
     with contextlib.closing(index):
-        print(f"{index.path} holds {count(len(index), 'image')} as vectors of {index.dimension:,} numbers{_but(added)}.")
+        print(f"{index.path} holds {count(len(index), 'image')} as vectors of {index.dimension:,} numbers{' at length 1, for the cosine' if index.about.metric == 'cosine' else ''}{_but(added)}.")
         for line in _about(index):
             print(line)
         if root is None and not _readable(gallery):

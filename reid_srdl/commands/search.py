@@ -98,6 +98,8 @@ def run(argv: list[str]) -> int:
             print(f"No probabilities are shown: {why_not}.")
         if not index.model:
             print(f"{options.index} does not say which network made it: that {options.checkpoint} did is taken on trust.")
+        if search.other_distance(index, trained):
+            print(search.other_distance(index, trained))
         for line in search.remarks(found, wanted, queries.paths, index):
             print(line)
         if anything or options.json or options.html:
@@ -143,7 +145,7 @@ def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: L
     if options.json:
         found = [{"query": name, "hits": hits} for name, hits in zip(queries.paths, records, strict=True)]
         how = {"top_k": wanted.top_k, "cameras": wanted.cameras, "expand": wanted.expand, "rerank": options.rerank, "flip": options.flip}
-        files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": "squared Euclidean", "prior": prior, **how, "queries": found})
+        files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": index.about.distance, "prior": prior, **how, "queries": found})
         print(f"All hits are in {options.json}.")
     if options.html:
         _page(options, index, queries, records, prior)
@@ -164,7 +166,7 @@ def _page(options: SearchOptions, index: Index, queries: Listed, records: list[l
     root = options.images or index.about.root
     order = "ordered by k-reciprocal re-ranking" if options.rerank else "nearest first"
     seen = f" of camera {', '.join(map(str, options.camera))}" if options.camera else ""
-    lead = f"The {options.top_k} nearest images{seen} among {len(index):,}, {order}: each with its squared Euclidean distance."
+    lead = f"The {options.top_k} nearest images{seen} among {len(index):,}, {order}: each with its distance ({index.about.distance})."
     lead += f" {_at(prior)}" if prior is not None else ""
     gone, total = page.write(str(options.html), lists, title=index.path.name, lead=lead, roots=[Path(root)] if root else [], track=tracked("drawing"))
     if gone:

@@ -14,7 +14,7 @@ import numpy as np
 from ..embeddings import Embeddings
 from ..errors import UserError
 from . import factories, faiss_file
-from .index import About, Added, Hits, Track, check_fits, check_queries, empty_hits
+from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt, empty_hits
 from .keeping import changing, damaged, stamp_of
 from .rows import UNKNOWN, Rows, incoming
 
@@ -217,6 +217,7 @@ class FaissIndex:
         if self._stamp == stamp_of(self.path):
             return False
         other = FaissIndex.open(self.path)
+        check_rebuilt(self.about, other.about, self.path)
         self.about, self.factory, self.effort, self.facts = other.about, other.factory, other.effort, other.facts
         self.family, self.exact, self.true_distances = other.family, other.exact, other.true_distances
         self._state, self._stamp = other._state, other._stamp

@@ -12,6 +12,7 @@ import numpy as np
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..evaluation.scored import Track
+from ..evaluation.tiles import Metric
 from .keeping import FORMAT, damaged
 from .rows import UNKNOWN, Rows
 
@@ -25,16 +26,31 @@ class About:
         dimension: D.
         root: folder that the images' paths are relative to, where known.
         names: words for labels, where there are any.
+        metric: of its distances: ``euclidean`` (squared), or ``cosine`` (1 - cosine) of vectors that are kept at length 1.
+
+    Raises:
+        UserError: another metric.
     """
 
     model: str
     dimension: int
     root: str | None = None
     names: Mapping[int, str] = field(default_factory=dict)
+    metric: Metric = "euclidean"
+
+    def __post_init__(self) -> None:
+        if self.metric not in ("euclidean", "cosine"):
+            raise UserError(f"there is no metric {self.metric!r}", "Choose euclidean or cosine.")
+
+    @property
+    def distance(self) -> str:
+        """What its distances are, in words."""
+        return {"euclidean": "squared Euclidean", "cosine": "1 - cosine"}[self.metric]
 
     def as_json(self) -> dict[str, Any]:
         names = {str(label): name for label, name in self.names.items()}
-        return {"format": FORMAT, "model": self.model, "dimension": self.dimension, "root": self.root, "names": names}
+        told = {"format": FORMAT, "model": self.model, "dimension": self.dimension, "root": self.root, "names": names}
+        return told if self.metric == "euclidean" else {**told, "metric": self.metric}
 
     @staticmethod
     def of_json(values: Mapping[str, Any], path: Path) -> About:
@@ -45,7 +61,7 @@ class About:
             )
         try:
             names = {int(label): str(name) for label, name in values["names"].items()}
-            return About(str(values["model"]), int(values["dimension"]), values["root"], names)
+            return About(str(values["model"]), int(values["dimension"]), values["root"], names, values.get("metric", "euclidean"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(path, f"its description lacks {error}") from None
 
@@ -56,7 +72,7 @@ class Hits:
 
     Args:
         ids: int64, of the stored images, for ``vectors``; -1 in empty places.
-        distances: float32, squared Euclidean; infinite in empty places.
+        distances: float32, by the metric of the index; infinite in empty places.
         paths: str; empty in empty places.
         labels: int64; ``rows.UNKNOWN`` where not known.
         cameras: int64; ``rows.UNKNOWN`` where not known.
@@ -191,6 +207,12 @@ def check_fits(embeddings: Embeddings, about: About, path: Path) -> None:
         raise UserError(
             f"the vectors are of the network {short(embeddings.model)}, and {path} is of {short(about.model)}", "Distances between two networks mean nothing: embed with the same."
         )
+
+
+def check_rebuilt(before: About, now: About, path: Path) -> None:
+    """Raises ``UserError`` where an index that is open was built anew by another metric: it cannot go on as it is."""
+    if now.metric != before.metric:
+        raise UserError(f"{path} was built anew by the {now.metric} distance, and had the {before.metric} one", "Open it again; a server has to be started again.")
 
 
 def short(model: str) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from .. import files
 from ..embeddings import Embeddings
 from ..errors import UserError
-from .index import About, Added, Hits, Track, check_fits, check_queries
+from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt
 from .keeping import changing, damaged, read_description, stamp_of, write_description
 from .milvus_collection import DEEPEST, Collection
 from .milvus_connection import check_address, is_lite
@@ -195,6 +195,11 @@ class MilvusIndex:
         if stamp == self._stamp:
             return False
         other = MilvusIndex.open(self.path, files.read_json(self.path), token=self._token)
+        try:
+            check_rebuilt(self.about, other.about, self.path)
+        except UserError:
+            other.close()
+            raise
         self._former.append(self._collection)  # searches that are under way still use it
         self.about, self._collection, self._stamp = other.about, other._collection, stamp
         return True

@@ -10,7 +10,9 @@ from typing import Any
 from .. import files
 from ..embeddings import Embeddings
 from ..errors import UserError
+from ..evaluation.tiles import Metric
 from ..shell import command
+from .cosine import CosineIndex, at_unit_length
 from .index import About, Added, Index, Track
 from .keeping import MAGIC
 
@@ -28,6 +30,7 @@ def create_index(
     backend: str = "faiss",
     root: str | None = None,
     names: Mapping[int, str] | None = None,
+    metric: Metric = "euclidean",
     replace: bool = False,
     track: Track = iter,
     **options: Any,
@@ -40,6 +43,7 @@ def create_index(
         backend: ``faiss`` or ``milvus``.
         root: folder that the paths are relative to.
         names: words for labels.
+        metric: ``euclidean`` (squared), or ``cosine``, which BNNeck networks want: the vectors are then kept at length 1.
         replace: write over an index that is there; of Milvus, drop a collection of that name first.
         track: for a progress bar.
         options: of faiss ``factory`` and ``effort``, of Milvus ``uri``, ``collection`` and ``token``.
@@ -52,8 +56,10 @@ def create_index(
         raise UserError(f"{path} is a folder", "Name a file for the index with --output, such as gallery.index.")
     if path.exists() and not replace:
         raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with --replace.")
-    about = About(embeddings.model, embeddings.dimension, root, dict(names or {}))
-    return _class_of(backend).create(path, embeddings, about, replace=replace, track=track, **options)
+    about = About(embeddings.model, embeddings.dimension, root, dict(names or {}), metric)
+    kept = at_unit_length(embeddings) if metric == "cosine" else embeddings
+    index, added = _class_of(backend).create(path, kept, about, replace=replace, track=track, **options)
+    return _by_its_metric(index), added
 
 
 def open_index(path: files.Pathlike, *, token: str | None = None) -> Index:
@@ -72,14 +78,18 @@ def open_index(path: files.Pathlike, *, token: str | None = None) -> Index:
     with open(path, "rb") as file:
         start = file.read(len(MAGIC))
     if start == MAGIC:
-        return _class_of("faiss").open(path)
+        return _by_its_metric(_class_of("faiss").open(path))
     if not start.lstrip().startswith(b"{"):
         raise UserError(f"{path} is no index", "The command index writes such files.")
     values = files.read_json(path)
     backend = values.get("backend") if isinstance(values, dict) else None
     if backend != "milvus":
         raise UserError(f"{path} is no index", "The command index writes such files.")
-    return _class_of(backend).open(path, values, token=token)
+    return _by_its_metric(_class_of(backend).open(path, values, token=token))
+
+
+def _by_its_metric(index: Index) -> Index:
+    return CosineIndex(index) if index.about.metric == "cosine" else index
 
 
 def _class_of(backend: str) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..evaluation.expansion import averaged
+from ..evaluation.flat_index import unit_length
 from ..evaluation.rerank import PAPER, Reranking, rerank
 from ..evaluation.scored import Track
 from .index import Hits, Index, short
@@ -81,6 +82,8 @@ def find(index: Index, vectors: np.ndarray, wanted: Wanted, calibration: Calibra
         UserError: numbers that no search has, or vectors that do not fit.
     """
     wanted.check()
+    if index.about.metric == "cosine":  # before they are averaged or compared with those of the index, which have length 1
+        vectors = unit_length(vectors)
     if wanted.expand:
         vectors = _expanded(index, vectors, wanted, track)
     depth = wanted.top_k if wanted.rerank is None else max(wanted.top_k, wanted.candidates)
@@ -136,6 +139,14 @@ def check_network(trained: Trained, index: Index, checkpoint: object) -> None:
         raise UserError(f"{checkpoint} makes vectors of {trained.dimension} numbers, and those of {index.path} have {index.dimension}", "Name the run that embedded the gallery.")
 
 
+def other_distance(index: Index, trained: Trained) -> str:
+    """A line where the network's own run compares embeddings otherwise than the index does; else empty."""
+    own = trained.config.distance if trained.config is not None else index.about.metric
+    if own == index.about.metric:
+        return ""
+    return f"note: the run is scored by its {own} distance, and {index.path} has {index.about.metric} ones; index --metric {own} builds one that ranks as the scores do"
+
+
 def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Calibration | None, str]:
     """The run's calibration where it says what these distances mean; else none, and why (empty where the run has none)."""
     from ..evaluation import calibration
@@ -145,8 +156,8 @@ def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Cali
         return None, ""
     if not index.model or found.model != index.model:
         return None, "the run's calibration is of another network"
-    if found.metric != "euclidean":
-        return None, f"the run's calibration is of {found.metric} distances, and the index has Euclidean ones"
+    if found.metric != index.about.metric:
+        return None, f"the run's calibration is of {found.metric} distances, and those of the index are {index.about.metric}"
     if found.flip != flip:
         return None, f"the run's calibration is of embeddings {'with' if found.flip else 'without'} --flip"
     if not index.true_distances:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reid_srdl import data, embeddings, files, runs
-from reid_srdl.commands import calibrate, verify
+from reid_srdl.commands import calibrate, embed, index, search, verify
 from reid_srdl.commands import eval as evaluation
 from reid_srdl.data.records import ReIDData
 from reid_srdl.errors import UserError
@@ -100,3 +100,22 @@ def test_what_is_missing_is_said(run, crowd):
     files.write_json(run / "calibration.json", {**values, "model": "another"})
     with pytest.raises(UserError, match="another network"):
         verify.run([image, image, "--checkpoint", str(run)])
+
+
+def test_a_run_that_is_scored_by_the_cosine_is_calibrated_indexed_and_searched_by_it(run, crowd, tmp_path, capsys):
+    path = run / "config.yaml"
+    path.write_text(path.read_text().replace("distance: euclidean", "distance: cosine"))
+    calibrate.run([str(run), "--draws", "20"])
+    assert calibration.of_run(run).metric == "cosine"
+    embed.run(["--checkpoint", str(run), "--images", str(crowd.gallery.root / "gallery"), "--output", "g.npz", "--device", "cpu"])
+    assert "index --embeddings g.npz --output gallery.index --metric cosine" in capsys.readouterr().out
+    index.run(["--embeddings", "g.npz", "--output", "cosine.index", "--metric", "cosine"])
+    index.run(["--embeddings", "g.npz", "--output", "euclidean.index"])
+    assert "at length 1, for the cosine" in capsys.readouterr().out
+    query = ["--checkpoint", str(run), "--query", str(crowd.query.files[0]), "--device", "cpu", "--json", "found.json"]
+    search.run(["--index", "cosine.index", *query])
+    told, hits = json.loads(Path("found.json").read_text()), capsys.readouterr().out
+    assert told["distance"] == "1 - cosine" and 0 < told["queries"][0]["hits"][0]["probability"] <= 1 and "note:" not in hits
+    search.run(["--index", "euclidean.index", *query])
+    out = capsys.readouterr().out
+    assert "the run is scored by its cosine distance" in out and "index --metric cosine" in out and "calibration is of cosine distances" in out

@@ -27,7 +27,7 @@ class Hit(Known):
     """An image that was found."""
 
     rank: int = Field(description="1 is the best")
-    distance: float = Field(description="squared Euclidean, between the embeddings")
+    distance: float = Field(description="between the embeddings, by the metric of the index (see health)")
     probability: float | None = Field(description="of the same identity, at `prior`; null where nothing is calibrated for it")
     reranked: float | None = Field(description="the distance that re-ranking orders by, 0 to 1")
 
@@ -82,6 +82,7 @@ class Health(BaseModel):
     images: int = Field(description="in the index")
     backend: str
     exact: bool = Field(description="whether the nearest are found for certain")
+    metric: str = Field(description="of distances in the index: euclidean (squared) or cosine (1 - cosine)")
     dimension: int
     model: str = Field(description="hash of the network")
     flip: bool

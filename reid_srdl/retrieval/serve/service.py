@@ -143,6 +143,7 @@ class Service:
             "images": self._asked(len, self.index),
             "backend": self.index.backend,
             "exact": self.index.exact,
+            "metric": self.index.about.metric,
             "dimension": self.index.dimension,
             "model": self.trained.model_hash,
             "flip": self.flip,
