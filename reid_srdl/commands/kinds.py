@@ -26,7 +26,7 @@ from ..models import IdentityClassifier
 if TYPE_CHECKING:
     from ..runs import Trained
     from ..training.run import Score
-    from .eval import EvalOptions
+    from .eval_options import EvalOptions
 
 Tracks = Callable[[str], Track]
 

@@ -19,7 +19,8 @@ from ..training.folder import accept
 from ..training.run import train
 from ..training.termination import Terminated, Termination
 from . import checks
-from .eval import EvalOptions, default_output, show
+from .eval import default_output, show
+from .eval_options import EvalOptions
 from .kinds import kind_of
 
 NOTES = "train --resume RUN goes on with a run that was broken off. --eval_every N and --skip_corrupt are short for --log.eval_every and --data.skip_corrupt."

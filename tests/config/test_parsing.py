@@ -2,7 +2,7 @@ import pytest
 
 from reid_srdl import config as configuration
 from reid_srdl.commands.embed import EmbedOptions
-from reid_srdl.commands.eval import EvalOptions
+from reid_srdl.commands.eval_options import EvalOptions
 from reid_srdl.config import Config
 from reid_srdl.errors import UserError
 from reid_srdl.models.exported import InputOptions
