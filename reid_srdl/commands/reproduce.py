@@ -65,20 +65,20 @@ class ReproduceOptions:
 
 def run(argv: list[str]) -> int:
     """``--table NAME`` and its options."""
-    from ..experiments import reproducing, tables
+    from ..experiments import reproducing, spending, tables
 
     options = configuration.parse(ReproduceOptions, argv, prog="reproduce")
     output = Path(options.output)
     if options.seeds < 1 or options.jobs < 1:
         raise UserError("--seeds and --jobs are numbers above 0", "Leave them out for 5 seeds, one run at a time.")
-    without_runs: dict[str, Callable[[Asked, Path], list[Path]]] = {"fig3": reproducing.write_schedules, "cost": reproducing.write_costs}
+    without_runs: dict[str, Callable[[Asked, Path], list[Path]]] = {"fig3": reproducing.write_schedules, "cost": spending.write_costs}
     if options.table in without_runs:
         return _told(without_runs[options.table](_asked(options), output))
     return _with_runs(options, tables.read(options.table), output)
 
 
 def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
-    from ..experiments import flatness_figure, records, reproducing, results, runner, study, tables
+    from ..experiments import flatness_figure, records, reproducing, results, runner, spending, study, tables
 
     asked = _asked(options)
     arms = [text.partition(":")[0] for text in asked.arms or table.arms]
@@ -100,7 +100,7 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
     if table.name == "fig4":
         written += flatness_figure.write(rows, runs, output, data_root=options.data_root)
     if folder.resolve() == Path("docs/results").resolve():
-        files.write_text(folder.parent / "results.md", results.page(folder, study.names()))
+        files.write_text(folder.parent / "results.md", results.page(folder, study.names(), spending.of_tables()))
         written.append(folder.parent / "results.md")
     return _told(written)
 

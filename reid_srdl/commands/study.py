@@ -9,7 +9,7 @@ from typing import Optional
 
 from .. import files
 from ..errors import UserError
-from ..experiments import records, results, runner, study
+from ..experiments import records, results, runner, spending, study
 from ..progress import says
 from ..shell import command
 
@@ -71,7 +71,7 @@ def run(argv: list[str]) -> int:
         runner.carry_out(plan, place, says=says, arms=arms)
     if not any(Path(options.records).glob("*.json")):
         raise UserError(f"there are no records in {options.records}", "Start it in the root of the checkout, or name the folder with --records.")
-    files.write_text(options.output, results.page(Path(options.records), study.names()))
+    files.write_text(options.output, results.page(Path(options.records), study.names(), spending.of_tables()))
     print(f"The results are in {options.output}")
     return 0
 

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from .. import config as configuration
 from .. import files
 from ..config import Config
 from ..training import plans
 from . import budget_map, charts, cost, lines, results, tables
-from .markdown import table as as_table
-from .study import Cell, Found, Study, flags, pending
+from .spending import configuration_of, spent
+from .study import Found, Study, pending
 from .tables import Asked, Row, Table
 
 Part = tuple[Row, Study, Found]
-
-
-def configuration_of(study: Study, arm: str, seed: int = 0) -> Config:
-    """What a run of an arm is configured as."""
-    return configuration.parse(Config, flags(study, Cell(arm, seed, None, held_out=False)), recipes=True)
 
 
 # --- tables and the map ------------------------------------------------------------------------------------------
@@ -82,56 +74,6 @@ def write_schedules(asked: Asked, output: Path) -> list[Path]:
     files.write_text(output / "fig3.csv", out.getvalue())
     files.write_bytes(output / "fig3.png", charts.schedules(rates))
     return [output / "fig3.csv", output / "fig3.png"]
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What one run of an arm costs."""
-
-    study: Study
-    arm: str
-    cost: cost.Cost
-    images: int
-
-
-def spent(rows: Sequence[tuple[Row, Study]]) -> list[Spent]:
-    """The cost of each arm of each study, for the official number of training images or as many as are asked for."""
-    found = []
-    for row, study in rows:
-        for arm in study.arms:
-            config = configuration_of(study, arm)
-            held = config.data.holdout_per_class * tables.classes(row.dataset)
-            images = (tables.training_images(row.dataset, config.data.train_per_class) or 0) - held
-            found.append(Spent(study, arm, cost.planned(config, plans.build(config), images, tables.classes(row.dataset)), images))
-    return found
-
-
-def write_costs(asked: Asked, output: Path) -> list[Path]:
-    """The cost of every arm of Tables 1 to 3 in forward MACs, and of the soft targets alone."""
-    rows = [row for name in ("1", "2", "3") for row in tables.studies(tables.read(name), _only_where_it_has(name, asked))]
-    seen: dict[tuple[str, str], Spent] = {(one.study.name, one.arm): one for one in spent(rows)}
-    head = ["study", "arm", "training images", "10¹⁵ MACs", "of these soft targets", "of these a teacher", "× vanilla"]
-    cells, out = [], io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["study", "arm", "images", "training", "extraction", "teacher", "total"])
-    for one in seen.values():
-        base = seen[one.study.name, "vanilla"].cost.total if (one.study.name, "vanilla") in seen else None
-        paid = one.cost
-        cells.append(
-            [one.study.title, one.arm, f"{one.images:,}", f"{paid.total / 1e15:,.3f}", f"{paid.extraction / 1e15:,.4f}", f"{paid.teacher / 1e15:,.3f}" if paid.teacher else "", f"{paid.total / base:.4f}" if base else ""]
-        )  # fmt: skip
-        writer.writerow([one.study.name, one.arm, one.images, paid.training, paid.extraction, paid.teacher, paid.total])
-    text = ["# Cost of training", (cost.__doc__ or "").strip(), as_table(head, cells)]
-    files.write_text(output / "cost.md", "\n\n".join(text) + "\n")
-    files.write_text(output / "cost.csv", out.getvalue())
-    return [output / "cost.md", output / "cost.csv"]
-
-
-def _only_where_it_has(name: str, asked: Asked) -> Asked:
-    """Of several tables each has its own data sets: the wish counts where it can be met."""
-    there = {row.dataset for row in tables.read(name).rows}
-    wanted = [dataset for dataset in asked.datasets or () if dataset in there]
-    return dataclasses.replace(asked, datasets=wanted or None, networks=None, arms=None)
 
 
 # --- before anything is run --------------------------------------------------------------------------------------

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import budget_map, lines, published, records, soft_targets, study, tables
+from . import budget_map, lines, published, records, soft_targets, spending, study, tables
 from .lines import SCORES, Line
 from .markdown import gain, percent, table
+from .spending import Spent
 from .statistics import Difference, summary
 from .study import Cell, Found, Study
 
@@ -25,12 +26,13 @@ NOT_REPRODUCED = (
 )
 
 
-def page(folder: Path, names: list[str]) -> str:
+def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] | None = None) -> str:
     """The page of results as Markdown; an installed study without records is listed with the command that fills it.
 
     Args:
         folder: of the records, a file ``NAME.json`` a study.
         names: of the installed studies.
+        costs: of the paper's tables, where they are to stand on it.
     """
     parts = ["# Results", INTRODUCTION]
     installed = {name: (study.read(name), records.read(folder / f"{name}.json")) for name in names}
@@ -50,6 +52,8 @@ def page(folder: Path, names: list[str]) -> str:
         for plan, found in rows:
             parts += row_section(plan, found, {})
         parts += _map(rows)
+    if costs:
+        parts += [f"## {spending.TITLE}", *spending.section(costs)]
     parts += published.section(installed)
     return "\n\n".join(parts) + "\n"
 

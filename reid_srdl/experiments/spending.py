@@ -1,0 +1,92 @@
+"""What the runs of the paper's tables cost (its TrCost), whether or not anybody has made them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import config as configuration
+from .. import files
+from ..config import Config
+from ..training import plans
+from . import cost, tables
+from .markdown import table
+from .study import Cell, Study, flags
+from .tables import Asked, Row
+
+TITLE = "What training costs"
+NOT_BESIDE = (
+    "The paper prints such costs too (TrCost, Tables 1 and 2). Its figures were not at hand when this was written, so that none stands beside these, and it is not said here "
+    "which of them follow from its own formula."
+)
+
+
+def configuration_of(study: Study, arm: str, seed: int = 0) -> Config:
+    """What a run of an arm is configured as."""
+    return configuration.parse(Config, flags(study, Cell(arm, seed, None, held_out=False)), recipes=True)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one run of an arm costs."""
+
+    study: Study
+    arm: str
+    cost: cost.Cost
+    images: int
+
+
+def spent(rows: Sequence[tuple[Row, Study]]) -> list[Spent]:
+    """The cost of each arm of each study, for the official number of training images or as many as are asked for."""
+    found = []
+    for row, study in rows:
+        for arm in study.arms:
+            config = configuration_of(study, arm)
+            held = config.data.holdout_per_class * tables.classes(row.dataset)
+            images = (tables.training_images(row.dataset, config.data.train_per_class) or 0) - held
+            found.append(Spent(study, arm, cost.planned(config, plans.build(config), images, tables.classes(row.dataset)), images))
+    return found
+
+
+def of_tables(asked: Asked = Asked()) -> dict[tuple[str, str], Spent]:
+    """By study and arm, the cost of every arm of Tables 1 to 3; of a study that several tables have, once."""
+    rows = [row for name in ("1", "2", "3") for row in tables.studies(tables.read(name), _only_where_it_has(name, asked))]
+    return {(one.study.name, one.arm): one for one in spent(rows)}
+
+
+def section(seen: Mapping[tuple[str, str], Spent]) -> list[str]:
+    """Markdown: what counts, and a row an arm."""
+    head = ["study", "arm", "training images", "10¹⁵ MACs", "of these soft targets", "of these a teacher", "× vanilla"]
+    cells = []
+    for one in seen.values():
+        base = seen.get((one.study.name, "vanilla"))
+        paid = one.cost
+        cells.append(
+            [
+                one.study.title, one.arm, f"{one.images:,}", f"{paid.total / 1e15:,.3f}", f"{paid.extraction / 1e15:,.4f}",
+                f"{paid.teacher / 1e15:,.3f}" if paid.teacher else "", f"{paid.total / base.cost.total:.4f}" if base else "",
+            ]
+        )  # fmt: skip
+    return [(cost.__doc__ or "").strip(), NOT_BESIDE, table(head, cells)]
+
+
+def write_costs(asked: Asked, output: Path) -> list[Path]:
+    """``cost.md`` and ``cost.csv`` of ``of_tables``."""
+    seen, out = of_tables(asked), io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["study", "arm", "images", "training", "extraction", "teacher", "total"])
+    writer.writerows([one.study.name, one.arm, one.images, one.cost.training, one.cost.extraction, one.cost.teacher, one.cost.total] for one in seen.values())
+    files.write_text(output / "cost.md", "\n\n".join([f"# {TITLE}", *section(seen)]) + "\n")
+    files.write_text(output / "cost.csv", out.getvalue())
+    return [output / "cost.md", output / "cost.csv"]
+
+
+def _only_where_it_has(name: str, asked: Asked) -> Asked:
+    """Of several tables each has its own data sets: the wish counts where it can be met."""
+    there = {row.dataset for row in tables.read(name).rows}
+    wanted = [dataset for dataset in asked.datasets or () if dataset in there]
+    return dataclasses.replace(asked, datasets=wanted or None, networks=None, arms=None)
