@@ -196,7 +196,7 @@ class Bench:
         """As a run makes them between its stages."""
         made = reference.make(
             network, self.source, self.split, self.targets, how=stage.reference.how, temperature=stage.losses.temperature,
-            size=self.setup.size, place=self.place, seed=0, described="",
+            size=self.setup.size, place=self.place, seed=0, described="", augment=self.config.augment,
         )  # fmt: skip
         reference.save(made, self.folder / "reference.safetensors")
         return reference.load(self.folder / "reference.safetensors").to(self.fabric.device)

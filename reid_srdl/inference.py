@@ -17,6 +17,8 @@ Track = Callable[[Iterable[int]], Iterable[int]]
 """Wraps the starts of the batches, for a progress bar."""
 BATCH = 64
 """Images at a time."""
+View = Callable[[torch.Tensor, int], torch.Tensor]
+"""From uint8 images on the device, and the row of the first, to what the network sees of them."""
 
 
 def run(
@@ -28,6 +30,7 @@ def run(
     place: Place,
     batch: int = BATCH,
     track: Track = iter,
+    view: View | None = None,
 ) -> np.ndarray:
     """Applies ``compute`` to all images in order.
 
@@ -42,11 +45,12 @@ def run(
         place: device, precision and share of this process.
         batch: images at a time.
         track: wraps the iteration, for a progress bar.
+        view: in place of the images as they are.
 
     Returns:
         ``(N, D)``, in every process.
     """
-    mine = place.gathered(run_own(model, source, compute, size=size, place=place, batch=batch, track=track))
+    mine = place.gathered(run_own(model, source, compute, size=size, place=place, batch=batch, track=track, view=view))
     parts = [part for part in mine if part is not None]
     if not parts:
         raise ValueError("a pass over no images")
@@ -67,25 +71,26 @@ def run_own(
     place: Place,
     batch: int = BATCH,
     track: Track = iter,
+    view: View | None = None,
 ) -> np.ndarray | None:
     """As ``run``, but what this process has passed over: the result of ``own_rows``, or None where they are none."""
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode(), place.autocast():
-            pieces = list(_pieces(source, compute, size, place, batch, track))
+            pieces = list(_pieces(source, compute, place, batch, track, view or (lambda images, first: clean(images, size))))
     finally:
         model.train(was_training)
     return np.concatenate(pieces) if pieces else None
 
 
 def _pieces(
-    source: ImageSource, compute: Callable[[torch.Tensor], torch.Tensor], size: tuple[int, int], place: Place, batch: int, track: Track
+    source: ImageSource, compute: Callable[[torch.Tensor], torch.Tensor], place: Place, batch: int, track: Track, view: View
 ) -> Iterator[np.ndarray]:
     start, stop = own_rows(len(source), place, batch)
     for first in track(range(start, stop, batch)):
         images = source.batch(range(first, min(first + batch, stop))).to(place.device)
-        yield compute(clean(images, size)).float().cpu().numpy()
+        yield compute(view(images, first)).float().cpu().numpy()
 
 
 def embed(
@@ -120,6 +125,7 @@ def logits(
     flip_at: float | None = None,
     batch: int = BATCH,
     track: Track = iter,
+    view: View | None = None,
 ) -> np.ndarray:
     """Logits float32 ``(N, C)``.
 
@@ -134,4 +140,4 @@ def logits(
         both = torch.stack([plain, model(images.flip(3)).logits]) / flip_at
         return flip_at * (torch.logsumexp(torch.log_softmax(both, dim=2), dim=0) - np.log(2))
 
-    return run(model, source, compute, size=size, place=place, batch=batch, track=track)
+    return run(model, source, compute, size=size, place=place, batch=batch, track=track, view=view)

@@ -27,6 +27,7 @@ def check(config: Config) -> None:
         "plan.generations": config.plan.generations,
         "threads": config.threads,
         "reference.top_k": config.reference.top_k,
+        "reference.views": config.reference.views,
         "plan.first.rate": config.plan.first.rate,
         "plan.first.scale": config.plan.first.scale,
         "plan.second.rate": config.plan.second.rate,

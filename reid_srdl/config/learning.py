@@ -133,11 +133,13 @@ class ReferenceConfig:
         weights: whose beliefs: of the network that the earlier stage hands on (``used``), of its ``last`` weights, or of their average (``ema``,
             which needs ``ema.decay``). A checkpoint is taken as it is.
         flip: average the beliefs about the image and its mirror, as probabilities at the loss's temperature.
+        views: average those about so many views in the same way: the image as it is, and others augmented as in training. Each is a pass of its own.
         top_k: keep the largest k values of a row only; all if null.
         shuffle: a control: the values of the wrong classes change places within each row, as soft as before but knowing nothing.
     """
 
     weights: Literal["used", "last", "ema"] = "used"
     flip: bool = False
+    views: int = 1
     top_k: Optional[int] = None
     shuffle: bool = False

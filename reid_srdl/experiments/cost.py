@@ -52,7 +52,7 @@ def planned(config: Config, plan: Plan, images: int, num_classes: int) -> Cost:
             training += spent
         if stage.reference is None:
             continue
-        views = 1 + stage.reference.how.flip
+        views = (1 + stage.reference.how.flip) * stage.reference.how.views
         if stage.reference.checkpoint is not None:
             file = runs.read_model(runs.checkpoint_file(Path(stage.reference.checkpoint)))
             extraction += macs_of(file.model, len(file.labels), file.size) * images * views

@@ -19,6 +19,7 @@ from .study import Cell, Study, flags
 from .tables import Asked, Row
 
 TITLE = "What training costs"
+ALL = Asked()
 NOT_BESIDE = (
     "The paper prints such costs too (TrCost, Tables 1 and 2). Its figures were not at hand when this was written, so that none stands beside these, and it is not said here "
     "which of them follow from its own formula."
@@ -52,7 +53,7 @@ def spent(rows: Sequence[tuple[Row, Study]]) -> list[Spent]:
     return found
 
 
-def of_tables(asked: Asked = Asked()) -> dict[tuple[str, str], Spent]:
+def of_tables(asked: Asked = ALL) -> dict[tuple[str, str], Spent]:
     """By study and arm, the cost of every arm of Tables 1 to 3; of a study that several tables have, once."""
     rows = [row for name in ("1", "2", "3") for row in tables.studies(tables.read(name), _only_where_it_has(name, asked))]
     return {(one.study.name, one.arm): one for one in spent(rows)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 
 from .. import inference
-from ..config import ReferenceConfig
+from ..config import AugmentConfig, ReferenceConfig
+from ..data.augment import Augment
 from ..data.images import ImageSource
 from ..data.records import Split
 from ..devices import Place
@@ -21,7 +23,7 @@ from ..errors import UserError
 from ..files import canonical_safetensors, sha256_json, write_bytes
 from ..models import IdentityClassifier
 from ..runs import state_hash
-from ..seeds import derive
+from ..seeds import derive, generator
 
 ABSENT = -65504.0
 """Logit of the classes that ``top_k`` left out: the lowest float16, so their probability is zero."""
@@ -89,9 +91,10 @@ def make(
     place: Place,
     seed: int,
     described: str,
+    augment: AugmentConfig,
     track: inference.Track = iter,
 ) -> Reference:
-    """One clean pass over the training images (eval mode, in order, no augmentation).
+    """A pass over the training images (eval mode, in order, no augmentation), and one for each further view.
 
     Args:
         model: the network whose beliefs are written down.
@@ -102,11 +105,18 @@ def make(
         temperature: at which averaged views are averaged.
         size: (height, width) of the network.
         place: device, precision, share.
-        seed: of the run, for the shuffled control.
+        seed: of the run, for the shuffled control and for augmented views.
         described: what determines the result, as ``Reference.how``.
+        augment: of further views.
         track: for a progress bar.
     """
-    values = inference.logits(model, source, size=size, place=place, flip_at=temperature if how.flip else None, track=track)
+
+    def beliefs(view: inference.View | None = None) -> np.ndarray:
+        return inference.logits(model, source, size=size, place=place, flip_at=temperature if how.flip else None, track=track, view=view)
+
+    values = beliefs()
+    if how.views > 1:
+        values = averaged([values, *(beliefs(augmented(augment, size, seed, view)) for view in range(1, how.views))], temperature)
     num_classes = values.shape[1]
     if how.shuffle:
         values = shuffled(values, targets, seed)
@@ -114,6 +124,18 @@ def make(
     if how.top_k is not None and how.top_k < num_classes:
         kept, classes = kept.topk(how.top_k, dim=1)
     return Reference(_written_down(kept), classes, num_classes, split.hash(), described)
+
+
+def augmented(config: AugmentConfig, size: tuple[int, int], seed: int, number: int) -> inference.View:
+    """Images as training would see them, drawn anew for each view; whatever the processes, a batch has its own draw."""
+    augment = Augment(config, size)
+    return lambda images, first: augment(images, augment.draw(len(images), generator(seed, "view", number, first)))
+
+
+def averaged(views: Sequence[np.ndarray], temperature: float) -> np.ndarray:
+    """Logits ``(N, C)`` whose softmax at ``temperature`` is the mean of those of all views."""
+    sure = torch.stack([torch.log_softmax(torch.from_numpy(values) / temperature, dim=1) for values in views])
+    return (temperature * (torch.logsumexp(sure, dim=0) - math.log(len(views)))).numpy()
 
 
 def _written_down(logits: torch.Tensor) -> torch.Tensor:
@@ -179,12 +201,16 @@ def load(path: Path) -> Reference:
         raise UserError(f"the soft targets in {path} cannot be read ({error})", way_out) from None
 
 
-def description(how: ReferenceConfig, temperature: float, model_hash: str, seed: int) -> str:
+def description(how: ReferenceConfig, temperature: float, model_hash: str, seed: int, augment: AugmentConfig) -> str:
     """What a reference depends on beside the images."""
     facts = {"model": model_hash, **asdict(how)}
     facts.pop("weights")  # the model's hash says which
-    if how.flip:
+    if how.views == 1:
+        facts.pop("views")  # as before there were any
+    else:
+        facts["augment"] = asdict(augment)
+    if how.flip or how.views > 1:
         facts["temperature"] = temperature
-    if how.shuffle:
+    if how.shuffle or how.views > 1:
         facts["seed"] = seed
     return json.dumps(facts, sort_keys=True)

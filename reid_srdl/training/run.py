@@ -283,7 +283,7 @@ class _Run:
         wanted = stage.reference
         model, folder = imitated.network_and_folder(self.folder, self.plan, number, wanted)
         path = folder / runs.REFERENCE
-        described = references.description(wanted.how, wanted.temperature, model.hash, self.config.seed)
+        described = references.description(wanted.how, wanted.temperature, model.hash, self.config.seed, self.config.augment)
         if path.is_file():
             found = references.load(path)
             if found.how == described:
@@ -294,7 +294,7 @@ class _Run:
         made = references.make(
             runs.network_of(model).to(self.fabric.device), self.material.clean_source(model), self.material.split, self.material.targets,
             how=wanted.how, temperature=wanted.temperature, size=model.size, place=self.place, seed=self.config.seed,
-            described=described, track=self.watch.tracks("soft targets"),
+            described=described, augment=self.config.augment, track=self.watch.tracks("soft targets"),
         )  # fmt: skip
         if self.rank == 0:
             if self.config.log.diagnostics:

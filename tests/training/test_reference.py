@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from reid_srdl.config import ReferenceConfig
+from reid_srdl import inference
+from reid_srdl.config import AugmentConfig, ReferenceConfig
 from reid_srdl.data.augment import clean
 from reid_srdl.data.images import MemoryImages
 from reid_srdl.data.records import Split
@@ -41,8 +42,9 @@ def network():
 
 def make(network, source, split, **how):
     return references.make(
-        network, source, split, TARGETS, how=ReferenceConfig(**how), temperature=3.0, size=(32, 16), place=Place(torch.device("cpu")), seed=0, described="d"
-    )
+        network, source, split, TARGETS, how=ReferenceConfig(**how), temperature=3.0, size=(32, 16), place=Place(torch.device("cpu")), seed=0, described="d",
+        augment=AugmentConfig(erase=0.5),
+    )  # fmt: skip
 
 
 def test_rows_are_the_network_s_beliefs_in_order(network, source, split):
@@ -75,6 +77,45 @@ def test_mirrored_views_are_averaged_as_probabilities(network, source, split):
     expected = (torch.softmax(plain.rows(rows) / 3, 1) + torch.softmax(mirrored.rows(rows) / 3, 1)) / 2
     assert torch.allclose(torch.softmax(both.rows(rows) / 3, 1), expected, atol=2e-3)
     assert not torch.allclose(both.logits, plain.logits, atol=1e-2)
+
+
+def test_views_are_averaged_as_probabilities_and_drawn_alike_again(network, source, split):
+    """The first is the image as it is, the others are those of training."""
+    plain, three, again = make(network, source, split), make(network, source, split, views=3), make(network, source, split, views=3)
+    assert torch.equal(three.logits, again.logits) and not torch.allclose(three.logits, plain.logits, atol=1e-2)
+    network.eval()
+    seen, probabilities = [], [torch.softmax(plain.rows(torch.arange(COUNT)) / 3, 1)]
+    for number in (1, 2):
+        view = references.augmented(AugmentConfig(erase=0.5), (32, 16), 0, number)
+        seen.append(view(source.images, 0))
+        with torch.no_grad():
+            probabilities.append(torch.softmax(network(seen[-1]).logits / 3, 1))
+    assert not torch.equal(*seen)
+    assert torch.allclose(torch.softmax(three.rows(torch.arange(COUNT)) / 3, 1), torch.stack(probabilities).mean(0), atol=2e-3)
+
+
+def test_views_are_the_same_whoever_passes_over_them(network, split, monkeypatch):
+    """Draws belong to a batch, and processes share out whole batches."""
+    many = MemoryImages(torch.randint(0, 256, (150, 3, 32, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)))
+    view = references.augmented(AugmentConfig(), (32, 16), 0, 1)
+    network.eval()
+    with torch.no_grad():
+        whole = inference.logits(network, many, size=(32, 16), place=Place(torch.device("cpu")), view=view)
+        parts = [
+            inference.run_own(network, many, lambda images: network(images).logits, size=(32, 16), place=Place(torch.device("cpu"), "fp32", rank, 2), view=view)
+            for rank in range(2)
+        ]
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_what_a_reference_depends_on(network):
+    def of(temperature=3.0, seed=0, augment=AugmentConfig(), **how):  # noqa: B008 (it is frozen)
+        return references.description(ReferenceConfig(**how), temperature, "model", seed, augment)
+
+    assert "views" not in of(), "files of before there were any are known again"
+    assert of() == of(temperature=4.0, seed=1, augment=AugmentConfig(pad=2))
+    views = of(views=2)
+    assert len({views, of(), of(views=3), of(views=2, seed=1), of(views=2, temperature=4.0), of(views=2, augment=AugmentConfig(pad=2))}) == 6
 
 
 def test_top_k_keeps_the_largest(network, source, split):
