@@ -27,7 +27,7 @@ class ReproduceOptions:
     Finished runs are never run again, broken-off ones are taken up; two tables that speak of the same run share it.
 
     Args:
-        table: 1 to 6, ``imagenet``, ``controls``, ``map`` (when does it pay?), ``fig3``, ``fig4``, or ``cost``.
+        table: 1 to 6, ``imagenet``, ``controls``, ``forms`` (of the second stage), ``map`` (when does it pay?), ``fig3``, ``fig4``, or ``cost``.
         dataset: only these rows, with commas between; null means all of the table.
         network: only these rows, with commas between; null means all of the table.
         arms: instead of the table's, with commas between, the first is what the others are measured against; ARM:N has N seeds.
