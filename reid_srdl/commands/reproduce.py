@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from ..config import Config, ModelConfig
     from ..experiments.study import Found
     from ..experiments.tables import Asked, Table
+
+
+@dataclass(frozen=True)
+class FlatnessOptions:
+    """How closely Fig. 4 is measured.
+
+    Args:
+        images: of each split.
+        points: distances along each direction.
+        directions: by chance.
+    """
+
+    images: int = 2000
+    points: int = 21
+    directions: int = 5
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,7 @@ class ReproduceOptions:
         jobs: runs side by side; each then has its share of the cores.
         threads: CPU threads of each run; null shares the cores out among the jobs.
         dry_run: list what would be run, what it costs in forward MACs, and how long it would take here.
+        fig4: how closely the figure is measured.
     """
 
     table: str = "1"
@@ -61,6 +78,7 @@ class ReproduceOptions:
     jobs: int = 1
     threads: Optional[int] = None
     dry_run: bool = False
+    fig4: FlatnessOptions = FlatnessOptions()
 
 
 def run(argv: list[str]) -> int:
@@ -98,7 +116,7 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
         writers = {"map": reproducing.write_map}
         written = writers.get(table.name, reproducing.write_table)(table, parts, arms, output)
     if table.name == "fig4":
-        written += flatness_figure.write(rows, runs, output, data_root=options.data_root)
+        written += flatness_figure.write(rows, runs, output, data_root=options.data_root, **dataclasses.asdict(options.fig4))
     if folder.resolve() == Path("docs/results").resolve():
         files.write_text(folder.parent / "results.md", results.page(folder, study.names(), spending.of_tables()))
         written.append(folder.parent / "results.md")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ VARIANTS = {
 """The paper's way comes first: directions of length 1, running statistics as training left them."""
 
 
-def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data_root: str | None = None, seed: int = 0) -> list[Path]:
+def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data_root: str | None = None, **measured: int) -> list[Path]:
     """``fig4-VARIANT.csv`` and ``.png`` for each of ``VARIANTS``, and their numbers in ``fig4-flatness.md``.
 
     Args:
@@ -35,13 +36,14 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
         folder: of the studies' runs, which are finished.
         output: where the files go.
         data_root: where the data sets are.
-        seed: whose runs are compared.
+        measured: ``images``, ``points`` and ``directions`` of ``Settings``.
 
     Raises:
-        UserError: the data set is no classification set, so that its test images have no loss.
+        UserError: the data set is no classification set, so that its test images have no loss; no seed has the runs of all arms there.
     """
     _, study = rows[0]
-    networks = {arm: runs.load(folder / study.name / Cell(arm, seed, None, held_out=False).name) for arm in study.arms}
+    seed = _seed_of_all(study, folder)
+    networks = {arm: runs.load(_run(study, folder, arm, seed)) for arm in study.arms}
     config = next(iter(networks.values())).config
     data = read(config.dataset, root_of(data_root or config.data_root))
     if not isinstance(data, ClassData):
@@ -50,7 +52,8 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
     any_network = next(iter(networks.values()))
     labelled = [(any_network.source(split.files, memory_gb=config.data.memory_gb), targets_of(split, classes_of(data))) for split in (data.train, data.test)]
     written, summaries = [], []
-    for name, settings in VARIANTS.items():
+    for name, variant in VARIANTS.items():
+        settings = dataclasses.replace(variant, **measured)
         curves = flatness.compare(networks, *labelled, settings, track=tracked(f"flatness, {name}"))
         paths = [output / f"fig4-{name}.csv", output / f"fig4-{name}.png"]
         flatness_profiles.write_csv(curves, paths[0])
@@ -58,6 +61,26 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
         written += paths
         summaries += [[name, *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())] for row in curves.summary()]
     head = ["directions", "network", "split", "loss", "accuracy", "distance at which the loss has risen by 1", "rise at distance 1"]
-    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip(), table(head, summaries)]
+    how = (
+        f"{study.title}, seed {seed}. {settings.directions} directions, {settings.points} distances along each, {settings.images:,} images of each split at most; "
+        "`renewed` variants take BatchNorm's statistics anew at each point, `filter` variants move each filter by a share of its norm."
+    )
+    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip(), how, table(head, summaries)]
     files.write_text(output / "fig4-flatness.md", "\n\n".join(text) + "\n")
     return [*written, output / "fig4-flatness.md"]
+
+
+def _run(study: Study, folder: Path, arm: str, seed: int) -> Path:
+    return folder / study.name / Cell(arm, seed, None, held_out=False).name
+
+
+def _seed_of_all(study: Study, folder: Path) -> int:
+    """The first seed whose runs of all arms are there: records outlive the networks that they are of."""
+    seeds = range(max(study.seeds.values()))
+    whole = [seed for seed in seeds if all((_run(study, folder, arm, seed) / runs.FACTS).is_file() for arm in study.arms)]
+    if not whole:
+        raise UserError(
+            f"{folder / study.name} has no seed with the runs of {' and '.join(study.arms)}: they are recorded as finished, but their networks are gone",
+            "Name the folder that they are in with --runs, or another --records, so that they are trained anew.",
+        )
+    return whole[0]
