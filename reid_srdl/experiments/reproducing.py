@@ -35,7 +35,9 @@ def write_table(table: Table, parts: Sequence[Part], arms: Sequence[str], output
     if shown:
         score = next(name for name in lines.SCORES if any(name in line.values for line in shown[0][1]))
         written.append(output / f"{stem}.png")
-        files.write_bytes(written[2], charts.arms(shown, score))
+        # Beside runs of another budget the paper's values would only squeeze the picture.
+        beside = {study.title: row.paper for row, study, _ in parts if tables.has_the_papers_budget(row, study)}
+        files.write_bytes(written[2], charts.arms([(title, some, beside.get(title, {})) for title, some, _ in shown], score))
     return written
 
 

@@ -52,10 +52,20 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
         for plan, found in rows:
             parts += row_section(plan, found, {})
         parts += _map(rows)
+    parts += _flatness(folder)
     if costs:
         parts += [f"## {spending.TITLE}", *spending.section(costs)]
     parts += published.section(installed)
     return "\n\n".join(parts) + "\n"
+
+
+def _flatness(folder: Path) -> list[str]:
+    """Fig. 4, where it was drawn into the folder of the records."""
+    drawn = folder / "fig4-flatness.md"
+    if not drawn.is_file():
+        return []
+    pictures = [f"![{path.stem.removeprefix('fig4-')}]({folder.name}/{path.name})" for path in sorted(folder.glob("fig4-*.png"))]
+    return [f"#{drawn.read_text(encoding='utf-8').strip()}", *pictures]
 
 
 def _map(rows: Sequence[tuple[Study, Found]]) -> list[str]:

@@ -186,6 +186,12 @@ def _study(row: Row, wanted: list[str], seeds: dict[str, int], epochs: int | Non
     )
 
 
+def has_the_papers_budget(row: Row, study: Study) -> bool:
+    """Whether a study of a row has all epochs and all training images of the paper, so that its value may stand in one picture with the paper's."""
+    epochs = stated("tables")["networks"][row.network].get("plan.epochs") or _recipe_epochs(row.dataset)
+    return study.name == f"{row.dataset}-{row.network}-e{epochs}"
+
+
 def _held_out(arm: Mapping[str, Any], dataset: str, train_per_class: int | None) -> dict[str, int]:
     """The share of the training images that an arm wants held out, as images of each class."""
     if "holdout" not in arm:

@@ -42,3 +42,10 @@ def test_rows_of_the_papers_tables_are_on_the_page_and_what_is_missing_is_said(t
     assert "| vanilla | 1 | 40.0 | 70.0 |" in page and "cross-entropy for all epochs" in page
     records.add(tmp_path / f"{whole.name}.json", Cell("vanilla", 0, None, False), one)
     assert "neither confirmed" not in results.page(tmp_path, [])
+
+
+def test_fig_4_is_on_the_page_where_it_was_drawn(tmp_path):
+    assert "Flatness" not in results.page(tmp_path, [])
+    (tmp_path / "fig4-flatness.md").write_text("# Flatness of the minima\n\nHow.\n")
+    (tmp_path / "fig4-unit.png").touch()
+    assert f"## Flatness of the minima\n\nHow.\n\n![unit]({tmp_path.name}/fig4-unit.png)" in results.page(tmp_path, [])

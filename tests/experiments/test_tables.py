@@ -81,3 +81,11 @@ def test_what_a_table_does_not_have(table, asked, says):
 def test_an_unknown_table():
     with pytest.raises(UserError, match="there is no table '7'"):
         tables.read("7")
+
+
+def test_only_the_whole_budget_is_the_papers():
+    ((row, whole),) = tables.studies(tables.read("1"), Asked(datasets=["cifar100"], networks=["densenet_bc_190_40"]))
+    assert tables.has_the_papers_budget(row, whole) and whole.name.endswith("-e300")
+    for fewer in ({"epochs": [200]}, {"train_per_class": [50]}):
+        ((row, small),) = tables.studies(tables.read("1"), Asked(datasets=["cifar100"], networks=["densenet_bc_190_40"], **fewer))
+        assert not tables.has_the_papers_budget(row, small)
