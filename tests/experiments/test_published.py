@@ -1,12 +1,7 @@
 from reid_srdl.experiments import published, records, results, study, tables
 from reid_srdl.experiments.study import Cell
 
-
-def record(rank1, mean):
-    return {
-        "scores": {"rank1": rank1, "mAP": mean}, "multi": None, "cross_entropy": 0.5, "stages": [{"seconds": 120.0}], "images": 10, "identities": 5,
-        "hardware": {"processor": "P"}, "threads": 1, "precision": "fp32", "versions": {"torch": "2"}, "date": "2026-01-01",
-    }  # fmt: skip
+from .test_results import record
 
 
 def test_the_page_ends_with_what_others_print_and_what_was_measured(tmp_path):
