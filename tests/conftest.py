@@ -66,14 +66,15 @@ def small_without_norm() -> SmallBackbone:
     return SmallBackbone(normalise=False)
 
 
+# Under a name of its own, which a backbone's can begin with; before any fixture, whatever its scope.
+sys.modules.setdefault("small_networks", sys.modules[__name__])
+
+
 @pytest.fixture(autouse=True)
 def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """``small`` and ``small_without_norm`` are backbones by name."""
-    import sys
-
     from reid_srdl.models import BACKBONES
 
-    sys.modules.setdefault("small_networks", sys.modules[__name__])
     monkeypatch.setitem(BACKBONES, "small", "small_networks:small")
     monkeypatch.setitem(BACKBONES, "small_without_norm", "small_networks:small_without_norm")
 

@@ -129,6 +129,8 @@ def _serve(service: Service, access: Access, limits: Limits, listening: socket.s
 
 def _remarks(service: Service) -> list[str]:
     """What somebody who starts it wants to know of the index."""
+    from ..retrieval import search
+
     index, pictures = service.index, service.pictures
     lines = [f"{index.path} holds {len(index):,} images ({index.backend})."]
     if pictures.root is None:
@@ -138,6 +140,9 @@ def _remarks(service: Service) -> list[str]:
         gone = sum(pictures.file_of(path) is None for path in some)
         if gone:
             lines.append(f"{gone} of {len(some)} images that were looked for are not in {pictures.root}, or are links that lead out of it: names stand in their place.")
+    other = search.other_distance(index, service.trained)
+    if other:
+        lines.append(f"{other[0].upper()}{other[1:]}.")
     if service.why_not:
         lines.append(f"No probabilities are shown: {service.why_not}.")
     if not index.model:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import UserError
+from ..models import exported_openvino
 from ..models.exported_engine import NAME, library
 from ..models.exported_facts import ExportFacts
 from . import onnx_file
@@ -33,7 +34,7 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
         UserError: openvino, nncf or an exporter of ONNX is not installed; bf16 on a processor that has none, where nothing could be checked.
     """
     openvino = library("openvino")
-    core = openvino.Core()
+    core = exported_openvino.core()
     if facts.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         hint = "Export with --precision fp32 or int8, or on another machine."
         raise UserError("this processor does not compute in bf16, so the file could not be checked", hint)

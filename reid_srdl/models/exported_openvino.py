@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from pathlib import Path
@@ -14,21 +15,44 @@ from ..errors import UserError
 from .exported_engine import NAME, Engine, Port, library, unreadable
 
 
+_MAKING = threading.Lock()
+
+
+def core() -> Any:
+    """The one ``openvino.Core`` of this process, with its CPU plugin.
+
+    The plugin gives the thread that loads it a stack for signal handlers, and takes that back with the core. Two cores that do not end in
+    the reverse order of their beginning leave the thread with a stack that is gone: the next signal, Ctrl-C too, is a segmentation fault.
+
+    Raises:
+        UserError: openvino is not installed.
+    """
+    openvino = library("openvino")
+    with _MAKING:
+        return _core(openvino)
+
+
+@functools.cache
+def _core(openvino: Any) -> Any:
+    made = openvino.Core()
+    made.get_versions("CPU")  # loads the plugin, before another library's core can
+    return made
+
+
 def open_file(path: Path) -> Engine:
     """With as many threads as torch has, in the precision that the file names.
 
     Raises:
         UserError: a missing library, no ``.bin`` beside the file, or a file that is no such network.
     """
-    openvino = library("openvino")
+    shared = core()
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise UserError(f"{path} has no {weights.name} beside it, which holds its weights", "Copy both files of the network.")
-    core = openvino.Core()
     try:
-        model = core.read_model(path, weights)
+        model = shared.read_model(path, weights)
         facts = model.get_rt_info([NAME]).astype(str) if model.has_rt_info([NAME]) else None
-        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": _hint(facts), "INFERENCE_NUM_THREADS": torch.get_num_threads()})
+        compiled = shared.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": _hint(facts), "INFERENCE_NUM_THREADS": torch.get_num_threads()})
     except RuntimeError as error:
         raise unreadable(path, "OpenVINO", error) from None
     lock = threading.Lock()

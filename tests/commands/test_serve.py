@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import socket
 
@@ -11,7 +12,7 @@ import torch
 
 from reid_srdl import retrieval, runs
 from reid_srdl.commands import serve as command
-from reid_srdl.config import ModelConfig
+from reid_srdl.config import Config, ModelConfig
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
@@ -64,6 +65,12 @@ def test_what_is_amiss_with_an_index_is_said_beforehand(serve, index, tmp_path):
     assert "name their folder with --images" in serve(index("bare.index", root=None))
     assert f"20 of 20 images that were looked for are not in {tmp_path}" in serve(index("moved.index"), "--images", tmp_path)
     assert "is taken on trust" in serve(index("unsigned.index", model=""))
+
+
+def test_that_the_run_is_scored_by_another_distance_is_said(serve, index, monkeypatch):
+    load = runs.load
+    monkeypatch.setattr(runs, "load", lambda *args, **options: dataclasses.replace(load(*args, **options), config=Config(distance="cosine")))
+    assert "Note: the run is scored by its cosine distance" in serve(index())
 
 
 def test_beyond_this_machine_there_is_always_a_token_and_one_that_was_given_is_not_printed(serve, index, monkeypatch):

@@ -9,6 +9,7 @@ from torch import nn
 from reid_srdl import runs
 from reid_srdl.errors import UserError
 from reid_srdl.export import Wanted, openvino_file, parity, samples, write
+from reid_srdl.models import exported_openvino
 
 openvino = pytest.importorskip("openvino")
 
@@ -40,7 +41,7 @@ def gated(trained):
 
 
 def _has_bf16() -> bool:
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in exported_openvino.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.mark.skipif(not _has_bf16(), reason="this processor does not compute in bf16")
@@ -56,11 +57,11 @@ def test_bf16_is_a_word_to_the_processor(trained, people, tmp_path):
 
 
 def test_bf16_needs_a_processor_that_has_it(trained, tmp_path, monkeypatch):
-    class Old(openvino.Core):
+    class Old:
         def get_property(self, *args):
             return ["FP32", "INT8"]
 
-    monkeypatch.setattr(openvino, "Core", Old)
+    monkeypatch.setattr(exported_openvino, "core", Old)
     with pytest.raises(UserError, match="does not compute in bf16"):
         write(trained, Wanted("openvino", "bf16"), tmp_path / "half.xml")
 
@@ -70,7 +71,7 @@ def test_int8_is_near_the_network_for_any_number_of_images(gated, people, tmp_pa
     pytest.importorskip("nncf")
     calibration = [image[None].numpy() for image in samples.pixels(gated, people.train, 40, seed=0, purpose="calibration")]
     write(gated, Wanted("openvino", "int8"), tmp_path / "int8.xml", calibration)
-    model = openvino.Core().read_model(tmp_path / "int8.xml")
+    model = exported_openvino.core().read_model(tmp_path / "int8.xml")
     kinds = [node.get_type_name() for node in model.get_ordered_ops()]
     assert kinds.count("FakeQuantize") >= 4, "nothing was rounded"
     # Weights that hang on computed shapes are rounded wrongly where the number of images is free.
@@ -88,7 +89,7 @@ def test_int8_is_near_the_network_for_any_number_of_images(gated, people, tmp_pa
 
 def test_gates_are_found_and_nothing_else(gated, tmp_path):
     write(gated, Wanted("openvino"), tmp_path / "model.xml")
-    model = openvino.Core().read_model(tmp_path / "model.xml")
+    model = exported_openvino.core().read_model(tmp_path / "model.xml")
     names = set(openvino_file.gates(model))
     kinds = sorted(node.get_type_name() for node in model.get_ordered_ops() if node.get_friendly_name() in names)
     assert kinds == ["Convolution", "Convolution", "Multiply"]

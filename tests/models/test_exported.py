@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from reid_srdl.errors import UserError
+from reid_srdl.models import exported_openvino
 from reid_srdl.models.exported import InputOptions, file_hash, is_exported, open_exported
 
 onnx = pytest.importorskip("onnx")
@@ -151,13 +154,36 @@ def test_weights_of_openvino_lie_beside(tmp_path):
 
 def test_openvino_files_from_elsewhere(tmp_path):
     openvino = pytest.importorskip("openvino")
-    model = openvino.Core().read_model(foreign(tmp_path / "a.onnx"))
+    model = exported_openvino.core().read_model(foreign(tmp_path / "a.onnx"))
     openvino.serialize(model, tmp_path / "a.xml", tmp_path / "a.bin")
     found = opened(tmp_path / "a.xml")
     np.testing.assert_allclose(found.network.embed(normalised()), means(MEAN, STD, 1), atol=1e-5)
     before = found.hash
     (tmp_path / "a.bin").write_bytes((tmp_path / "a.bin").read_bytes() + b"\0")
     assert file_hash(tmp_path / "a.xml") != before, "the weights are half of the network"
+
+
+SIGNALLED = """
+import faulthandler, os, signal, sys
+from pathlib import Path
+
+faulthandler.enable()
+from reid_srdl.models.exported_openvino import open_file
+
+first, second = (open_file(Path(sys.argv[1])) for _ in range(2))
+del first
+del second
+signal.signal(signal.SIGTERM, lambda *_: print("arrived", flush=True))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_signals_arrive_where_networks_of_openvino_came_and_went(tmp_path):
+    """Each of its cores gives the thread a stack for handlers, and the last that goes would leave that of one that is gone."""
+    openvino = pytest.importorskip("openvino")
+    openvino.serialize(exported_openvino.core().read_model(foreign(tmp_path / "a.onnx")), tmp_path / "a.xml", tmp_path / "a.bin")
+    done = subprocess.run([sys.executable, "-c", SIGNALLED, str(tmp_path / "a.xml")], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "arrived\n"), done.stderr
 
 
 @pytest.mark.parametrize(("name", "library"), [("a.onnx", "onnxruntime"), ("a.xml", "openvino")])

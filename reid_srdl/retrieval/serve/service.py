@@ -16,6 +16,7 @@ from ...inference import embed
 from ...shell import command
 from .. import search
 from ..index import Index
+from ..keeping import stamp_of
 from ..rows import Rows
 from ..search import Wanted
 from . import uploads
@@ -72,9 +73,20 @@ class Service:
         self._calibrate()
 
     def _calibrate(self) -> None:
+        file = self._calibration_file()  # before it is read: one that comes meanwhile is seen next time
         found, why_not = search.calibration_for(self.index, self.trained, flip=self.flip)
         self.why_not = "" if found else why_not or f"{self.checkpoint} has no calibration: {command('calibrate', 'RUN')} makes one"
         self.calibration: Calibration | None = found
+        self._calibrated_by = file
+
+    def _calibration_file(self) -> tuple[int, ...]:
+        """Which file the calibration stands in now: the command calibrate puts a new one in its place. Empty where there is none."""
+        from ...evaluation.calibration import CALIBRATION
+
+        try:
+            return stamp_of(self.trained.folder / CALIBRATION) if self.trained.folder is not None else ()
+        except OSError:
+            return ()
 
     # --- answers -----------------------------------------------------------------------------------------------------------
 
@@ -123,7 +135,7 @@ class Service:
         found = calibration.of_run(self.trained.folder) if self.trained.folder is not None else None
         if found is None or found.model != self.trained.model_hash:
             state = "has no calibration" if found is None else "has a calibration of another network"
-            raise Refused(409, f"{self.checkpoint} {state}", f"Make one ({command('calibrate', self.trained.folder or 'RUN')}) and start the server again.")
+            raise Refused(409, f"{self.checkpoint} {state}", f"Make one: {command('calibrate', self.trained.folder or 'RUN')}")
         prior = prior or self._prior or found.prior
         try:
             limit = found.threshold(probability, prior)
@@ -178,6 +190,8 @@ class Service:
                 self._foreign = True  # unless the next line lets it pass
                 search.check_network(self.trained, self.index, self.checkpoint)
                 self._foreign = False
+                self._calibrate()
+            elif self._calibrated_by != self._calibration_file():
                 self._calibrate()
             self._trouble = ""
         except UserError as error:

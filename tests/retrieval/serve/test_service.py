@@ -107,6 +107,21 @@ def test_without_a_calibration_nothing_is_called_the_same(service, run, index, t
     assert not bare.health()["calibrated"] and "runs/a has no calibration" in bare.health()["why_not"]
 
 
+def test_a_calibration_that_is_made_meanwhile_is_taken_up(service, run, index, trained, people):
+    data = people.query.files[0].read_bytes()
+    kept = (run / CALIBRATION).read_bytes()
+    (run / CALIBRATION).unlink()
+    assert service.search(Question(data))["prior"] is None and not service.health()["calibrated"]
+    (run / CALIBRATION).write_bytes(kept)
+    assert service.search(Question(data))["prior"] == 0.5
+    Calibration(trained.model_hash, "euclidean", False, prior=0.02, facts={}, **KNOTS).save(run / CALIBRATION)
+    assert service.health()["prior"] == 0.02 and service.search(Question(data))["prior"] == 0.02
+    (run / CALIBRATION).write_text("{}")
+    assert service.search(Question(data))["prior"] == 0.02, "what was there before still answers"
+    health = service.health()
+    assert health["status"] == "stale" and "no calibration that this version knows" in health["trouble"]
+
+
 def test_a_calibration_with_flip_compares_with_flip(service, run, trained, people):
     files = people.query.files[:2]
     Calibration(trained.model_hash, "cosine", True, prior=0.5, facts={}, **KNOTS).save(run / CALIBRATION)
