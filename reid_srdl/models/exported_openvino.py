@@ -14,7 +14,6 @@ import torch
 from ..errors import UserError
 from .exported_engine import NAME, Engine, Port, library, unreadable
 
-
 _MAKING = threading.Lock()
 
 

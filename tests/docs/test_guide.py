@@ -35,9 +35,9 @@ def test_output_is_written_in_again_and_that_of_errors_too(transcripts, tmp_path
 
 @pytest.mark.soak
 def test_the_guide_can_be_followed(transcripts, tmp_path):
-    """With a network of two epochs in the place of the demo's: commands and exit codes are looked at, not figures."""
+    """After the demo's own training: fewer epochs may leave a network that is sure of nobody where few pairs are genuine, and `verify` says so."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    train = ["train", "--config", "demo", "--plan.epochs", "2", "--evaluate", "test", "--output", "runs/demo"]
+    train = ["train", "--config", "demo", "--evaluate", "test", "--output", "runs/demo"]
     subprocess.run([sys.executable, "-m", "reid_srdl", *train], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=900)
     usual, failing = GUIDE.read_text(encoding="utf-8").split(EXPECTED_TO_FAIL)
     servers: list[subprocess.Popen] = []

@@ -71,7 +71,9 @@ def stop(servers: list[subprocess.Popen]) -> list[int]:
     """Ends them as Ctrl-C does; their exit codes."""
     for server in servers:
         server.send_signal(signal.SIGINT)
-    return [server.wait(60) for server in servers]
+    for server in servers:
+        server.communicate(timeout=60)
+    return [server.returncode for server in servers]
 
 
 def rewritten(page: str, folder: Path) -> str:
