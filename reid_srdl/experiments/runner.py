@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,18 +74,18 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
             finally:
                 busy.discard(chosen)
 
-    workers = [threading.Thread(target=work) for _ in range(place.jobs)]
-    for worker in workers:
-        worker.start()
-    with Termination() as termination:
+    # Futures are waited for: up to Python 3.12 a thread whose join a signal broke off counts as ended, and is not waited for again.
+    with Termination() as termination, futures.ThreadPoolExecutor(place.jobs) as pool:  # which waits for all of them, whatever happens
+        workers = []
         try:
-            for worker in workers:
-                worker.join()
+            workers += [pool.submit(work) for _ in range(place.jobs)]
+            while futures.wait(workers, timeout=1).not_done:
+                pass  # a signal that came just before is answered now
         finally:
             if termination.asked:
                 children.end()
-                for worker in workers:
-                    worker.join()
+    for worker in workers:
+        worker.result()
     if failures:
         raise UserError(failures[0], "What was finished is kept; the same command goes on from there.")
     if study.pending(plan, records.read(place.record), arms):

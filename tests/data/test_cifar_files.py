@@ -97,6 +97,9 @@ class Evil:
     def __reduce__(self):
         return self.call, self.arguments
 
+    def __repr__(self):
+        return f"{self.call.__name__}{self.arguments}"
+
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 @pytest.mark.parametrize(
