@@ -21,7 +21,7 @@ MISPLACED := $(foreach stamp,$(STAMPS),$(if $(filter-out $(CURDIR),$(shell cat $
 # The making of an environment may have been broken off, and the Python that it was made of may be gone.
 USABLE := $(shell test -x $(VENV)/bin/python -a -x $(VENV)/bin/pip && echo yes)
 
-.PHONY: help demo demo-again test soak guide plain lint bench clean FORCE
+.PHONY: help demo demo-again test soak plain lint bench clean FORCE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -29,8 +29,7 @@ help:
 	@echo "make demo        train the embedded demo, evaluate it, write $(DEMO)/report.html (minutes)"
 	@echo "make demo-again  the same, from the start"
 	@echo "make test        install the test extra and run the whole suite"
-	@echo "make soak        kill runs, fill their disk, damage their files; each must go on to the same end (minutes)"
-	@echo "make guide       follow the guide, command by command (minutes)"
+	@echo "make soak        kill runs, fill their disk, damage their files, spread them over processes; follow the guide (minutes)"
 	@echo "make plain       install the package without extras, in $(PLAIN), and try what must work there"
 	@echo "make lint        read the code with ruff"
 	@echo "make bench       run the benchmarks"
@@ -60,10 +59,7 @@ test: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
 	$(IN_VENV) -m pytest $(TEST_ARGS)
 
 soak: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
-	$(IN_VENV) -m pytest -m soak tests/faults $(TEST_ARGS)
-
-guide: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
-	$(IN_VENV) -m pytest -m soak tests/docs $(TEST_ARGS)
+	$(IN_VENV) -m pytest -m soak $(TEST_ARGS)
 
 # The package is installed anew each time, as a stranger gets it; what it needs is not, unless that has changed.
 plain: $(PLAIN)/.reid_srdl-plain

@@ -45,7 +45,7 @@ GROUND = {"errors", "seeds", "shell"}
 # Optional, or slow to import: only inside the function that needs them.
 HEAVY = {
     "faiss", "grpc", "matplotlib", "milvus_lite", "nncf", "onnx", "onnxruntime", "onnxscript", "openvino", "pyarrow", "pymilvus",
-    "pytorch_metric_learning", "sklearn", "timm", "torchreid", "umap", "wandb",
+    "pytorch_metric_learning", "sklearn", "timm", "torchreid", "torchvision", "umap", "wandb",
 }  # fmt: skip
 
 

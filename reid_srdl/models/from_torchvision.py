@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -11,8 +12,15 @@ from .making import Made, Size, no_download, short_patience
 from .weights import load_backbone
 
 
+def _library() -> Any:
+    """``torchvision.models``: its import brings torch's compiler, which takes longer than most commands that need no network of it."""
+    import torchvision
+
+    return torchvision.models
+
+
 def names() -> list[str]:
-    return torchvision.models.list_models(module=torchvision.models)
+    return _library().list_models(module=_library())
 
 
 def create(name: str, imagenet: bool) -> Made:
@@ -24,7 +32,7 @@ def create(name: str, imagenet: bool) -> Made:
     network, dimension = without_head(_network(name))
     if not imagenet:
         return Made(network, dimension, None)
-    offered = torchvision.models.get_model_weights(name)
+    offered = _library().get_model_weights(name)
     # The first recipe's where there are several: those of the paper's time, which the field's numbers stand on.
     chosen = getattr(offered, "IMAGENET1K_V1", offered.DEFAULT)
     try:
@@ -39,8 +47,8 @@ def _network(name: str) -> nn.Module:
     if name in ("googlenet", "inception_v3"):
         # Auxiliary classifiers would make the output a tuple in training. The input transform undoes ImageNet's
         # normalisation in favour of the one that the published weights were trained with.
-        return torchvision.models.get_model(name, aux_logits=False, init_weights=True, transform_input=True)
-    return torchvision.models.get_model(name)
+        return _library().get_model(name, aux_logits=False, init_weights=True, transform_input=True)
+    return _library().get_model(name)
 
 
 def without_head(network: nn.Module) -> tuple[nn.Module, int]:
@@ -49,7 +57,7 @@ def without_head(network: nn.Module) -> tuple[nn.Module, int]:
     Returns:
         The network, whose output is the pooled vector (B, D), and D.
     """
-    models = torchvision.models
+    models = _library()
     attribute = next(name for name in ("fc", "classifier", "head", "heads") if hasattr(network, name))
     head = getattr(network, attribute)
     layers = [head] if isinstance(head, nn.Linear) else list(head)

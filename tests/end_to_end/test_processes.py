@@ -32,7 +32,7 @@ def torchrun(count: int, *argv: object, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("recipe", [[], STRONG], ids=["plain", "strong"])
 def test_two_gloo_ranks_against_one(people, command, tmp_path, recipe):
     """Without BatchNorm, whose statistics are each rank's own."""
@@ -51,7 +51,7 @@ def test_two_gloo_ranks_against_one(people, command, tmp_path, recipe):
             np.testing.assert_allclose(value, weights[1][name], atol=2e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_three_ranks_score_as_one_process(command, tmp_path):
     """240 gallery images are 4 batches, which 3 ranks do not divide; a second network stands beside the first."""
     for name, seed in (("query", 1), ("gallery", 2)):

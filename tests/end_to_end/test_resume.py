@@ -28,7 +28,7 @@ def killed_when(argv: list[str], folder: Path, reached) -> None:
     process.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_killed_in_either_stage(people, command, tmp_path):
     data = ["--data-root", str(people.train.root)]
     command(*RUN, *data, "--output", "whole/run")

@@ -24,7 +24,7 @@ STRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_srdl_on_a_strong_recipe(command, tmp_path):
     render(tmp_path / "datasets/synthetic", PEOPLE)
     done = command(*STRONG, "--output", "run")
