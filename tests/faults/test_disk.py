@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
-import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
+from ..small_disk import resized, small_disk
 from .conftest import end_of, go_on
-
-
-@contextlib.contextmanager
-def disk_of(folder: Path, kilobytes: int) -> Iterator[Path]:
-    """A file system of that size, where this process may mount one."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def resized(disk: Path, kilobytes: int) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(disk)], check=True)
 
 
 def assert_it_says_so(ended, disk: Path) -> None:
@@ -42,7 +22,7 @@ def assert_it_says_so(ended, disk: Path) -> None:
 
 @pytest.mark.parametrize("kilobytes", [4, 12, 24, 32, 48, 64, 80, 100, 120])
 def test_it_fills_up_at_some_file_and_is_larger_afterwards(start, plan, whole, tmp_path, kilobytes):
-    with disk_of(tmp_path / "disk", kilobytes) as disk:
+    with small_disk(tmp_path / "disk", kilobytes) as disk:
         run = disk / "runs/run"
         assert_it_says_so(start(*plan, "--output", run).wait(), disk)
         resized(disk, 8192)
@@ -53,7 +33,7 @@ def test_it_fills_up_at_some_file_and_is_larger_afterwards(start, plan, whole, t
 
 def test_it_fills_up_while_training_goes_on(start, plan, whole, tmp_path):
     """Somebody else takes the space between two states."""
-    with disk_of(tmp_path / "disk", 4096) as disk:
+    with small_disk(tmp_path / "disk", 4096) as disk:
         run = disk / "runs/run"
         going = start(*plan, "--output", run, folder=run.parent, at=30, do="stop").stopped()
         before = (run / "resume.pt").read_bytes()
@@ -70,7 +50,7 @@ def test_it_fills_up_while_training_goes_on(start, plan, whole, tmp_path):
 
 def test_tensorboard_has_nothing_to_say_of_its_own(start, plan, tmp_path):
     """It writes in a thread, whose traceback would come beside our line."""
-    with disk_of(tmp_path / "disk", 96) as disk:
+    with small_disk(tmp_path / "disk", 96) as disk:
         words = [word if plan[row - 1] != "--log.tensorboard" else "true" for row, word in enumerate(plan)]
         words += ["--output", disk / "runs/run"]
         assert_it_says_so(start(*words).wait(), disk)

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from safetensors.torch import load_file
 
 from reid_srdl import runs
 
+from ...small_disk import resized, small_disk
 from .conftest import TRAIN, contents, same_weights, saved_model
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
-    """A file system of so many kB, where this process may mount one."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("only root can mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("kilobytes", [4, 8, 24, 80])
@@ -42,7 +23,7 @@ def test_a_full_disk_stops_training_and_a_larger_one_ends_it(reid, people, unbro
         assert not list(disk.rglob("*.tmp*"))
         for file in disk.rglob("*.safetensors"):
             load_file(file)
-        subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+        resized(disk, 8192)
         assert reid("train", "--resume", run).code == 0
         assert same_weights(run / "stages/2-second/model.safetensors", unbroken)
         assert len(runs.read_log(run / "stages/2-second")) == 2
