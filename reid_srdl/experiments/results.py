@@ -89,9 +89,13 @@ def row_section(plan: Study, found: Found, paper: Mapping[str, float], arms: Seq
         return [*parts, "No run is finished yet."]
     left = study.pending(plan, found, arms)
     if left:
-        parts.append(f"**Not finished**: at least {len(left)} runs are still to be done.")
+        parts.append(f"{_unfinished(len(left))}.")
     parts += [scores_table(shown, paper), *_against(plan, shown), *_learnt_from(plan, found, shown), _arms(shown), _facts(found)]
     return parts
+
+
+def _unfinished(left: int) -> str:
+    return f"**Not finished**: at least {left:,} {'run is' if left == 1 else 'runs are'} still to be done"
 
 
 def _learnt_from(plan: Study, found: Found, shown: Sequence[Line]) -> list[str]:
@@ -107,7 +111,7 @@ def _study(plan: Study, found: Found) -> list[str]:
     parts = [f"## {plan.title}", plan.about.strip(), f"Command: `tools/study.py {plan.name}`"]
     left = study.pending(plan, found)
     if left:
-        parts.append(f"**Not finished**: at least {len(left)} runs are still to be done; the command above goes on with them.")
+        parts.append(f"{_unfinished(len(left))}; the command above goes on from there.")
     if plan.tune is not None and any(cell.held_out for cell in found):
         parts += ["Chosen rates (mAP on the held-out identities, one seed):", _tries_table(plan, found)]
     shown = lines.of(plan, found)
