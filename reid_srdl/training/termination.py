@@ -26,6 +26,7 @@ class Termination:
     def __init__(self) -> None:
         self.asked = False
         self._deferred = False
+        self._raised = False
         self._before: Any = None
 
     def __enter__(self) -> Termination:
@@ -35,13 +36,17 @@ class Termination:
             self._before = signal.signal(signal.SIGTERM, self._arrives)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self._handles:
             signal.signal(signal.SIGTERM, self._before)
+        # What is raised while a library of C++ calls Python back may come out of it as an error of that library.
+        if self._raised and isinstance(error, Exception):
+            raise Terminated from error
 
     def _arrives(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         if not self._deferred:
+            self._raised = True
             raise Terminated
 
     @contextlib.contextmanager

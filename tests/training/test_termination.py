@@ -38,6 +38,22 @@ def test_what_must_not_be_cut_in_two_ends_where_it_says_or_at_its_end():
     assert reached == [True]
 
 
+def test_a_library_may_make_another_error_of_it():
+    with pytest.raises(Terminated) as found, Termination():
+        try:
+            terminate()
+        except Terminated:
+            raise ValueError("invalid bounding box") from None
+    assert isinstance(found.value.__cause__, ValueError)
+
+
+def test_what_goes_wrong_while_it_is_deferred_is_said():
+    """Such as a disk that is too full for the state."""
+    with pytest.raises(OSError, match="no space"), Termination() as termination, termination.deferred():
+        terminate()
+        raise OSError("no space")
+
+
 def test_in_another_thread_it_changes_nothing():
     before = signal.getsignal(signal.SIGTERM)
     seen = []
