@@ -142,7 +142,7 @@ def _remarks(service: Service) -> list[str]:
             lines.append(f"{gone} of {len(some)} images that were looked for are not in {pictures.root}, or are links that lead out of it: names stand in their place.")
     other = search.other_distance(index, service.trained)
     if other:
-        lines.append(f"{other[0].upper()}{other[1:]}.")
+        lines.append(other)
     if service.why_not:
         lines.append(f"No probabilities are shown: {service.why_not}.")
     if not index.model:

@@ -17,6 +17,7 @@ class Terminated(BaseException):
 class Termination:
     """While it is entered, SIGTERM raises ``Terminated`` in the main thread: at once, or not at all inside ``deferred``.
 
+    What fails after it was raised ends as ``Terminated``, too: a library of C++ that calls Python back may make an error of its own of it.
     Where it is never entered SIGTERM does what it did before.
 
     Attributes:
@@ -39,7 +40,6 @@ class Termination:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self._handles:
             signal.signal(signal.SIGTERM, self._before)
-        # What is raised while a library of C++ calls Python back may come out of it as an error of that library.
         if self._raised and isinstance(error, Exception):
             raise Terminated from error
 

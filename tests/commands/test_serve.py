@@ -70,7 +70,7 @@ def test_what_is_amiss_with_an_index_is_said_beforehand(serve, index, tmp_path):
 def test_that_the_run_is_scored_by_another_distance_is_said(serve, index, monkeypatch):
     load = runs.load
     monkeypatch.setattr(runs, "load", lambda *args, **options: dataclasses.replace(load(*args, **options), config=Config(distance="cosine")))
-    assert "Note: the run is scored by its cosine distance" in serve(index())
+    assert "note: the run is scored by its cosine distance" in serve(index())
 
 
 def test_beyond_this_machine_there_is_always_a_token_and_one_that_was_given_is_not_printed(serve, index, monkeypatch):
