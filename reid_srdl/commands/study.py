@@ -57,6 +57,8 @@ def run(argv: list[str]) -> int:
     if name is None and not options.write:
         print(USAGE.format(names=", ".join(study.names())))
         return 2
+    if options.jobs < 1:
+        raise UserError(f"--jobs is {options.jobs}", "Name how many runs go side by side, or leave it out for one at a time.")
     if name is not None and not options.write:
         plan = study.read(name)
         arms = options.arms.split(",") if options.arms else None

@@ -81,4 +81,5 @@ def test_options_of_the_other_commands(refused, people, tmp_path):
     assert ".npz, .parquet" in refused("embed", "--checkpoint", model, "--images", people.train.root, "--output", "a.txt")
     assert "nowhere is no run folder" in refused("report", "nowhere")
     assert "no study 'nowhere'" in refused("study", "nowhere")
+    assert "--jobs is 0" in refused("study", "market1501_mobilenet_v2", "--jobs", "0")
     assert "'chek'" in refused("data", "chek", "folder")
