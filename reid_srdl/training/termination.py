@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from ..errors import UserError
+
 
 class Terminated(BaseException):
     """SIGTERM came. It is no ``Exception``, so that nobody takes it for an error and goes on."""
@@ -18,6 +20,7 @@ class Termination:
     """While it is entered, SIGTERM raises ``Terminated`` in the main thread: at once, or not at all inside ``deferred``.
 
     What fails after it was raised ends as ``Terminated``, too: a library of C++ that calls Python back may make an error of its own of it.
+    What had failed before ends as that: SIGTERM is not raised any more behind an error inside ``deferred``, nor in place of a ``UserError``.
     Where it is never entered SIGTERM does what it did before.
 
     Attributes:
@@ -40,7 +43,7 @@ class Termination:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self._handles:
             signal.signal(signal.SIGTERM, self._before)
-        if self._raised and isinstance(error, Exception):
+        if self._raised and isinstance(error, Exception) and not isinstance(error, UserError):
             raise Terminated from error
 
     def _arrives(self, number: int, frame: FrameType | None) -> None:
@@ -53,10 +56,8 @@ class Termination:
     def deferred(self) -> Iterator[None]:
         """Inside, what must not be cut in two looks at ``asked`` where it can end; at the latest it ends where this does."""
         self._deferred = True
-        try:
-            yield
-        finally:
-            self._deferred = False
+        yield
+        self._deferred = False
         self.check()
 
     def check(self) -> None:

@@ -43,7 +43,10 @@ def test_a_rank_that_dies_is_named_and_fewer_go_on(people, tmp_path):
     run = tmp_path / "runs/run"
     going = torchrun(3, ["train", *REAL, "--data_root", str(people.train.root), "--output", str(run)], tmp_path)
     until(lambda: (run / "resume.pt").is_file() or going.poll() is not None, 240)
-    os.kill(process_of_rank(going.pid, 1), signal.SIGKILL)
+    dying = process_of_rank(going.pid, 1)
+    os.kill(dying, signal.SIGSTOP)
+    time.sleep(1)  # The others wait for it now: none is about to save and end when torchrun's SIGTERM comes.
+    os.kill(dying, signal.SIGKILL)
     killed = time.monotonic()
     _, said = going.communicate(timeout=120)
     assert going.returncode != 0 and time.monotonic() - killed < 60

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from reid_srdl import runs
+from reid_srdl.errors import UserError
 from reid_srdl.training import checkpoint
 from reid_srdl.training.run import train
 from reid_srdl.training.termination import Terminated, Termination
@@ -52,6 +53,21 @@ def test_what_goes_wrong_while_it_is_deferred_is_said():
     with pytest.raises(OSError, match="no space"), Termination() as termination, termination.deferred():
         terminate()
         raise OSError("no space")
+
+
+def test_what_went_wrong_before_it_came_is_said():
+    """Such as a connection to another process: torchrun sends SIGTERM to those who are left, whatever they are about to say."""
+    with pytest.raises(OSError, match="no space"), Termination() as termination:
+        try:
+            with termination.deferred():
+                raise OSError("no space")
+        finally:
+            terminate()
+    with pytest.raises(UserError, match="rank 0 lost another"), Termination():
+        try:
+            terminate()
+        finally:
+            raise UserError("rank 0 lost another of the 3 processes", "See why.")
 
 
 def test_in_another_thread_it_changes_nothing():
