@@ -29,7 +29,7 @@ help:
 	@echo "make demo        train the embedded demo, evaluate it, write $(DEMO)/report.html (minutes)"
 	@echo "make demo-again  the same, from the start"
 	@echo "make test        install the test extra and run the whole suite"
-	@echo "make soak        kill runs, fill their disk, damage their files, spread them over processes; follow the guide (minutes)"
+	@echo "make soak        kill runs, fill their disk, damage their files, spread them over processes; go the whole way (minutes)"
 	@echo "make plain       install the package without extras, in $(PLAIN), and try what must work there"
 	@echo "make lint        read the code with ruff"
 	@echo "make bench       run the benchmarks"

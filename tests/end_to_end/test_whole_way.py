@@ -22,7 +22,7 @@ from .conftest import SMALL, environment
 TRAIN = [*SMALL, "--model.backbone", "shufflenet_v2_x0_5", "--plan.epochs", "4", "--data.batch", "6"]
 SCORES = {"rank1", "rank5", "rank10", "rank20", "mAP", "mAP_trapezoid", "mINP"}
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 
 class Shell:

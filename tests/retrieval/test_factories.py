@@ -45,12 +45,12 @@ def test_compressed_codes_are_not_annealed_for_a_search_that_nobody_asks_for():
     """It takes minutes at 64 codes of 512 numbers, and what is found is the same."""
     vectors, found = embedded(300).vectors, []
     for annealed in (False, True):
-        index = factories.make("IVF4,PQ4", DIMENSION)
+        index = factories.make("IVF4,PQ4x6", DIMENSION)
         if annealed:
             index.train(vectors)
             factories._hands_out_vectors(index)
         else:
-            factories.train(index, vectors, "IVF4,PQ4")
+            factories.train(index, vectors, "IVF4,PQ4x6")
         assert index.do_polysemous_training is annealed
         factories.add(index, vectors, np.arange(300))
         found.append(index.search(vectors[:20], 5))
