@@ -11,6 +11,7 @@ from .. import config as configuration
 from .. import files, retrieval
 from ..errors import UserError
 from ..models.exported import InputOptions
+from ..report.words import percent
 from ..shell import command
 from .embed import Listed, list_images
 from .index import token_of
@@ -135,7 +136,7 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
     table.add_column("camera", justify="right")
     table.add_column("label", justify="right", overflow="fold")
     for hit in hits:
-        numbers = [f"{hit['rank']}", f"{hit['distance']:.4g}", *([f"{hit['probability']:.1%}"] if sure else []), *([f"{hit['reranked']:.3f}"] if again else [])]
+        numbers = [f"{hit['rank']}", f"{hit['distance']:.4g}", *([f"{percent(hit['probability'])}%"] if sure else []), *([f"{hit['reranked']:.3f}"] if again else [])]
         label = hit["name"] or ("–" if hit["label"] is None else str(hit["label"]))
         table.add_row(*numbers, escape(hit["path"]), "–" if hit["camera"] is None else str(hit["camera"]), escape(label))
     Console(highlight=False).print(table)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import config as configuration
 from ..errors import UserError
+from ..report.words import percent
 from ..shell import command
 
 USAGE = """usage: verify A.jpg B.jpg [C.jpg ...] --checkpoint RUN [--probability P] [--prior P] [--json]
@@ -80,6 +81,6 @@ def _show(rows: list[dict[str, Any]], limit: float, prior: float, probability: f
     for row in rows:
         called = "the same identity" if row["same"] else "different identities"
         names = " and ".join(Path(name).name for name in row["images"])
-        print(f"{names}: {called} (probability {row['probability']:.1%}, distance {row['distance']:.4g})")
+        print(f"{names}: {called} (probability {percent(row['probability'])}%, distance {row['distance']:.4g})")
     print(f"Called the same from a probability of {probability:g} on, which is a distance of up to {limit:.4g}, where {prior:.4g} of all pairs are genuine (--prior).")
     print("A near embedding is a hint and no proof of identity.")

@@ -23,6 +23,14 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def percent(probability: float, digits: int = 1) -> str:
+    """``99.3``; ``>99.9`` and ``<0.1`` where rounding would make a certainty of a probability, which never is one."""
+    least = 10.0**-digits
+    if probability < least / 200 or probability > 1 - least / 200:
+        return f"<{least:.{digits}f}" if probability < 0.5 else f">{100 - least:.{digits}f}"
+    return f"{100 * probability:.{digits}f}"
+
+
 def protocol(stamp: Mapping[str, Any]) -> list[str]:
     """The protocol stamp of ``metrics.json`` in sentences; entries that have none are named as they stand."""
     left = dict(stamp)

@@ -15,7 +15,7 @@ from ..evaluation.scored import Track
 from ..report.document import document
 from ..report.html import missing, section
 from ..report.lists import file_of, picture, shot
-from ..report.words import count
+from ..report.words import count, percent
 
 QUERIES = 100
 """Lists on a page at most, so that a browser opens it."""
@@ -85,7 +85,7 @@ def _as_html(shown: Shown, query: bytes | None, jpegs: Sequence[bytes | None]) -
     for hit, jpeg in zip(shown.hits, jpegs, strict=True):
         lines = [f"<b>{hit['rank']}</b>", f"{hit['distance']:.3g}"]
         if hit["probability"] is not None:
-            lines[0] += f" · {100 * hit['probability']:.0f} %"
+            lines[0] += f" · {escape(percent(hit['probability'], 0))} %"
         if hit["camera"] is not None:
             lines.append(f"camera {hit['camera']}")
         if hit["label"] is not None:

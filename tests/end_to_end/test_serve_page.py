@@ -140,7 +140,7 @@ def test_the_line_stands_where_the_probability_falls_below(visit, people):
     page.wait_for_selector("#hits .line")
 
     def shares() -> list[float]:
-        return [float(caption.split("·")[1].split("%")[0]) / 100 for caption in visit.captions()]
+        return [float(caption.split("·")[1].split("%")[0].strip(" >")) / 100 for caption in visit.captions()]
 
     usual = shares()
     assert usual == sorted(usual, reverse=True)

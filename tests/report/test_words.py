@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.evaluation import protocol
@@ -50,6 +51,14 @@ def test_a_classification_is_told_in_its_own_words():
         assert fact in text
     assert not [sentence for sentence in told if ": " in sentence and sentence.split(":")[0] in stamp]
     assert "Whole images" in words.protocol({"images": 1, "classes": 2, "crop": "none"})[1]
+
+
+@pytest.mark.parametrize(
+    ("probability", "digits", "said"),
+    [(0.5, 1, "50.0"), (0.99949, 1, "99.9"), (0.99951, 1, ">99.9"), (1.0, 1, ">99.9"), (0.00051, 1, "0.1"), (0.0004, 1, "<0.1"), (0.87, 0, "87"), (0.996, 0, ">99"), (0.004, 0, "<1")],
+)
+def test_no_probability_is_rounded_to_a_certainty(probability, digits, said):
+    assert words.percent(probability, digits) == said
 
 
 def test_what_has_no_sentence_is_still_told():

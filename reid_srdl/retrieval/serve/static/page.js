@@ -146,7 +146,13 @@ function entry(item, caption) { // a picture that becomes the next query when it
   return button;
 }
 
-const percent = (share) => `${share >= 0.0995 && share <= 0.9905 ? Math.round(100 * share) : Number((100 * share).toPrecision(2))} %`;
+function percent(share) {
+  if (share > 0.9995) return ">99.9 %"; // which is not rounded to a certainty
+  if (share > 0.9905) return `${(100 * share).toFixed(1)} %`;
+  return `${share < 0.0995 ? Number((100 * share).toPrecision(2)) : Math.round(100 * share)} %`;
+}
+
+const called = (at) => `${Number((100 * at).toPrecision(6))} %`; // as it was typed
 const among = (prior) => `one pair in ${Number((1 / prior).toPrecision(4))} is genuine`;
 const brief = (number) => Number(number.toPrecision(3)).toString();
 
@@ -186,9 +192,9 @@ function showLine() { // where the probability falls below what is called the sa
   const order = found.reranked ? "ordered by k-reciprocal re-ranking" : "nearest first";
   let words = `${items.length} ${items.length === 1 ? "image" : "images"}${of}, ${order}.`;
   if (found.prior !== null) {
-    words += ` ${count} at ${percent(asked.at)} or more, where ${among(found.prior)}.`;
+    words += ` ${count} at ${called(asked.at)} or more, where ${among(found.prior)}.`;
     if (!found.reranked) { // re-ranked hits are in another order: their frames alone tell
-      const line = element("li", { className: "line", text: count === items.length ? `all are at ${percent(asked.at)} or more` : `below ${percent(asked.at)}` });
+      const line = element("li", { className: "line", text: count === items.length ? `all are at ${called(asked.at)} or more` : `below ${called(asked.at)}` });
       $("hits").insertBefore(line, items[count] ?? null);
     }
   } else if (found.why_no_probability) {
