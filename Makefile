@@ -28,8 +28,8 @@ USABLE := $(shell test -x $(VENV)/bin/python -a -x $(VENV)/bin/pip && echo yes)
 help:
 	@echo "make demo        train the embedded demo, evaluate it, write $(DEMO)/report.html (minutes)"
 	@echo "make demo-again  the same, from the start"
-	@echo "make test        install the test extra and run the whole suite"
-	@echo "make soak        kill runs, fill their disk, damage their files, spread them over processes; go the whole way (minutes)"
+	@echo "make test        install the test extra and run the suite, but for what takes minutes (make soak)"
+	@echo "make soak        kill runs, fill their disk, damage their files, spread them over processes; follow the whole way and the guide (minutes)"
 	@echo "make plain       install the package without extras, in $(PLAIN), and try what must work there"
 	@echo "make lint        read the code with ruff"
 	@echo "make bench       run the benchmarks"

@@ -24,7 +24,10 @@ def duration(seconds: float) -> str:
 
 
 def percent(probability: float, digits: int = 1) -> str:
-    """``99.3``; ``>99.9`` and ``<0.1`` where rounding would make a certainty of a probability, which never is one."""
+    """A probability (of 1) in percent, with so many digits behind the point: ``99.3``.
+
+    Where rounding would make a certainty of it, which no probability is, ``>99.9`` or ``<0.1``.
+    """
     least = 10.0**-digits
     if probability < least / 200 or probability > 1 - least / 200:
         return f"<{least:.{digits}f}" if probability < 0.5 else f">{100 - least:.{digits}f}"

@@ -135,6 +135,22 @@ def test_options_narrow_the_search_and_stand_in_the_address(visit, people):
     assert visit.captions() == ranked and page.is_checked("#rerank") and page.input_value("#top_k") == "5" and page.is_checked("#cameras input[value='3']")
 
 
+def test_no_probability_is_rounded_to_a_certainty(visit, people):
+    told = {0.99996: ">99.9 %", 0.9994: "99.9 %", 0.5: "50 %", 0.0123: "1.2 %"}
+
+    def answers(route) -> None:
+        response = route.fetch()
+        found = response.json()
+        for hit, probability in zip(found["hits"], told, strict=False):
+            hit["probability"] = probability
+        route.fulfill(response=response, json=found)
+
+    visit.page.route("**/search", answers)
+    visit.opens(f"/?path={people.gallery.paths[0]}").page.wait_for_selector("#hits li img")
+    for caption, words in zip(visit.captions(), told.values(), strict=False):
+        assert f"· {words}" in caption
+
+
 def test_the_line_stands_where_the_probability_falls_below(visit, people):
     page = visit.opens(f"/?path={people.gallery.paths[0]}&top_k=23").options().page
     page.wait_for_selector("#hits .line")

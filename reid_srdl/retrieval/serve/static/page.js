@@ -1,6 +1,8 @@
 // The page of a search. What is asked for stands in the address, so that it can be kept, sent on and gone back to; an upload cannot,
 // and lives as long as the page does. Whatever comes from the server is set as text, never as HTML.
 
+import { among, brief, called, percent } from "./numbers.js";
+
 const $ = (id) => document.getElementById(id);
 const uploads = new Map(); // number of an upload, in the state of a step of the history, to its file
 let health = { limits: {} };
@@ -145,16 +147,6 @@ function entry(item, caption) { // a picture that becomes the next query when it
   button.addEventListener("click", () => step({ path: item.path }));
   return button;
 }
-
-function percent(share) {
-  if (share > 0.9995) return ">99.9 %"; // which is not rounded to a certainty
-  if (share > 0.9905) return `${(100 * share).toFixed(1)} %`;
-  return `${share < 0.0995 ? Number((100 * share).toPrecision(2)) : Math.round(100 * share)} %`;
-}
-
-const called = (at) => `${Number((100 * at).toPrecision(6))} %`; // as it was typed
-const among = (prior) => `one pair in ${Number((1 / prior).toPrecision(4))} is genuine`;
-const brief = (number) => Number(number.toPrecision(3)).toString();
 
 function caption(hit) {
   const lines = [[element("b", { text: hit.rank })], [`distance ${brief(hit.distance)}`]];
