@@ -83,22 +83,26 @@ class Tile:
         self._items = self._host
         self._offsets = torch.empty(columns, device=device)
 
-    def fill(self, vectors: np.ndarray, exists: np.ndarray | None = None) -> None:
-        """Takes up to ``columns`` gallery vectors as the tile; those with ``exists`` False are infinitely far."""
-        count = len(vectors)
-        self._host.numpy()[:count] = vectors
+    def fill(self, vectors: np.ndarray, chosen: np.ndarray, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Takes some of the gallery's vectors as the tile, up to ``columns`` of them; the rest of the tile is infinitely far.
+
+        Returns:
+            squared lengths ``(columns,)``, which may be handed in when the same are taken again.
+        """
+        count = len(chosen)
+        np.take(vectors, chosen, axis=0, out=self._host.numpy()[:count], mode="clip")  # any other mode takes them twice
         self._host[count:] = 0
         items = self._host.to(self.device)
-        lengths = _squared_lengths(items)
-        _check_lengths(lengths, "gallery")
+        if lengths is None:
+            lengths = _squared_lengths(items)
+            _check_lengths(lengths, "gallery")
         if self.metric == "euclidean":
-            self._items, self._offsets = items, lengths
+            self._items, self._offsets = items, lengths.clone()
         else:
             self._items = items / lengths.sqrt().clamp_min(torch.finfo(torch.float32).tiny)[:, None]
             self._offsets = torch.zeros_like(lengths)
         self._offsets[count:] = torch.inf
-        if exists is not None and not exists.all():
-            self._offsets[torch.from_numpy(np.flatnonzero(~exists)).to(self.device)] = torch.inf
+        return lengths
 
     def distances(self, queries: torch.Tensor) -> torch.Tensor:
         """``(B, columns)``."""

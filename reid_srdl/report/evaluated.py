@@ -13,7 +13,7 @@ from .. import files
 from ..embeddings import Embeddings, load_pair
 from ..evaluation import RankResult, predictions
 from ..evaluation.predictions import Predictions
-from ..evaluation.ranking import count_closer, find_matches
+from ..evaluation.ranking import rank_matches
 from ..evaluation.scored import METRICS
 
 
@@ -90,8 +90,7 @@ def _ranked(folder: Path, metrics: Mapping[str, Any]) -> Ranked | None:
 
 def ranked(query: Embeddings, gallery: Embeddings, **how: Any) -> Ranked:
     """As ``rank``, which its arguments are of, and which gallery item stands at each rank."""
-    matches = find_matches(query, gallery, **how)
-    ranks = count_closer(query, gallery, matches, **how) + 1
+    matches, ranks = rank_matches(query, gallery, **how)
     of_query = np.repeat(np.arange(len(query)), np.diff(matches.starts))
     return Ranked(query, gallery, RankResult.of(matches.starts, ranks), matches.positions[np.lexsort((ranks, of_query))])
 

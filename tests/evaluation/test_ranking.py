@@ -11,7 +11,8 @@ import torch
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import RankResult, rank
-from reid_srdl.evaluation.ranking import Matches, count_closer, find_matches
+from reid_srdl.evaluation.ranking import Matches, count_closer, find_matches, rank_matches
+from reid_srdl.evaluation.tiles import Tile
 
 TILES = [None, (1, 1), (3, 4), (5, 7), (1000, 16), (2, 1000)]
 
@@ -122,6 +123,44 @@ def test_equal_float_vectors_are_equally_far_wherever_they_stand(dimension, quer
     for metric in ("euclidean", "cosine") if dimension > 1 else ("euclidean",):
         result = rank(query, gallery, tile=tile, metric=metric, device="cpu")
         assert ranks(result) == [list(range(1, 2 * len(places), 2))] * queries
+
+
+def scattered(queries: int = 96, items: int = 1500) -> tuple[Embeddings, Embeddings]:
+    """Float vectors; the people of the queries are spread over the gallery, and there are others of whom nobody asks."""
+    rng = np.random.default_rng(11)
+    query = Embeddings(rng.standard_normal((queries, 32)), labels=rng.integers(1, 40, queries) * 7, cameras=rng.integers(1, 4, queries))
+    return query, Embeddings(rng.standard_normal((items, 32)), labels=rng.integers(-1, 280, items), cameras=rng.integers(1, 4, items))
+
+
+def test_no_product_is_computed_for_the_matches_alone(monkeypatch):
+    query, gallery = scattered()
+    shapes = []
+    multiply = Tile.distances
+    monkeypatch.setattr(Tile, "distances", lambda tile, queries: shapes.append((len(queries), tile.columns)) or multiply(tile, queries))
+    result = rank(query, gallery, tile=(24, 64), device="cpu")
+    there = int((gallery.labels != -1).sum())
+    assert shapes == [(24, 64)] * (4 * -(-there // 64))
+    assert ranks(result) == transcribed(query, gallery, False)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_products_that_are_not_kept_are_computed_again(monkeypatch, kept):
+    monkeypatch.setattr("reid_srdl.evaluation.block._KEPT", kept)
+    for query, gallery in (people(9, queries=40, items=400), scattered()):
+        assert ranks(rank(query, gallery, tile=(20, 8), device="cpu")) == transcribed(query, gallery, False)
+
+
+def test_the_matches_themselves_are_told():
+    query, gallery = people(6)
+    matches, found = rank_matches(query, gallery, device="cpu", tile=(6, 8))
+    apart = find_matches(query, gallery, device="cpu", tile=(6, 8))
+    assert np.array_equal(matches.positions, apart.positions) and np.array_equal(matches.distances, apart.distances)
+    assert np.array_equal(found, count_closer(query, gallery, apart, device="cpu", tile=(6, 8)) + 1)
+    for row, (start, stop) in enumerate(zip(matches.starts[:-1], matches.starts[1:], strict=True)):
+        there = np.flatnonzero((gallery.labels == query.labels[row]) & (gallery.cameras != query.cameras[row]))
+        assert matches.positions[start:stop].tolist() == there.tolist()
+        far = ((gallery.vectors[there] - query.vectors[row]) ** 2).sum(axis=1) - (query.vectors[row] ** 2).sum()
+        assert matches.distances[start:stop].tolist() == far.tolist()
 
 
 def test_float_ranks_do_not_depend_on_the_tile_where_distances_differ():

@@ -1,0 +1,117 @@
+"""In which order queries and gallery pass each other: images of a person stand together on both sides.
+
+So the matches of a block of queries lie in the few tiles whose products the block needs anyway, and no product is
+computed for them alone. The order changes no rank: equal distances are settled by the positions that items have.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from .. import devices
+from ..data.records import DISTRACTOR, JUNK
+from ..embeddings import Embeddings
+from ..errors import UserError
+from .tiles import COLUMNS, ROWS, Metric, Tile, as_queries
+
+_QUERY_BYTES = 64 << 20
+"""Queries up to this many bytes are held on the device while the gallery passes by."""
+_FEWEST_ROWS = 16  # products with one row take another way through the libraries
+
+
+class Layout:
+    """Q queries in blocks, and the items of a part of the gallery in tiles.
+
+    Tiles hold the people first that queries ask for, by label, and then all others by position; junk, which exists for nobody,
+    is in no tile.
+
+    Args:
+        query, shard, metric, same_camera, device, tile: as in ``ranking.find_matches``.
+        offset: where the part of the gallery begins.
+
+    Raises:
+        UserError: no vectors, other dimensions in query and gallery, labels or cameras that are not known.
+    """
+
+    def __init__(
+        self,
+        query: Embeddings,
+        shard: Embeddings,
+        *,
+        offset: int = 0,
+        metric: Metric = "euclidean",
+        same_camera: bool = False,
+        device: str | torch.device = "auto",
+        tile: tuple[int, int] | None = None,
+    ) -> None:
+        for part, name in ((query, "query"), (shard, "gallery")):
+            if not len(part):
+                raise UserError(f"the {name} holds no vectors", "There is nothing to rank.")
+            if part.labels is None:
+                raise UserError(f"the {name} vectors have no labels", "Ranking needs to know who is who: save them with the column labels.")
+            if part.cameras is None and not same_camera:
+                raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or use --ignore_camera.")
+        if query.dimension != shard.dimension:
+            raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {shard.dimension}", "Both must come from the same network.")
+        self.query, self.shard, self.offset, self.metric, self.same_camera = query, shard, offset, metric, same_camera
+        self.device = devices.choose(device) if isinstance(device, str) else device
+        at_most, self.columns = tile or (ROWS[self.device.type], COLUMNS[self.device.type])
+        self._rows = -(-len(query) // -(-len(query) // at_most))
+        self._by_label = np.argsort(query.labels, kind="stable")
+        exist = np.flatnonzero(shard.labels != JUNK)
+        sought = np.isin(shard.labels[exist], query.labels[query.labels > DISTRACTOR])
+        people = exist[sought]
+        people = people[np.argsort(shard.labels[people], kind="stable")]
+        self._labels = shard.labels[people]
+        self._order = np.concatenate([people, exist[~sought]])
+        self.tiles = range(-(-len(self._order) // self.columns))
+        self._tile_of_thread = threading.local()
+        self._lengths: dict[int, torch.Tensor] = {}
+
+    def held_blocks(self) -> Iterator[list[np.ndarray]]:
+        """Rows of queries by block, as many blocks as fit the device together."""
+        together = max(1, _QUERY_BYTES // (4 * self.query.dimension * self._rows))
+        blocks = [self._by_label[start : start + self._rows] for start in range(0, len(self.query), self._rows)]
+        for start in range(0, len(blocks), together):
+            yield blocks[start : start + together]
+
+    def queries(self, rows: np.ndarray) -> torch.Tensor:
+        """The vectors of a block; a short block repeats its last, for products whose way of summing is that of a matrix."""
+        padded = np.concatenate([rows, np.full(max(0, _FEWEST_ROWS - len(rows)), rows[-1])])
+        return as_queries(self.query.vectors[padded], self.metric, self.device)
+
+    def pairs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The images of the same person: row of the block, place among all tiles, and whether the query's own camera took it.
+
+        Ascending by row, and for each row by position. Those of the own camera do not exist for the query; the others are its matches.
+        """
+        labels = self.query.labels[rows]
+        first, last = (np.searchsorted(self._labels, labels, side=side) for side in ("left", "right"))
+        counts = np.where(labels > DISTRACTOR, last - first, 0)
+        row = np.repeat(np.arange(len(rows)), counts)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
+        if self.same_camera:
+            return row, place, np.zeros(len(row), dtype=bool)
+        return row, place, self.query.cameras[rows][row] == self.shard.cameras[self._order[place]]
+
+    def positions(self, places: np.ndarray) -> np.ndarray:
+        """In the whole gallery, of items by their places among all tiles."""
+        return self.offset + self._order[places]
+
+    def places(self, number: int) -> np.ndarray:
+        """Of the items of a tile: not more than ``columns``."""
+        return np.arange(number * self.columns, min((number + 1) * self.columns, len(self._order)))
+
+    def tile(self, number: int) -> Tile:
+        """The one of this thread, filled with the items of this number: its memory is large, and new memory costs time."""
+        if not hasattr(self._tile_of_thread, "own"):
+            self._tile_of_thread.own = Tile(self.query.dimension, self.metric, self.columns, self.device)
+        tile = self._tile_of_thread.own
+        lengths = tile.fill(self.shard.vectors, self._order[self.places(number)], self._lengths.get(number))
+        if number * self.columns < len(self._labels):  # tiles of people come again
+            self._lengths[number] = lengths
+        return tile
