@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -177,6 +177,13 @@ def join_others() -> None:
     """Connects the processes that torchrun started, through the CPU; nothing where this one is alone."""
     if processes()[1] > 1 and "MASTER_ADDR" in os.environ and not torch.distributed.is_initialized():
         torch.distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
+
+
+def alike(tensors: Iterable[torch.Tensor]) -> None:
+    """Gives the tensors of all processes the values that those of the first one have, such as the statistics that each BatchNorm took of its own share."""
+    if processes()[1] > 1:
+        for tensor in tensors:
+            torch.distributed.broadcast(tensor, 0)
 
 
 def leave_others() -> None:

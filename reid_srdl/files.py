@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -167,7 +168,7 @@ def extract_zip(archive: Pathlike, folder: Pathlike, *, max_bytes: int = 64 << 3
             for member in members:
                 _extract_member(opened, member, temporary)
         temporary.rename(folder)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:  # the last two: a packing it does not know, a password
         raise UserError(f"{archive} is not a readable zip archive ({error})", "Fetch it again.") from None
     except OSError as error:
         raise _cannot_write(folder, error) from error
@@ -184,7 +185,7 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo], max_bytes: int
         )
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0] or stat.S_ISLNK(member.external_attr >> 16):
+        if name.is_absolute() or ".." in name.parts or any(":" in part for part in name.parts[:1]) or stat.S_ISLNK(member.external_attr >> 16):
             raise UserError(
                 f"{archive} holds the name {member.filename!r}, which would write outside its folder",
                 "Nothing was unpacked: fetch the archive from its publisher.",

@@ -290,7 +290,8 @@ def checkpoint_file(path: Path) -> Path:
 
 
 def _run_of(path: Path) -> Path | None:
-    return next((folder for folder in (path, *path.parents[:3]) if (folder / CONFIG).is_file()), None)
+    # A config.yaml alone may be anybody's.
+    return next((folder for folder in (path, *path.parents[:3]) if (folder / CONFIG).is_file() and (folder / FACTS).is_file()), None)
 
 
 # --- what else stands in a run folder ------------------------------------------------------------------------------

@@ -66,3 +66,16 @@ def test_which_precision_makes_sense_where(monkeypatch):
     monkeypatch.setattr(devices, "has_bf16", lambda device: device.type == "cuda")
     assert [devices.computes(name, cpu) for name in ("fp32", "bf16", "fp16", "auto")] == [True, False, False, False]
     assert [devices.computes(name, cuda) for name in ("fp32", "bf16", "fp16", "auto")] == [True, True, True, False]
+
+
+@pytest.mark.slow
+def test_tensors_are_made_alike_by_the_first_process():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "import torch; from reid_srdl import devices; devices.join_others(); a, b = torch.full((2,), {}.0), torch.tensor({}); devices.alike([a, b]); print(a.tolist(), b.item())"
+    started = []
+    for rank in range(2):
+        env = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        started.append(subprocess.Popen([sys.executable, "-c", code.format(rank + 5, rank + 5)], env=env, stdout=subprocess.PIPE, text=True))
+    assert [process.communicate(timeout=120)[0].strip() for process in started] == ["[5.0, 5.0] 5"] * 2

@@ -76,6 +76,22 @@ def test_a_truncated_archive_is_named_and_nothing_stays(tmp_path):
     assert os.listdir(tmp_path) == ["a.zip"]
 
 
+def test_an_archive_damaged_within_is_named_and_a_name_of_nothing_is_none(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("./", "")
+        archive.writestr("a", bytes(range(256)) * 40)
+    files.extract_zip(path, tmp_path / "out")
+    assert (tmp_path / "out/a").read_bytes() == bytes(range(256)) * 40
+    content = bytearray(path.read_bytes())
+    middle = content.index(b"a", content.index(b"PK", 10)) + 5
+    content[middle : middle + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.zip is not a readable zip archive"):
+        files.extract_zip(path, tmp_path / "again")
+    assert sorted(os.listdir(tmp_path)) == ["a.zip", "out"]
+
+
 def test_a_linked_file_survives_its_origin(tmp_path):
     (tmp_path / "a").write_text("x")
     files.link_or_copy(tmp_path / "a", tmp_path / "d/b")

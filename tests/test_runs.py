@@ -39,6 +39,11 @@ def test_a_bare_file_embeds(saved, network, people):
     assert np.allclose(trained.embed(files[:1]), vectors[:1], atol=1e-6)
 
 
+def test_somebody_else_s_config_beside_a_bare_file_is_not_read(saved, tmp_path):
+    (tmp_path / "config.yaml").write_text("server: {port: 80}\n")
+    assert runs.load(saved, "cpu").config is None
+
+
 def test_flip_is_the_mean_of_both_and_blind_to_mirroring(saved, people, tmp_path):
     import cv2
 

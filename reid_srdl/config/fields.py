@@ -86,7 +86,7 @@ class StageConfig:
     """What one stage of a plan does otherwise than the run; null means as the run.
 
     Args:
-        epochs: length of the stage; the other stages share what is left.
+        epochs: length of the stage; the other of two has what is left. A plan of one stage over all epochs does not ask.
         rate: base learning rate.
         label_smoothing: of its cross-entropy.
         scale: of its loss, as ``loss.scale``.

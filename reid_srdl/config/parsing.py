@@ -213,16 +213,16 @@ def recipe(name: str) -> Path | None:
 
 
 def _asked_dataset(argv: Sequence[str]) -> str | None:
-    """The data set that flags, or else the last ``--config`` with one, ask for."""
-    asked = None
+    """The data set that the last flag, or else the last ``--config`` with one, asks for."""
+    flag = named = None
     for position, word in enumerate(argv):
         name, equals, value = word.partition("=")
         value = value if equals else (argv[position + 1] if position + 1 < len(argv) else "")
         if name == "--dataset":
-            return value
+            flag = value
         if name == "--config":
-            asked = (_yaml(Path(value)) or {}).get("dataset", asked)
-    return asked
+            named = (_yaml(Path(value)) or {}).get("dataset", named)
+    return named if flag is None else flag
 
 
 def _yaml(path: Path) -> dict[str, Any] | None:

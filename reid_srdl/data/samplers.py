@@ -34,6 +34,12 @@ class RandomSampler:
         full, rest = divmod(self.count, self.batch)
         return full + (rest >= MIN_BATCH or (full == 0 and rest > 0))
 
+    @property
+    def smallest(self) -> int:
+        """Images of the smallest batch."""
+        rest = self.count % self.batch
+        return rest if rest >= MIN_BATCH or self.count < self.batch else self.batch
+
     def __iter__(self) -> Iterator[np.ndarray]:
         rng = np.random.default_rng(derive(self.seed, "order", self.stage, self.epoch))
         order = rng.permutation(self.count)
@@ -69,6 +75,7 @@ class IdentitySampler:
                 "Lower --data.batch or raise --data.instances.",
             )
         self.groups = np.array([max(1, len(member) // instances) for member in self.members])
+        self.smallest = self.people * instances
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int, stage: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from torch import nn
 from ..errors import UserError
 from . import from_fastreid, from_timm, from_torchreid, from_torchvision
 from .making import Made, Size, no_such, no_weights, probe
-from .pooling import Pooling, with_pooling
+from .pooling import Pooling, load_power, with_pooling
 from .weights import load_backbone, read_state
 
 # What stands before the colon of a name, to the maker of what stands after it: (name, whether ImageNet's weights are
@@ -34,10 +35,14 @@ def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image
         _keep_last_stage_large(made.network, name)
     elif last_stride != 2:
         raise UserError(f"a last stride of {last_stride} cannot be built", "Choose 1 or 2.")
-    if weights not in ("none", "imagenet"):
-        made = made._replace(report=load_backbone(made.network, read_state(weights), weights, name))
-    # After the weights, which know of no other pooling than the network's own.
+    state = {} if weights in ("none", "imagenet") else read_state(weights)
+    if state:
+        made = made._replace(report=load_backbone(made.network, state, weights, name))
+    # After the weights, most of which know of no other pooling than the network's own.
     made = made._replace(network=with_pooling(made.network, pooling, name))
+    powers = load_power(made.network, state)
+    if made.report is not None:
+        made = made._replace(report=dataclasses.replace(made.report, unexpected=tuple(key for key in made.report.unexpected if key not in powers)))
     if image_size is not None:
         probe(made.network, image_size, name)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -50,6 +51,18 @@ class _Pooled(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, D)."""
         return self.pool(self.network(images)).flatten(1)
+
+
+def load_power(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Gives a ``GeM`` of the network the power that a file's has, whatever stands before its name there; returns the names that it was found under."""
+    for name, module in network.named_modules():
+        if isinstance(module, GeM):
+            found = [key for key, value in state.items() if f".{key}".endswith(f".{name}.p") and value.shape == module.p.shape]
+            if len(found) == 1:
+                with torch.no_grad():
+                    module.p.copy_(state[found[0]])
+                return found
+    return []
 
 
 def with_pooling(network: nn.Module, pooling: Pooling, name: str) -> nn.Module:

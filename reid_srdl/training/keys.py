@@ -37,6 +37,8 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
         described["metric"] = dataclasses.asdict(stage.metric)
     if stage.ema.decay:
         described["ema"] = dataclasses.asdict(stage.ema)
+    if stage.keep != "last":
+        described["keep"] = stage.keep
     if stage.keep == "best" or config.log.eval_every:
         # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
         described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split]

@@ -70,8 +70,8 @@ class Material:
         self._says(f"{len(self.split):,} training images of {len(self.labels):,} {self.kind}, {where} at {self.source.size[0]}x{self.source.size[1]}")
 
     def clean_source(self, model: runs.ModelFile) -> ImageSource:
-        """The images as an imitated network sees them: those of training, unless they are random crops."""
-        if model.crop == self._config.data.crop == "none":
+        """The images as an imitated network sees them: those of training, unless they are random crops or made for another size."""
+        if model.crop == self._config.data.crop == "none" and model.size == self._config.size:
             return self.source
         return self._opened(model.size, model.crop)
 

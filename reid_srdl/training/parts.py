@@ -27,10 +27,12 @@ class Part:
 
 
 def in_parts(batch: Batch, number: int, world: int) -> Iterator[Part]:
-    """Cuts the shares that ``world`` processes have of a batch into ``number`` contiguous parts each, as equal as can be; fewer where a share is smaller
-    than that."""
+    """Cuts the shares that ``world`` processes have of a batch into ``number`` contiguous parts each, as equal as can be.
+
+    Fewer where a process would have one image in a part: BatchNorm needs two.
+    """
     shares = [stop - start for start, stop in (share(batch.total, rank, world) for rank in range(world))]
-    number = max(1, min(number, *shares))
+    number = max(1, min(number, min(shares) // 2))
     sizes = [[count // number + (part < count % number) for part in range(number)] for count in shares]
     pieces = [torch.tensor_split(rows, number) for rows in (batch.images, batch.targets, batch.indices)]
     for part, (images, targets, indices) in enumerate(zip(*pieces, strict=True)):

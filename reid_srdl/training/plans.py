@@ -126,6 +126,13 @@ def _halves(config: Config) -> tuple[int, int]:
     return first, second
 
 
+def _check_no_lengths(config: Config, instead: str) -> None:
+    """Raises ``UserError`` where stages are given lengths by a plan that has none to give."""
+    for name in ("first", "second"):
+        if getattr(config.plan, name).epochs is not None:
+            raise UserError(f"plan {config.plan.name} takes no --plan.{name}.epochs", instead)
+
+
 def _imitated(config: Config, **whose: str) -> Imitated:
     return Imitated(**whose, how=config.reference, temperature=config.loss.temperature)
 
@@ -190,6 +197,7 @@ def stage_incomplete(config: Config) -> Plan:
 
 def born_again(config: Config) -> Plan:
     """Generations that each imitate the one before (Furlanello et al. 2018), within the same total of epochs."""
+    _check_no_lengths(config, "Each generation has the same share of --plan.epochs.")
     count, total = config.plan.generations, config.plan.epochs
     if total < count:
         raise UserError(f"{total} epochs do not make {count} generations", "Raise --plan.epochs or lower --plan.generations.")
@@ -204,6 +212,7 @@ def born_again(config: Config) -> Plan:
 
 def kd(config: Config) -> Plan:
     """Knowledge distillation (Hinton et al. 2015) from a finished network, or from a teacher trained as a stage of its own."""
+    _check_no_lengths(config, "The student has --plan.epochs, the teacher --plan.teacher.epochs.")
     teacher = config.plan.teacher
     if teacher.checkpoint is not None:
         reference = _imitated(config, checkpoint=teacher.checkpoint)

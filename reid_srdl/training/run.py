@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,11 +75,11 @@ class _Run:
     ) -> None:
         self.config, self.folder, self.plan, self.watch, self.score = config, folder, plan, watch, score
         self.termination = termination or Termination()
-        self.device = devices.choose(config.device)
+        self.device = devices.choose(devices.own_device(config.device))
         precision.check(config.precision, self.device)  # a run that began on a GPU may be taken up elsewhere
         devices.set_threads(config.threads)
         self.material = Material(config, data, self.device, says=watch.says, tracks=watch.tracks)
-        self.store = StageStore(folder.parent / ".stages")
+        self.store = StageStore(folder.parent / ".stages", watch.says)
         self.keys: list[str] = []
         self.rank, self.world = devices.processes()
         self.timed: dict[str, float] = {}
@@ -94,7 +94,7 @@ class _Run:
         for stage in self.plan:
             if stage.reference is not None and stage.reference.checkpoint is not None:
                 imitated.check_labels(stage.reference, imitated.of_checkpoint(stage.reference), self.material.labels, self.material.name)
-        self.material.sampler()  # so that one which cannot be leaves no run behind
+        self._check_shares()
         told = loggers.of(self.config, self.folder) if self.rank == 0 else []
         self.material.open()
         if first is not None:
@@ -109,7 +109,8 @@ class _Run:
             self.place = devices.Place(self.fabric.device, self.config.precision, self.rank, self.world)
             facts = self._begin(resume)
             for number, stage in enumerate(self.plan):
-                facts["stages"][number].update(self._carry_out_stage(stage, number, first if number == 0 else None))
+                known = facts["stages"][number]
+                known.update(self._carry_out_stage(stage, number, first if number == 0 else None, known))
                 facts["seconds"] = sum(part.get("seconds", 0.0) for part in facts["stages"])
                 self._write_facts(facts)
             facts["finished"] = True
@@ -118,6 +119,19 @@ class _Run:
                 (self.folder / runs.RESUME).unlink(missing_ok=True)
             self.fabric.barrier()
         return self.folder
+
+    def _check_shares(self) -> None:
+        """Raises ``UserError`` where a process would come away with fewer images of a batch than a step needs."""
+        smallest = self.material.sampler().smallest
+        least = 2 if any(stage.model.neck == "bnneck" for stage in self.plan) else 1
+        if smallest >= least * self.world:
+            return
+        if self.world == 1:
+            raise UserError(f"a batch of {smallest} image leaves the BNNeck nothing to normalise", "Train on two images at least.")
+        raise UserError(
+            f"{self.world} processes cannot share the last batch of an epoch, which has {smallest} images{', two to each for the BNNeck' if least == 2 else ''}",
+            "Choose another --data.batch, or fewer processes.",
+        )
 
     def _settle_precision(self, network: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(
@@ -129,7 +143,7 @@ class _Run:
         """Writes the configuration and the facts of a first start; checks those of a resumed one."""
         facts = describe(
             self.config, self.plan, dataset=self.material.name, images=len(self.material.split), identities=len(self.material.labels), kind=self.material.kind,
-            data_hash=self.material.hash, device=self.device, precision_timed=self.timed,
+            data_hash=self.material.hash, device=devices.choose(self.config.device), precision_timed=self.timed,
         )  # fmt: skip
         if resume and (self.folder / runs.FACTS).is_file():  # else it was broken off before anything was trained
             before = runs.read_facts(self.folder)
@@ -147,16 +161,11 @@ class _Run:
 
     # --- one stage ------------------------------------------------------------------------------------------------
 
-    def _carry_out_stage(self, stage: Stage, number: int, network: IdentityClassifier | None) -> dict[str, Any]:
-        """Trains the stage unless it is finished, here or in the store; returns its facts."""
+    def _carry_out_stage(self, stage: Stage, number: int, network: IdentityClassifier | None, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Trains the stage unless it is finished, here or in the store; returns its facts, of which ``known`` may hold some."""
         target = runs.stage_folder(self.folder, number, stage.name)
         reference = self._reference(stage, number)
-        self.keys.append(
-            stage_key(
-                self.config, stage, number, device=self.device, data_hash=self.material.hash, before=self.keys[number - 1] if stage.start == "continue" else None,
-                reference=reference.how if reference is not None else None,
-            )
-        )  # fmt: skip
+        self.keys.append(self._key(stage, number, reference, known.get("key") if (target / runs.MODEL).is_file() else None))
         called = f"stage {number + 1} of {len(self.plan)}, {stage.name}"
 
         def waits() -> None:
@@ -179,13 +188,25 @@ class _Run:
         rows = runs.read_log(target)
         return {
             "key": self.keys[-1],
-            "shared": found == "stored",
+            "shared": known.get("shared", False) if found == "here" else found == "stored",
             "seconds": sum(row["seconds"] or 0.0 for row in rows),
             "images_per_s": float(np.median([row["images_per_s"] or 0.0 for row in rows])),
             "waited": sum(row["waited"] or 0.0 for row in rows),
             "model": runs.read_model(target / runs.MODEL).hash,
             "final": rows[-1],
         }
+
+    def _key(self, stage: Stage, number: int, reference: references.Reference | None, finished: str | None) -> str:
+        """What the stage is stored under; ``finished`` if it has been, under whatever conditions it was."""
+        if finished is not None:
+            return finished
+        key = stage_key(
+            self.config, stage, number, device=self.device, data_hash=self.material.hash, before=self.keys[number - 1] if stage.start == "continue" else None,
+            reference=reference.how if reference is not None else None,
+        )  # fmt: skip
+        began = checkpoint.load(self.folder / runs.RESUME).get("key") if self._has_state(number) else key
+        # Begun with other threads, on another device: nobody who trains it from end to end under either may be handed this one.
+        return key if began == key else files.sha256_json([began, key])[:32]
 
     def _has_state(self, number: int) -> bool:
         path = self.folder / runs.RESUME
@@ -209,7 +230,7 @@ class _Run:
 
         def save() -> None:
             if self.rank == 0:
-                checkpoint.save(trainer.state(), self.folder / runs.RESUME)
+                checkpoint.save({**trainer.state(), "key": self.keys[number]}, self.folder / runs.RESUME)
 
         try:
             every = self.config.log.checkpoint_minutes * 60
@@ -242,6 +263,7 @@ class _Run:
     def _end_epoch(self, stage: Stage, number: int, target: Path, trainer: StageTrainer, row: dict[str, Any]) -> None:
         every = self.config.log.eval_every
         if self.score is not None and every and (row["epoch"] + 1) % every == 0:
+            devices.alike(trainer.handed_on.state_dict().values())
             row.update({f"val_{name}": value for name, value in self.score(trainer.handed_on, self.place).items()})
             trainer.network.train()
         if self.rank == 0:

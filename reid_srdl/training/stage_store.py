@@ -19,27 +19,37 @@ class StageStore:
 
     Args:
         folder: such as ``runs/.stages``.
+        says: hears why there is no store, where there can be none.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, says: Callable[[str], None] = lambda line: None) -> None:
         self.folder = Path(folder)
+        self._open, self._says = True, says
 
     @contextlib.contextmanager
     def lock(self, key: str, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Waits while another process trains the same stage, and calls ``waits`` before. The lock dies with its process."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / f"{key}.lock", "w") as handle:
+        """Waits while another process trains the same stage, and calls ``waits`` before. The lock dies with its process.
+
+        Where nothing can be written or locked, the store is closed: it hands out nothing and takes nothing.
+        """
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waits()
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                self.folder.mkdir(parents=True, exist_ok=True)
+                handle = stack.enter_context(open(self.folder / f"{key}.lock", "w"))
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    waits()
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+            except OSError as error:
+                self._open = False
+                self._says(f"{self.folder} cannot be used ({error.strerror}): runs that begin alike train alone")
             yield
 
     def take(self, key: str, target: Path) -> bool:
         """Links a stored stage into ``target``; false where there is none, or a damaged one, which is dropped."""
         stored = self.folder / key
-        if not (stored / MODEL).is_file():
+        if not self._open or not (stored / MODEL).is_file():
             return False
         try:
             for name in (LAST, AVERAGED, MODEL):
@@ -53,7 +63,8 @@ class StageStore:
 
     def put(self, key: str, source: Path) -> None:
         """Stores a finished stage."""
-        _link(source, self.folder / key)
+        if self._open:
+            _link(source, self.folder / key)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -96,6 +96,11 @@ def test_a_flag_wins_over_a_recipe_wherever_it_stands():
         assert (config.data.batch, config.plan.epochs) == (16, 40)
 
 
+def test_the_last_data_set_brings_its_recipe():
+    config = configuration.parse(Config, ["--dataset", "market1501", "--dataset=cifar10"], recipes=True)
+    assert config == configuration.parse(Config, ["--dataset", "cifar10"], recipes=True)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -27,6 +27,12 @@ def test_a_last_batch_too_small_for_batchnorm_is_left_out():
     assert [len(batch) for batch in RandomSampler(5, 16, seed=0)] == [5]
 
 
+@pytest.mark.parametrize("count", [5, 16, 16 + MIN_BATCH - 1, 16 + MIN_BATCH, 31, 32])
+def test_the_smallest_batch_is_known_beforehand(count):
+    sampler = RandomSampler(count, 16, seed=0)
+    assert sampler.smallest == min(len(batch) for batch in sampler)
+
+
 TARGETS = np.repeat(np.arange(6), [1, 2, 4, 9, 5, 8])
 
 
@@ -34,7 +40,7 @@ def test_identity_batches_are_p_people_times_k_images():
     sampler = IdentitySampler(TARGETS, batch=12, instances=4, seed=0)
     for number in range(5):
         batches = epoch(sampler, number)
-        assert len(batches) == len(sampler)
+        assert len(batches) == len(sampler) and sampler.smallest == 12
         for batch in batches:
             people, counts = np.unique(TARGETS[batch], return_counts=True)
             assert len(people) == 3 and (counts == 4).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from reid_srdl.config import ModelConfig
 from reid_srdl.errors import UserError
@@ -33,6 +34,21 @@ def test_a_network_s_own_pooling_is_replaced_and_its_weights_stay(needs, name: s
     if "osnet" not in name:  # whose last layers stand behind the pooling
         assert (embedded["max"] >= embedded["gem"] - 1e-5).all() and (embedded["gem"] >= embedded["avg"] - 1e-5).all()
     assert len({tuple(vectors.flatten().tolist()) for vectors in embedded.values()}) == 3
+
+
+@pytest.mark.parametrize("name", ["resnet18", "small", "timm:resnet18"])
+def test_a_learnt_power_comes_with_the_weights_of_a_file(needs, name: str, tmp_path) -> None:
+    if ":" in name:
+        needs(name.partition(":")[0])
+    network = build(name, 5, pooling="gem")
+    power = next(module for module in network.modules() if isinstance(module, GeM)).p
+    torch.nn.init.constant_(power, 4.5)
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    again = build(name, 5, pooling="gem", weights=str(tmp_path / "model.safetensors"))
+    assert next(module for module in again.modules() if isinstance(module, GeM)).p.item() == 4.5
+    assert not any(key.endswith(".p") for key in again.weights_report.unexpected) and again.weights_report.complete
+    without = build(name, 5, weights=str(tmp_path / "model.safetensors"))
+    assert any(key.endswith(".p") for key in without.weights_report.unexpected)
 
 
 def test_the_power_is_learnt(images: torch.Tensor) -> None:

@@ -30,6 +30,12 @@ def test_plans_that_begin_alike_share_the_key():
     assert key(srdl) != key(Config(plan=PlanConfig(name="vanilla")))
 
 
+def test_which_epoch_is_kept_matters():
+    config = Config(log=LogConfig(eval_every=1), data=dataclasses.replace(Config().data, holdout_identities=5))
+    vanilla, early = (dataclasses.replace(config, plan=PlanConfig(name=name)) for name in ("vanilla", "early_stopped"))
+    assert key(vanilla) != key(early)
+
+
 def test_soft_targets_data_and_place_in_the_plan_matter():
     config = Config()
     keys = {key(config), key(config, 1), key(config, 1, reference="a"), key(config, 1, reference="b"), key(config, data_hash="other"), key(config, before="x")}

@@ -33,13 +33,16 @@ def test_ranks_share_the_batches_of_one(config, people, watch):
         assert torch.equal(batch.images, torch.cat([one.images for one in shares])) and torch.equal(batch.indices, torch.cat([one.indices for one in shares]))
 
 
-def test_a_network_that_is_imitated_sees_the_images_of_training_unless_they_are_crops(config, people, watch):
+def test_a_network_that_is_imitated_sees_the_images_of_training_unless_they_are_crops_or_of_another_size(config, people, watch):
     class Model:
         crop, size = "none", (32, 16)
 
     made = material(config, people, watch)
     made.open()
     assert made.clean_source(Model) is made.source
+    Model.size = (16, 8)
+    assert made.clean_source(Model) is not made.source
+    Model.size = (32, 16)
     cropped = material(dataclasses.replace(config, data=dataclasses.replace(config.data, crop="imagenet")), people, watch)
     cropped.open()
     Model.crop = "imagenet"

@@ -104,6 +104,12 @@ def test_plans_that_cannot_be(name, more):
         build(Config(plan=dataclasses.replace(PlanConfig(name=name), **more)))
 
 
+@pytest.mark.parametrize(("name", "stage"), [("born_again", "first"), ("kd", "first"), ("kd", "second")])
+def test_a_plan_that_has_no_lengths_to_give_takes_none(name, stage):
+    with pytest.raises(UserError, match=f"plan {name} takes no --plan.{stage}.epochs"):
+        build(Config(plan=PlanConfig(name=name, epochs=12, **{stage: StageConfig(epochs=5)})))
+
+
 def test_early_stopping_needs_something_to_choose_by():
     held = dataclasses.replace(Config().data, holdout_identities=2)
     log = dataclasses.replace(Config().log, eval_every=1)

@@ -105,6 +105,52 @@ def test_a_state_saved_inside_an_epoch_goes_on_from_there(config, people, watch,
     assert runs.read_log(folder / "stages/1-first")[1]["accuracy"] == pytest.approx(watch.rows[1]["accuracy"])
 
 
+def test_a_stage_of_two_conditions_is_handed_to_nobody(config, people, watch, tmp_path):
+    class Breaking(type(watch)):
+        def step_ends(self, images, loss):
+            super().step_ends(images, loss)
+            if self.steps == 5:
+                raise Stop
+
+    vanilla = with_plan(config, name="vanilla", epochs=3)
+    broken = dataclasses.replace(vanilla, output=str(tmp_path / "a/run"))
+    with pytest.raises(Stop):
+        train(broken, people, watch=Breaking())
+    path = tmp_path / "a/run/resume.pt"
+    state = checkpoint.load(path)
+    checkpoint.save({**state, "key": "that of other threads"}, path)
+    mixed = train(broken, people, watch=watch, resume=True)
+    clean = train(dataclasses.replace(vanilla, output=str(tmp_path / "a/clean")), people, watch=watch)
+    assert [runs.read_facts(run)["stages"][0]["shared"] for run in (mixed, clean)] == [False, False]
+    assert runs.read_facts(mixed)["stages"][0]["key"] != runs.read_facts(clean)["stages"][0]["key"] == state["key"]
+
+
+def test_a_stage_that_was_taken_over_is_still_said_to_be_after_a_resume(config, people, watch, tmp_path):
+    train(with_plan(config, name="half"), people, watch=watch)
+
+    class Breaking(type(watch)):
+        def step_ends(self, images, loss):
+            super().step_ends(images, loss)
+            raise Stop
+
+    srdl = dataclasses.replace(config, output=str(tmp_path / "runs/srdl"))
+    with pytest.raises(Stop):
+        train(srdl, people, watch=Breaking())
+    folder = train(srdl, people, watch=watch, resume=True)
+    assert [stage["shared"] for stage in runs.read_facts(folder)["stages"]] == [True, False]
+
+
+@pytest.mark.parametrize(("world", "neck", "words"), [(7, "none", "7 processes cannot share the last batch of an epoch, which has 6"), (4, "bnneck", "two to each for the BNNeck")])
+def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_step(config, people, watch, monkeypatch, world, neck, words):
+    monkeypatch.setattr("reid_srdl.data.samplers.MIN_BATCH", 2)
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, neck=neck))
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, batch=24))  # 54 = 24 + 24 + 6
+    with pytest.raises(UserError, match=words):
+        train(config, people, watch=watch)
+    assert not runs.Path(config.output).exists()
+
+
 def test_a_damaged_state_is_refused_by_name(config, people, watch, tmp_path):
     class Breaking(type(watch)):
         def step_ends(self, images, loss):

@@ -31,6 +31,16 @@ def test_the_store_hands_out_what_it_was_given(tmp_path, saved):
     assert (tmp_path / "a/log.csv").read_text() == "epoch\n0\n"
 
 
+def test_where_nothing_can_be_written_there_is_no_store(tmp_path, saved):
+    (tmp_path / "file").touch()
+    said = []
+    store = StageStore(tmp_path / "file/.stages", said.append)
+    with store.lock("key"):
+        assert not store.take("key", tmp_path / "a")
+        store.put("key", tmp_path)
+    assert len(said) == 1 and "Not a directory" in said[0] and sorted(path.name for path in tmp_path.iterdir()) == ["file", "model.safetensors"]
+
+
 def test_a_damaged_stored_stage_is_dropped(tmp_path, saved):
     store = StageStore(tmp_path / ".stages")
     (tmp_path / "log.csv").write_text("epoch\n")
