@@ -33,6 +33,14 @@ def _cannot_write(path: Path, error: OSError) -> UserError:
     return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, "Choose another folder with --output."))
 
 
+def make_folder(path: Pathlike) -> None:
+    """With all folders above it. Raises ``UserError`` where it cannot be."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(Path(path), error) from None
+
+
 @contextlib.contextmanager
 def writing(path: Pathlike) -> Iterator[Path]:
     """Hands out a temporary path beside ``path``; on leaving, that file is flushed and renamed to ``path``.

@@ -201,6 +201,13 @@ class Trained:
         """D of the embeddings."""
         return self.network.dimension
 
+    @property
+    def distance(self) -> str:
+        """By which its embeddings are compared, ``euclidean`` or ``cosine``: what its run does, or an exported file of ours says."""
+        if self.config is not None:
+            return self.config.distance
+        return self.facts.metric if self.facts is not None else "euclidean"
+
     def source(self, paths: Sequence[files.Pathlike], *, memory_gb: float = 0.0, track: inference.Track = iter) -> ImageSource:
         """Image files as the network sees them where nothing is augmented, decoded on demand unless they fit into ``memory_gb``.
 

@@ -64,7 +64,7 @@ def run(argv: list[str]) -> int:
     trained = runs.load(folder, options.device)
     if trained.folder is None:
         raise UserError(f"{folder} is no run folder", "A calibration is kept in one.")
-    metric = options.metric or (trained.config.distance if trained.config is not None else "euclidean")
+    metric = options.metric or trained.distance
     images, dataset, split = _images(trained, options)
     says(f"{len(images):,} images of {dataset} ({split})")
     pairs = pairs_of(images, metric=metric, across_cameras=options.across_cameras, most_images=options.most_images, seed=options.seed)

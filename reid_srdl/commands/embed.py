@@ -106,7 +106,7 @@ def run(argv: list[str]) -> int:
     devices.wait_for_all()
     if not skipped:
         if number == 0:
-            cosine = ["--metric", "cosine"] if trained.config is not None and trained.config.distance == "cosine" else []
+            cosine = ["--metric", "cosine"] if trained.distance == "cosine" else []
             print(f"Next, search among them: {command('index', '--embeddings', *outputs, '--output', 'gallery.index', *cosine)}")
         if processes == 1 and listed.labels is not None:
             print(f"Or score them as queries or gallery: {command('eval', '--embeddings', 'QUERY', 'GALLERY')}")

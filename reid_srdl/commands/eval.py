@@ -7,7 +7,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from .. import config as configuration
 from .. import devices, embeddings, files
@@ -89,7 +89,7 @@ def _score_network(options: EvalOptions) -> int:
     asked = sets.asked(trained, options.dataset, options.data_root)
     for data in asked.sets.values():
         _accept(trained, data, options)
-    options = dataclasses.replace(options, metric=options.metric or _own_distance(trained))
+    options = dataclasses.replace(options, metric=options.metric or trained.distance)
     others = _others(trained, options)
     tables = {}
     for name, data in asked.sets.items():
@@ -119,7 +119,7 @@ def _accept(trained: Trained, data: ReIDData | ClassData, options: EvalOptions) 
 
 def _output(trained: Trained, name: str, options: EvalOptions, *, several: bool) -> Path:
     if options.output is None:
-        return default_output(Path(options.checkpoint), trained, name, options.split, _variant(options, _own_distance(trained)))
+        return default_output(Path(options.checkpoint), trained, name, options.split, _variant(options, trained.distance))
     return Path(options.output) / name if several else Path(options.output)
 
 
@@ -162,11 +162,6 @@ def _named_members(options: EvalOptions) -> tuple[str, ...]:
     if options.members is not None and not options.members:
         raise UserError("--members names no network", "For instance: --members runs/one runs/other")
     return options.members or ()
-
-
-def _own_distance(trained: Trained) -> Literal["euclidean", "cosine"]:
-    """By which a network's own run compares embeddings."""
-    return trained.config.distance if trained.config is not None else "euclidean"
 
 
 def _variant(options: EvalOptions, distance: str) -> str:

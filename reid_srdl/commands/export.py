@@ -34,7 +34,7 @@ class ExportOptions:
         tolerance: how far the file may be off: in fp32 the largest difference in parts of the largest number of the embeddings (null: 0.0001), else
             1 - the lowest cosine between the two embeddings of an image (null: 0.01 in bf16, 0.1 in int8).
         logits: the training classes as a second output.
-        metric: by which the embeddings are meant to be compared: a word in the file.
+        metric: by which the embeddings are meant to be compared, ``euclidean`` or ``cosine``, which the file says; null means as the run compares them.
         images: how many the file is checked on.
         calibration: how many training images int8 takes its ranges from.
         seed: of the choice of images.
@@ -49,7 +49,7 @@ class ExportOptions:
     precision: Literal["fp32", "bf16", "int8"] = "fp32"
     tolerance: Optional[float] = None
     logits: bool = False
-    metric: Literal["euclidean", "cosine"] = "euclidean"
+    metric: Optional[Literal["euclidean", "cosine"]] = None
     images: int = 200
     calibration: int = 300
     seed: int = 0
@@ -73,9 +73,11 @@ def run(argv: list[str]) -> int:
     from .. import runs
     from ..export import Wanted, check_wanted
 
-    wanted, output = Wanted(options.format, options.precision, options.logits, options.metric), Path(options.output)
-    check_wanted(wanted, output)
+    output = Path(options.output)
+    check_wanted(Wanted(options.format, options.precision), output)
     trained = runs.load(options.checkpoint, "cpu", precision="fp32")
+    options = dataclasses.replace(options, metric=options.metric or trained.distance)
+    wanted = Wanted(options.format, options.precision, options.logits, options.metric)
     data, why_none = _data(trained, options)
     record = _export(trained, wanted, output, data, options, why_none)
     files.write_json(output.with_name(f"{output.name}.json"), record)

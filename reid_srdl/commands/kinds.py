@@ -67,6 +67,7 @@ class Reidentification:
     compares_stages = False
 
     def limited(self, data: ReIDData, config: Config) -> ReIDData:
+        _refuse(config, f"{data.name} has people, not classes", train_per_class="train_identities", holdout_per_class="holdout_identities")
         return each(data, lambda part: limit_identities(part, train=config.data.train_identities, holdout=config.data.holdout_identities))
 
     def scored(self, data: ReIDData, split: str) -> list[Split]:
@@ -124,6 +125,7 @@ class Classification:
     compares_stages = True  # how far the confidence of each can be trusted
 
     def limited(self, data: ClassData, config: Config) -> ClassData:
+        _refuse(config, f"{data.name} has classes, not people", train_identities="train_per_class", holdout_identities="holdout_per_class")
         return limit_images(data, per_class=config.data.train_per_class, holdout_per_class=config.data.holdout_per_class)
 
     def scored(self, data: ClassData, split: str) -> list[Split]:
@@ -170,6 +172,13 @@ def _clean(part: Split, config: Config) -> ImageSource:
     """Its images as a network of this run sees them where nothing is random."""
     data = config.data
     return open_source(part.files, config.size, memory_gb=data.memory_gb, workers=data.workers, crop=data.crop)
+
+
+def _refuse(config: Config, why: str, **fields: str) -> None:
+    """Raises ``UserError`` where a field of the other kind is set; each is named with that which stands for it here."""
+    for name, instead in fields.items():
+        if getattr(config.data, name):
+            raise UserError(f"{why}: data.{name} means nothing there", f"Use --data.{instead}.")
 
 
 def rules(options: EvalOptions) -> protocol.Rules:

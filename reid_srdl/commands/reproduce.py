@@ -17,7 +17,7 @@ from ..progress import says
 
 if TYPE_CHECKING:
     from ..config import Config, ModelConfig
-    from ..experiments.study import Found
+    from ..experiments.study import Found, Study
     from ..experiments.tables import Asked, Table
 
 
@@ -103,6 +103,8 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
     rows = tables.studies(table, asked)
     folder = Path(options.records) if options.records else output / "records"
     paths = [folder / f"{plan.name}.json" for _, plan in rows]
+    for (_, plan), path in zip(rows, paths, strict=True):
+        _check(path, plan, records.read(path), options.precision)
     if options.dry_run:
         return _forecast([(row, plan, records.read(path)) for (row, plan), path in zip(rows, paths, strict=True)], arms)
     runs = Path(options.runs) if options.runs else output / "runs"
@@ -168,6 +170,16 @@ def _forecast(parts: list, arms: list[str]) -> int:
     minutes = sum(float(row[2].replace(",", "")) for row in rows)
     print(f"{len(rows)} runs, about {minutes / 60:,.1f} hours one after the other. Stages that runs share are trained once, which saves some of it.")
     return 0
+
+
+def _check(path: Path, plan: Study, found: Found, precision: str | None) -> None:
+    """Raises ``UserError`` where what is finished was made otherwise than is asked for now."""
+    from ..experiments import settings
+
+    settings.check_records(path, plan, found)
+    others = sorted({record["precision"] for cell, record in found.items() if cell.arm in plan.arms} - {precision})
+    if precision not in (None, "auto") and others:
+        raise UserError(f"the finished runs of {path} are in {others[0]}", f"Leave --precision {precision} out, or keep other --records.")
 
 
 def _shared_precision(config: Config, found: Found) -> str:

@@ -14,7 +14,7 @@ from ..progress import says
 from ..shell import command
 
 USAGE = """usage: study NAME [--jobs N] [--arms A,B] [--runs DIR] [--records DIR] [--dry_run] [--data_root DIR] [--weights FILE] [--threads N]
-       study --write [--records DIR] [--output FILE]
+       study [FILE.yaml] --write [--records DIR] [--output FILE]
 
 study NAME --help lists the options. Studies: {names}"""
 
@@ -59,6 +59,7 @@ def run(argv: list[str]) -> int:
         return 2
     if options.jobs < 1:
         raise UserError(f"--jobs is {options.jobs}", "Name how many runs go side by side, or leave it out for one at a time.")
+    own = [] if name is None or name in study.names() else [name]
     if name is not None and not options.write:
         plan = study.read(name)
         arms = options.arms.split(",") if options.arms else None
@@ -66,14 +67,17 @@ def run(argv: list[str]) -> int:
             raise UserError(f"the study {name} has no arm {', '.join(sorted(unknown))}", f"Its arms: {', '.join(plan.arms)}.")
         record = Path(options.records) / f"{plan.name}.json"
         if options.dry_run:
-            for cell in study.pending(plan, records.read(record), arms):
+            cells = study.pending(plan, records.read(record), arms)
+            for cell in cells:
                 print(f"{cell.name:<32} {command('train', *study.flags(plan, cell))}")
+            if not cells:
+                print("All runs of this study are finished; without --dry_run the page of results is written anew.")
             return 0
         place = runner.Place(Path(options.runs) / plan.name, record, _extra(options), options.jobs)
         runner.carry_out(plan, place, says=says, arms=arms)
     if not any(Path(options.records).glob("*.json")):
         raise UserError(f"there are no records in {options.records}", "Start it in the root of the checkout, or name the folder with --records.")
-    files.write_text(options.output, results.page(Path(options.records), study.names(), spending.of_tables()))
+    files.write_text(options.output, results.page(Path(options.records), [*study.names(), *own], spending.of_tables()))
     print(f"The results are in {options.output}")
     return 0
 

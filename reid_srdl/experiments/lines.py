@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .statistics import Difference, Summary, paired, summary
-from .study import Found, Study, members_of
+from .study import Found, Study, best_value, members_of
 
 SCORES: dict[str, str] = {"rank1": "Rank-1", "mAP": "mAP", "top1": "Top-1", "top5": "Top-5"}
 """What is compared, with the field's name for it; a record has the first two or the last two."""
@@ -45,9 +45,10 @@ class Line:
 
 
 def finished(study: Study, found: Found, arm: str) -> dict[int, dict[str, Any]]:
-    """Seed to record of an arm on the test split; what only serves as a member of an ensemble is left out."""
+    """Seed to record of an arm on the test split, at its own tuned value; what only serves as a member of an ensemble is left out."""
     offsets = [member.offset for name in study.ensembles for member in members_of(study, name) if member.offset]
-    cells = [cell for cell in found if cell.arm == arm and not cell.held_out and cell.seed < min(offsets, default=cell.seed + 1)]
+    value = best_value(study, arm, found)
+    cells = [cell for cell in found if cell.arm == arm and not cell.held_out and cell.value == value and cell.seed < min(offsets, default=cell.seed + 1)]
     cells.sort(key=lambda cell: cell.seed)
     return {cell.seed: found[cell] for cell in cells}
 

@@ -40,16 +40,17 @@ def read_study(path: Path) -> Study | None:
 
 def describe(path: Path, study: Study) -> None:
     """Writes down which study the records are of; arms that an earlier study of that name had stay in it."""
-    before = read_study(path) if path.is_file() else None
-    if before is not None:
-        study = dataclasses.replace(
-            study,
-            arms={**before.arms, **study.arms},
-            ensembles={**before.ensembles, **study.ensembles},
-            seeds={**before.seeds, **study.seeds, "default": max(before.seeds["default"], study.seeds["default"])},
-            compare=tuple(dict.fromkeys([*before.compare, *study.compare])),
-        )
     with _locked(path):
+        before = read_study(path) if path.is_file() else None
+        if before is not None:
+            study = dataclasses.replace(
+                study,
+                arms={**before.arms, **study.arms},
+                ensembles={**before.ensembles, **study.ensembles},
+                seeds={**before.seeds, **study.seeds, "default": max(before.seeds["default"], study.seeds["default"])},
+                compare=tuple(dict.fromkeys([*before.compare, *study.compare])),
+                settings={**before.settings, **study.settings},
+            )
         cells = files.read_json(path)["cells"] if path.is_file() else []
         files.write_json(path, {"study": {**dataclasses.asdict(study), "tune": None}, "cells": cells})
 
@@ -69,11 +70,14 @@ class _locked:
     """Holds a file of records, so that two commands which fill it lose nothing of each other's."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path.parent)
         self.path = path.parent / f".{path.name}.lock"
 
     def __enter__(self) -> None:
-        self.handle = open(self.path, "w")
+        try:
+            self.handle = open(self.path, "w")
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}", "Choose another folder with --records.") from None
         fcntl.flock(self.handle, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:

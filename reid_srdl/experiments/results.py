@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import budget_map, lines, published, records, soft_targets, spending, study, tables
+from . import budget_map, lines, published, records, settings, soft_targets, spending, study, tables
 from .lines import SCORES, Line
 from .markdown import gain, percent, table
 from .spending import Spent
@@ -31,14 +31,16 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
 
     Args:
         folder: of the records, a file ``NAME.json`` a study.
-        names: of the installed studies.
+        names: of the installed studies, and files of others, as ``study.read`` takes them.
         costs: of the paper's tables, where they are to stand on it.
     """
     parts = ["# Results", INTRODUCTION]
-    installed = {name: (study.read(name), records.read(folder / f"{name}.json")) for name in names}
+    plans = [study.read(name) for name in names]
+    installed = {plan.name: (plan, records.read(folder / f"{plan.name}.json")) for plan in plans}
     for plan, found in installed.values():
+        settings.check_records(folder / f"{plan.name}.json", plan, found)
         parts += _study(plan, found)
-    described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json")) if path.stem not in names]
+    described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json")) if path.stem not in installed]
     rows = [(plan, found) for plan, found in described if plan is not None]
     whole = {plan.name for _, plan in tables.studies(tables.read("1"))}
     if not any(plan.name in whole and found for plan, found in rows):

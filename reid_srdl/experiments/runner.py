@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import config as configuration
 from .. import files, runs
 from ..data.joined import part_names
 from ..errors import UserError
 from ..shell import command
 from ..training.termination import Termination
-from . import cost, lines, records, soft_targets, study
+from . import cost, lines, records, settings, soft_targets, study
 from .children import Children
 from .study import Cell, Study
 
@@ -49,6 +50,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
         UserError: a run failed; those that were finished are kept.
         Terminated: SIGTERM came, and the runs under way saved their state.
     """
+    settings.check_records(place.record, plan, records.read(place.record))
     lock = threading.Lock()
     busy: set[Cell] = set()
     failures: list[str] = []
@@ -72,7 +74,8 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
             except UserError as error:
                 failures.append(str(error))
             finally:
-                busy.discard(chosen)
+                with lock:
+                    busy.discard(chosen)
 
     # Futures are waited for: up to Python 3.12 a thread whose join a signal broke off counts as ended, and is not waited for again.
     with Termination() as termination, futures.ThreadPoolExecutor(place.jobs) as pool:  # which waits for all of them, whatever happens
@@ -106,8 +109,10 @@ def run_cell(plan: Study, cell: Cell, place: Place, children: Children) -> dict[
     if cell.arm in plan.ensembles:
         return _join(plan, cell, place, children)
     run = place.folder / cell.name
-    resumes = (run / runs.CONFIG).is_file()
-    words = ["--resume", str(run)] if resumes else [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", *place.extra, "--output", str(run)]
+    words = [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", *place.extra, "--output", str(run)]
+    if (run / runs.CONFIG).is_file():
+        settings.check_run(run, words)
+        words = ["--resume", str(run)]
     _command("train", words, place, cell.name, children)
     return record_of(plan, cell, run)
 
@@ -115,7 +120,7 @@ def run_cell(plan: Study, cell: Cell, place: Place, children: Children) -> dict[
 def _command(name: str, words: list[str], place: Place, title: str, children: Children) -> None:
     """A sub-command in a process of its own, with its output in a log. Raises ``UserError`` with its last line where it fails."""
     log = place.folder / "logs" / f"{title}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder(log.parent)
     code = children.run([sys.executable, "-m", "reid_srdl", name, *words], log)
     if code != 0:
         last = next((line for line in reversed(log.read_text().splitlines()) if line.strip()), "it said nothing")
@@ -137,7 +142,7 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
         "command": ["train", *study.flags(plan, cell)],
         "scores": _means(scored, KEPT),
         "multi": _means(multi, ("rank1", "mAP")) if len(multi) == len(parts) else None,
-        "best": _best_epoch(runs.read_log(run / "stages" / stages[-1]["folder"])),
+        "best": _best_epoch(run, stages[-1]["folder"]),
         "cross_entropy": stages[-1]["final"]["cross_entropy"],
         "macs": cost.of_run(run).total,
         "soft_targets": soft_targets.of_run(run),
@@ -154,8 +159,11 @@ def _means(scored: list[dict[str, float]], names: Iterable[str]) -> dict[str, fl
     return {name: sum(one[name] for one in scored) / len(scored) for name in names if all(name in one for one in scored)}
 
 
-def _best_epoch(rows: list[dict[str, float | None]]) -> dict[str, Any] | None:
-    """The epoch of the last stage that scored highest, of those that were scored on the way; chosen with the scores known, so no result."""
+def _best_epoch(run: Path, stage: str) -> dict[str, Any] | None:
+    """The epoch of a stage that scored highest on the test split, of those that were scored on the way; chosen with the scores known, so no result."""
+    if configuration.load(run / runs.CONFIG).log.eval_split != "test":
+        return None
+    rows = runs.read_log(run / "stages" / stage)
     for name in ("val_rank1", "val_top1"):
         scored = [(row[name], int(row["epoch"] or 0)) for row in rows if row.get(name) is not None]
         if scored:

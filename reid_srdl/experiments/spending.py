@@ -12,6 +12,7 @@ from pathlib import Path
 from .. import config as configuration
 from .. import files
 from ..config import Config
+from ..errors import UserError
 from ..training import plans
 from . import cost, tables
 from .markdown import table
@@ -55,7 +56,17 @@ def spent(rows: Sequence[tuple[Row, Study]]) -> list[Spent]:
 
 def of_tables(asked: Asked = ALL) -> dict[tuple[str, str], Spent]:
     """By study and arm, the cost of every arm of Tables 1 to 3; of a study that several tables have, once."""
-    rows = [row for name in ("1", "2", "3") for row in tables.studies(tables.read(name), _only_where_it_has(name, asked))]
+    if asked.networks or asked.arms:
+        raise UserError("the costs are of all networks and arms of a data set", "Leave --network and --arms out; --dataset chooses rows.")
+    parts = [tables.read(name) for name in ("1", "2", "3")]
+    there = list(dict.fromkeys(row.dataset for part in parts for row in part.rows))
+    for dataset in asked.datasets or ():
+        if dataset not in there:
+            raise UserError(f"Tables 1 to 3 of the paper have no data set {dataset!r}", f"They have: {', '.join(there)}.")
+    rows = []
+    for part in parts:  # each has its own data sets
+        wanted = [dataset for dataset in asked.datasets or there if any(row.dataset == dataset for row in part.rows)]
+        rows += tables.studies(part, dataclasses.replace(asked, datasets=wanted)) if wanted else []
     return {(one.study.name, one.arm): one for one in spent(rows)}
 
 
@@ -84,10 +95,3 @@ def write_costs(asked: Asked, output: Path) -> list[Path]:
     files.write_text(output / "cost.md", "\n\n".join([f"# {TITLE}", *section(seen)]) + "\n")
     files.write_text(output / "cost.csv", out.getvalue())
     return [output / "cost.md", output / "cost.csv"]
-
-
-def _only_where_it_has(name: str, asked: Asked) -> Asked:
-    """Of several tables each has its own data sets: the wish counts where it can be met."""
-    there = {row.dataset for row in tables.read(name).rows}
-    wanted = [dataset for dataset in asked.datasets or () if dataset in there]
-    return dataclasses.replace(asked, datasets=wanted or None, networks=None, arms=None)

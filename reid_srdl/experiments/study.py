@@ -120,6 +120,10 @@ def read(name: str) -> Study:
             tune = Tuning(**{**tune, "values": tuple(tune["values"])})
         values["compare"] = tuple((one, other) for one, other in values["compare"])
         study = Study(name=path.stem, tune=tune, **values)
+        if bare := [arm for arm, own in study.arms.items() if not isinstance(own, dict)]:
+            raise ValueError(f"arm {bare[0]} has no flags (write {{}} where it has none of its own)")
+        if "default" not in study.seeds and (left := (set(study.arms) | set(study.ensembles)) - set(study.seeds)):
+            raise ValueError(f"seeds says nothing of {min(left)}, and has no default")
         spoken_of = {arm for pair in study.compare for arm in pair} | {study.baseline} | set(study.seeds) - {"default"}
         spoken_of |= {member.arm for arm in study.ensembles for member in members_of(study, arm)}
         if missing := spoken_of - set(study.arms) - set(study.ensembles):

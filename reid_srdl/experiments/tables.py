@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data import IDENTITY_READERS
 from ..errors import UserError
 from .study import Study
 
@@ -129,6 +130,10 @@ def studies(table: Table, asked: Asked = Asked()) -> list[tuple[Row, Study]]:
     sizes = tuple(asked.train_per_class or table.train_per_class) or (None,)
     if not table.epochs and len(budgets) > 1:
         raise UserError(f"table {table.name} has one budget", "Give one number to --epochs; --table map takes several.")
+    if not table.train_per_class and len(sizes) > 1:
+        raise UserError(f"table {table.name} has one size of training set", "Give one number to --train_per_class; --table map takes several.")
+    if people := [row.dataset for row in rows if asked.train_per_class and row.dataset in IDENTITY_READERS]:
+        raise UserError(f"--train_per_class is for classes, and {people[0]} has people", "Leave it out; --dataset chooses rows.")
     return [(row, _study(row, wanted, seeds, budget, size, asked.flags or {})) for row in rows for size in sizes for budget in budgets]
 
 
@@ -166,9 +171,15 @@ def _study(row: Row, wanted: list[str], seeds: dict[str, int], epochs: int | Non
     ensembles = {name: tuple(known[name]["members"]) for name in wanted if "members" in known[name]}
     members = [member.partition(":")[0].partition("+")[0] for some in ensembles.values() for member in some]
     trained = dict.fromkeys([*(name for name in wanted if "flags" in known[name]), *members])
-    settings = {**data["networks"][row.network], **({"plan.epochs": epochs} if epochs else {}), **({"data.train_per_class": train_per_class} if train_per_class else {}), **flags}
-    budget = settings.get("plan.epochs") or _recipe_epochs(row.dataset)
-    settings = {"log.eval_every": max(1, round(budget / SCORINGS)), "log.eval_split": "test", **settings}
+    budget = epochs or _papers_epochs(row)
+    settings = {
+        "log.eval_every": max(1, round(budget / SCORINGS)),
+        "log.eval_split": "test",
+        **data["networks"][row.network],
+        "plan.epochs": budget,
+        **({"data.train_per_class": train_per_class} if train_per_class else {}),
+        **flags,
+    }
     name = f"{row.dataset}-{row.network}-e{budget}" + (f"-n{train_per_class}" if train_per_class else "")
     size = f", {train_per_class} training images of each class" if train_per_class else ""
     baseline = wanted[0]
@@ -188,8 +199,7 @@ def _study(row: Row, wanted: list[str], seeds: dict[str, int], epochs: int | Non
 
 def has_the_papers_budget(row: Row, study: Study) -> bool:
     """Whether a study of a row has all epochs and all training images of the paper, so that its value may stand in one picture with the paper's."""
-    epochs = stated("tables")["networks"][row.network].get("plan.epochs") or _recipe_epochs(row.dataset)
-    return study.name == f"{row.dataset}-{row.network}-e{epochs}"
+    return study.name == f"{row.dataset}-{row.network}-e{_papers_epochs(row)}"
 
 
 def _held_out(arm: Mapping[str, Any], dataset: str, train_per_class: int | None) -> dict[str, int]:
@@ -200,7 +210,9 @@ def _held_out(arm: Mapping[str, Any], dataset: str, train_per_class: int | None)
     return {"data.holdout_per_class": max(1, round(arm["holdout"] * each))}
 
 
-def _recipe_epochs(recipe: str) -> int:
+def _papers_epochs(row: Row) -> int:
+    """In all, of the row's network on the row's data set."""
     from .. import config as configuration
 
-    return configuration.parse(configuration.Config, ["--config", recipe], recipes=True).plan.epochs
+    known = stated("tables")["epochs"].get(f"{row.dataset} {row.network}")
+    return known or configuration.parse(configuration.Config, ["--config", row.dataset], recipes=True).plan.epochs

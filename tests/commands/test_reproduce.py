@@ -48,6 +48,15 @@ def test_a_table_is_run_and_written_and_run_no_second_time(tmp_path, monkeypatch
     assert [name for _, name in ran[4:]] == ["stage_incomplete-s0", "stage_incomplete-s1"]
 
 
+def test_finished_runs_of_another_precision_are_not_taken_for_those_that_are_asked_for(tmp_path, monkeypatch):
+    fake(monkeypatch, [])
+    assert reproduce.run([*SMALL, "--output", str(tmp_path)]) == 0
+    for more in ([], ["--dry_run"]):
+        with pytest.raises(UserError, match="are in fp32"):
+            reproduce.run([*SMALL, *more, "--precision", "bf16", "--output", str(tmp_path)])
+    assert reproduce.run([*SMALL, "--precision", "fp32", "--dry_run", "--output", str(tmp_path)]) == 0
+
+
 def test_a_table_that_broke_off_keeps_what_is_finished_and_goes_on(tmp_path, monkeypatch):
     ran = []
     fake(monkeypatch, ran)

@@ -40,6 +40,12 @@ def test_two_that_write_at_once_lose_nothing(tmp_path):
     assert len(records.read(path)) == 12
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write .*file"):
+        records.add(tmp_path / "file/x.json", Cell("vanilla", 0, None, False), {})
+
+
 def test_a_file_of_something_else(tmp_path):
     (tmp_path / "x.json").write_text('{"cells": [{"no": 1}]}')
     with pytest.raises(UserError, match="no records"):

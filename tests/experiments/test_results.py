@@ -1,3 +1,6 @@
+import pytest
+
+from reid_srdl.errors import UserError
 from reid_srdl.experiments import records, results, tables
 from reid_srdl.experiments.study import Cell
 from reid_srdl.experiments.tables import Asked
@@ -40,8 +43,23 @@ def test_rows_of_the_papers_tables_are_on_the_page_and_what_is_missing_is_said(t
     page = results.page(tmp_path, [])
     assert "neither confirmed nor refuted" in page and "### cifar100, resnet32, 4 epochs, 50 training images of each class" in page
     assert "| vanilla | 1 | 40.0 | 70.0 |" in page and "cross-entropy for all epochs" in page
-    records.add(tmp_path / f"{whole.name}.json", Cell("vanilla", 0, None, False), one)
+    for arm in ("vanilla", "srdl"):
+        records.add(tmp_path / f"{whole.name}.json", Cell(arm, 0, None, False), one)
     assert "neither confirmed" not in results.page(tmp_path, [])
+
+
+def test_a_study_in_a_file_stands_on_its_page(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "{title: My question, about: Mine., recipe: synthetic, arms: {a: {plan.name: vanilla}}, seeds: {default: 1}, baseline: a, compare: []}"
+    )
+    assert "## My question" in results.page(tmp_path, [str(tmp_path / "mine.yaml")])
+
+
+def test_records_of_another_study_under_its_name_are_refused(tmp_path):
+    words = ["train", "--config", "market1501_osnet_x0_25_cpu", "--seed", "0", "--plan.name", "vanilla", "--plan.epochs", "3"]
+    records.add(tmp_path / "market1501_osnet_x0_25.json", Cell("vanilla", 0, None, False), {**record(0.7, 0.4), "command": words})
+    with pytest.raises(UserError, match="by other settings than market1501_osnet_x0_25 has now: plan.epochs"):
+        results.page(tmp_path, ["market1501_osnet_x0_25"])
 
 
 def test_fig_4_is_on_the_page_where_it_was_drawn(tmp_path):

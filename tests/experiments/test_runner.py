@@ -3,6 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from reid_srdl import config as configuration
+from reid_srdl.config import Config, LogConfig
 from reid_srdl.errors import UserError
 from reid_srdl.experiments import runner
 from reid_srdl.experiments.study import Cell, Study
@@ -19,7 +21,8 @@ FACTS = {
 def scored(tmp_path, monkeypatch):
     """Makes a finished run of some sets with these scores."""
 
-    def make(**sets):
+    def make(*, eval_split="test", **sets):
+        configuration.save(Config(log=LogConfig(eval_split=eval_split)), tmp_path / "config.yaml")
         monkeypatch.setattr(runner.runs, "read_facts", lambda folder: {**FACTS, "dataset": "+".join(sets)})
         monkeypatch.setattr(runner.runs, "read_log", lambda folder: [{"epoch": 0, "val_mAP": None, "val_rank1": 0.5}, {"epoch": 1, "val_rank1": 0.4}])
         monkeypatch.setattr(runner.cost, "of_run", lambda folder: SimpleNamespace(total=7))
@@ -37,6 +40,11 @@ def test_a_record_keeps_the_scores_of_the_last_epoch_and_the_best_beside_them(sc
     record = runner.record_of(PLAN, CELL, scored(people={"single": {"rank1": 0.4, "mAP": 0.3, "rank20": 0.9}, "multi": {"rank1": 0.5, "mAP": 0.35}}))
     assert record["scores"] == {"rank1": 0.4, "mAP": 0.3} and record["multi"] == {"rank1": 0.5, "mAP": 0.35}
     assert record["best"] == {"value": 0.5, "epoch": 0, "scored": 2} and record["macs"] == 7 and record["kind"] == "identities" and record["date"] == "2026-01-02"
+
+
+def test_the_best_epoch_on_another_split_stands_beside_no_test_score(scored):
+    record = runner.record_of(PLAN, CELL, scored(eval_split="val", images={"classification": {"top1": 0.4, "top5": 0.7}}))
+    assert record["best"] is None
 
 
 def test_of_classes_too(scored):

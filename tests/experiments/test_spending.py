@@ -2,6 +2,7 @@ import csv
 
 import pytest
 
+from reid_srdl.errors import UserError
 from reid_srdl.experiments import results, spending
 from reid_srdl.experiments.tables import Asked
 
@@ -19,6 +20,13 @@ def test_srdl_costs_one_clean_pass_more_than_vanilla(seen):
     # 68.9 million MACs x 50,000 images x 200 epochs, and one pass more.
     assert vanilla.cost.total == pytest.approx(68.9e6 * 50_000 * 200, rel=1e-3) and vanilla.images == 50_000
     assert srdl.cost.total / vanilla.cost.total == pytest.approx(1 + 1 / 200)
+
+
+def test_only_what_is_asked_for_and_that_which_there_is():
+    assert {study.partition("-")[0] for study, _ in spending.of_tables(Asked(datasets=["market1501"]))} == {"market1501"}
+    for asked, words in ((Asked(datasets=["nonsense"]), "no data set 'nonsense'"), (Asked(networks=["resnet32"]), "all networks")):
+        with pytest.raises(UserError, match=words):
+            spending.of_tables(asked)
 
 
 def test_the_table_names_every_arm_and_the_share_of_a_teacher(seen):

@@ -64,3 +64,10 @@ def test_a_study_that_is_not_there_or_not_whole(tmp_path):
     (tmp_path / "bad.yaml").write_text("title: x\n")
     with pytest.raises(UserError, match="not whole"):
         study.read(str(tmp_path / "bad.yaml"))
+
+
+@pytest.mark.parametrize(("arms", "seeds", "words"), [("{a: , b: {}}", "{default: 1}", "arm a has no flags"), ("{a: {}, b: {}}", "{a: 1}", "nothing of b")])
+def test_a_study_that_leaves_something_out_is_told_what(tmp_path, arms, seeds, words):
+    (tmp_path / "bad.yaml").write_text(f"{{title: t, about: a, recipe: synthetic, arms: {arms}, seeds: {seeds}, baseline: a, compare: []}}")
+    with pytest.raises(UserError, match=words):
+        study.read(str(tmp_path / "bad.yaml"))

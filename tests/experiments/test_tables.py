@@ -26,6 +26,18 @@ def test_every_row_of_every_table_is_a_plan_for_each_arm(name):
 def test_the_papers_budgets_are_those_of_the_recipes():
     budgets = {(row.dataset, row.network): one.name.rpartition("-e")[2] for row, one in tables.studies(tables.read("1"))}
     assert budgets["cifar100", "resnet32"] == "200" and budgets["cifar10", "densenet_bc_190_40"] == "300" and budgets["tiny-imagenet", "wrn_28_10"] == "150"
+    assert budgets["tiny-imagenet", "densenet_bc_190_40"] == "150" and budgets["cifar100", "densenet_bc_190_40"] == "300"
+
+
+@pytest.mark.parametrize("more", [{"train_per_class": [5, 10]}, {"epochs": [4, 8]}])
+def test_lists_are_for_grids(more):
+    with pytest.raises(UserError, match="table 4 has one"):
+        tables.studies(tables.read("4"), Asked(**more))
+
+
+def test_people_have_no_images_of_a_class():
+    with pytest.raises(UserError, match="market1501 has people"):
+        tables.studies(tables.read("3"), Asked(train_per_class=[5]))
 
 
 def test_runs_that_two_tables_speak_of_are_the_same():

@@ -43,6 +43,7 @@ from .conftest import TRAIN, saved_model
         (["--data.train_identities", "1"], ["1 identity", "two at least"]),
         (["--data.holdout_identities", "6"], ["6 training identities", "--data.holdout_identities"]),
         (["--evaluate", "val"], ["no held-out identities", "--data.holdout_identities"]),
+        (["--data.train_per_class", "5"], ["has people, not classes", "--data.train_identities"]),
     ],
     ids=lambda value: " ".join(value) if value and value[0].startswith("--") else "",
 )  # fmt: skip
