@@ -29,11 +29,13 @@ class FlatnessOptions:
         images: of each split.
         points: distances along each direction.
         directions: by chance.
+        seed: whose runs are looked at; null means the first seed that has those of all arms.
     """
 
     images: int = 2000
     points: int = 21
     directions: int = 5
+    seed: Optional[int] = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ..data.records import ClassData, limit_images
 from ..errors import UserError
 from ..evaluation.classification import classes_of, targets_of
 from ..progress import tracked
-from . import flatness, flatness_plot, flatness_profiles
+from . import flatness, flatness_plot, flatness_profiles, tables
 from .flatness_profiles import Settings
 from .markdown import table
 from .study import Cell, Study
@@ -28,7 +29,7 @@ VARIANTS = {
 """The paper's way comes first: directions of length 1, running statistics as training left them."""
 
 
-def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data_root: str | None = None, **measured: int) -> list[Path]:
+def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data_root: str | None = None, seed: int | None = None, **measured: int) -> list[Path]:
     """``fig4-VARIANT.csv`` and ``.png`` for each of ``VARIANTS``, and their numbers in ``fig4-flatness.md``.
 
     Args:
@@ -36,13 +37,14 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
         folder: of the studies' runs, which are finished.
         output: where the files go.
         data_root: where the data sets are.
+        seed: whose runs are looked at; none for the first that has those of all arms.
         measured: ``images``, ``points`` and ``directions`` of ``Settings``.
 
     Raises:
         UserError: the data set is no classification set, so that its test images have no loss; no seed has the runs of all arms there.
     """
     _, study = rows[0]
-    seed = _seed_of_all(study, folder)
+    seed = _seed_of_all(study, folder, range(max(study.seeds.values())) if seed is None else [seed])
     networks = {arm: runs.load(_run(study, folder, arm, seed)) for arm in study.arms}
     config = next(iter(networks.values())).config
     data = read(config.dataset, root_of(data_root or config.data_root))
@@ -65,7 +67,9 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
         f"{study.title}, seed {seed}. {settings.directions} directions, {settings.points} distances along each, {settings.images:,} images of each split at most; "
         "`renewed` variants take BatchNorm's statistics anew at each point, `filter` variants move each filter by a share of its norm."
     )
-    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip(), how, table(head, summaries)]
+    asked = {"seed": seed, "images": settings.images, "points": settings.points, "directions": settings.directions}
+    command = ["python", "tools/reproduce.py", *tables.words(study, "fig4"), *(word for name, value in asked.items() for word in (f"--fig4.{name}", str(value)))]
+    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip(), how, f"Command: `{shlex.join(command)}`", table(head, summaries)]
     files.write_text(output / "fig4-flatness.md", "\n\n".join(text) + "\n")
     return [*written, output / "fig4-flatness.md"]
 
@@ -74,13 +78,12 @@ def _run(study: Study, folder: Path, arm: str, seed: int) -> Path:
     return folder / study.name / Cell(arm, seed, None, held_out=False).name
 
 
-def _seed_of_all(study: Study, folder: Path) -> int:
-    """The first seed whose runs of all arms are there: records outlive the networks that they are of."""
-    seeds = range(max(study.seeds.values()))
+def _seed_of_all(study: Study, folder: Path, seeds: Sequence[int]) -> int:
+    """The first of the seeds whose runs of all arms are there: records outlive the networks that they are of."""
     whole = [seed for seed in seeds if all((_run(study, folder, arm, seed) / runs.FACTS).is_file() for arm in study.arms)]
     if not whole:
         raise UserError(
-            f"{folder / study.name} has no seed with the runs of {' and '.join(study.arms)}: they are recorded as finished, but their networks are gone",
+            f"{folder / study.name} has no seed{f' {seeds[0]}' if len(seeds) == 1 else ''} with the runs of {' and '.join(study.arms)}: they are not made, or recorded and gone",
             "Name the folder that they are in with --runs, or another --records, so that they are trained anew.",
         )
     return whole[0]

@@ -24,7 +24,7 @@ Part = tuple[Row, Study, Found]
 def write_table(table: Table, parts: Sequence[Part], arms: Sequence[str], output: Path) -> list[Path]:
     """``tableNAME.md``, ``.csv`` and, where a run is finished, ``.png``; what was not asked for is not in it."""
     stem = file_stem(table.name)
-    sections = [f"# {table.title}", results.INTRODUCTION.replace("`tools/study.py --write`", f"`tools/reproduce.py --table {table.name}`")]
+    sections = [f"# {table.title}", results.INTRODUCTION.replace("`python tools/study.py --write`", f"`python tools/reproduce.py --table {table.name}`")]
     for row, study, found in parts:
         sections += results.row_section(study, found, row.paper, arms)
     shown = [(study.title, lines.of(study, found, arms), row.paper) for row, study, found in parts]

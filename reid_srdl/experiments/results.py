@@ -14,14 +14,14 @@ from .statistics import Difference, summary
 from .study import Cell, Found, Study
 
 INTRODUCTION = (
-    "Written by `tools/study.py --write` from the records beside this page. Scores are those of the last epoch, in percent, by the exact protocol of "
+    "Written by `python tools/study.py --write` from the records beside this page. Scores are those of the last epoch, in percent, by the exact protocol of "
     "`tools/eval.py` (re-identification: single-query); ± is the standard deviation over seeds; a difference is paired by seed, with its 95% interval "
     "(Student's t). Wall times are of the machine named with them and only tell what to expect."
 )
 
 NOT_REPRODUCED = (
     "No run has been made yet with all training images and all epochs of the paper, so its numbers are neither confirmed nor refuted here. One command "
-    "does it, best on a GPU: `tools/reproduce.py --table 1 --dataset cifar100 --network resnet32 --records docs/results` (the paper: 69.02 vanilla, 71.63 SRDL); "
+    "does it, best on a GPU: `python tools/reproduce.py --table 1 --dataset cifar100 --network resnet32 --records docs/results` (the paper: 69.02 vanilla, 71.63 SRDL); "
     "`--table 4` and `--table 5` then add only the arms that they have more."
 )
 
@@ -52,7 +52,7 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
             "where a title says so, and such a row repeats the question and not the paper's number.",
         ]
         for plan, found in rows:
-            parts += row_section(plan, found, {})
+            parts += [*row_section(plan, found, {}), f"Command: `python tools/reproduce.py {shlex.join(tables.words(plan))} --records {folder.parent.name}/{folder.name}`"]
         parts += _map(rows)
     parts += _flatness(folder)
     if costs:
@@ -79,7 +79,7 @@ def _map(rows: Sequence[tuple[Study, Found]]) -> list[str]:
     for name, some in grids.items():
         cells = budget_map.cells(some)
         if len(cells) > 1:
-            parts += [f"### When does it pay? {name}", "Gains in percentage points, by `tools/reproduce.py --table map`.", budget_map.markdown(cells)]
+            parts += [f"### When does it pay? {name}", "Gains in percentage points, by `python tools/reproduce.py --table map`.", budget_map.markdown(cells)]
     return parts
 
 
@@ -110,7 +110,7 @@ def _arms(shown: Sequence[Line]) -> str:
 
 
 def _study(plan: Study, found: Found) -> list[str]:
-    parts = [f"## {plan.title}", plan.about.strip(), f"Command: `tools/study.py {plan.name}`"]
+    parts = [f"## {plan.title}", plan.about.strip(), f"Command: `python tools/study.py {plan.name}`"]
     left = study.pending(plan, found)
     if left:
         parts.append(f"{_unfinished(len(left))}; the command above goes on from there.")
@@ -204,5 +204,5 @@ def _commands(plan: Study, found: Found) -> str:
     for arm in plan.arms:
         cell = next((cell for cell in found if cell.arm == arm and not cell.held_out), None)
         if cell is not None:
-            out.append("tools/train.py " + shlex.join(study.flags(plan, Cell(arm, 0, cell.value, held_out=False))))
+            out.append("python tools/train.py " + shlex.join(study.flags(plan, Cell(arm, 0, cell.value, held_out=False))))
     return "Each run alone (other seeds likewise):\n\n```bash\n" + "\n".join(out) + "\n```"

@@ -197,6 +197,20 @@ def _study(row: Row, wanted: list[str], seeds: dict[str, int], epochs: int | Non
     )
 
 
+def words(study: Study, table: str | None = None) -> list[str]:
+    """Of ``reproduce``: what asks for the study of a row, by this table or else by the first that has the row."""
+    data = stated("tables")
+    network = next(name for name, flags in data["networks"].items() if flags["model.backbone"] == study.settings["model.backbone"])
+    known, arms_wanted = arms(), [study.baseline, *(arm for arm in [*study.arms, *study.ensembles] if arm != study.baseline)]
+    table = table or next(name for name, one in data["tables"].items() if [study.recipe, network] in one["rows"])
+    seeds = [f"{arm}:{study.seeds[arm]}" if arm in study.seeds else arm for arm in arms_wanted if arm in known]
+    found = ["--table", table, "--dataset", study.recipe, "--network", network, "--arms", ",".join(seeds), "--seeds", str(study.seeds["default"])]
+    for key, flag in (("plan.epochs", "--epochs"), ("data.train_per_class", "--train_per_class"), ("precision", "--precision")):
+        if key in study.settings:
+            found += [flag, str(study.settings[key])]
+    return found
+
+
 def has_the_papers_budget(row: Row, study: Study) -> bool:
     """Whether a study of a row has all epochs and all training images of the paper, so that its value may stand in one picture with the paper's."""
     return study.name == f"{row.dataset}-{row.network}-e{_papers_epochs(row)}"

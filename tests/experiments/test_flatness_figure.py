@@ -13,7 +13,7 @@ from reid_srdl.experiments import flatness_figure
 from reid_srdl.experiments.study import Study
 from reid_srdl.training.run import train
 
-PLAN = Study("cifar", "few images", "", "cifar100", {"vanilla": {"plan.name": "vanilla"}, "srdl": {"plan.name": "srdl"}}, {"default": 2}, "vanilla", ())
+PLAN = Study("cifar", "few images", "", "cifar100", {"vanilla": {"plan.name": "vanilla"}, "srdl": {"plan.name": "srdl"}}, {"default": 2}, "vanilla", (), settings={"model.backbone": "resnet32"})
 FEW = {"images": 16, "points": 3, "directions": 2}
 
 
@@ -46,6 +46,7 @@ def test_the_first_seed_that_has_all_its_runs_is_drawn_in_all_variants(runs, tmp
     assert all(path.stat().st_size for path in written)
     text = written[-1].read_text()
     assert "few images, seed 1. 2 directions, 3 distances along each, 16 images of each split at most" in text and text.count("| srdl | test |") == 4
+    assert "--table fig4 --dataset cifar100 --network resnet32" in text and "--fig4.seed 1 --fig4.images 16 --fig4.points 3 --fig4.directions 2`" in text
     with open(tmp_path / "out/fig4-filter.csv") as file:
         rows = list(csv.DictReader(file))
     assert {(row["network"], row["split"]) for row in rows} == {(arm, split) for arm in PLAN.arms for split in ("train", "test")} and len(rows) == 4 * 3
@@ -53,6 +54,8 @@ def test_the_first_seed_that_has_all_its_runs_is_drawn_in_all_variants(runs, tmp
 
 def test_networks_that_are_gone_are_said(runs, tmp_path):
     shutil.rmtree(runs / "cifar/srdl-s1")
-    with pytest.raises(UserError, match="no seed with the runs of vanilla and srdl: they are recorded as finished, but their networks are gone"):
+    with pytest.raises(UserError, match="no seed with the runs of vanilla and srdl: they are not made, or recorded and gone"):
         flatness_figure.write([(None, PLAN)], runs, tmp_path / "out", **FEW)
+    with pytest.raises(UserError, match="no seed 0 with the runs"):
+        flatness_figure.write([(None, PLAN)], runs, tmp_path / "out", seed=0, **FEW)
     assert not (tmp_path / "out").exists()

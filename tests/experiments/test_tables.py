@@ -101,3 +101,13 @@ def test_only_the_whole_budget_is_the_papers():
     for fewer in ({"epochs": [200]}, {"train_per_class": [50]}):
         ((row, small),) = tables.studies(tables.read("1"), Asked(datasets=["cifar100"], networks=["densenet_bc_190_40"], **fewer))
         assert not tables.has_the_papers_budget(row, small)
+
+
+def test_the_words_of_a_study_ask_for_that_study():
+    asked = Asked(datasets=["cifar100"], networks=["resnet32"], arms=["srdl", "kd_resnet110:1", "ensemble_half"], seeds=2, epochs=[60], train_per_class=[50], flags={"precision": "bf16"})
+    ((_, one),) = tables.studies(tables.read("2"), asked)
+    words = dict(zip(tables.words(one)[::2], tables.words(one)[1::2], strict=True))
+    options = {"datasets": [words["--dataset"]], "networks": [words["--network"]], "seeds": int(words["--seeds"]), "flags": {"precision": words["--precision"]}}
+    sizes = {"epochs": [int(words["--epochs"])], "train_per_class": [int(words["--train_per_class"])]}
+    ((_, again),) = tables.studies(tables.read(words["--table"]), Asked(arms=words["--arms"].split(","), **options, **sizes))
+    assert again.settings == one.settings and again.arms == one.arms and again.seeds == one.seeds and again.ensembles == one.ensembles and again.baseline == one.baseline
