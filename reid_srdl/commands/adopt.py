@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 from .. import config as configuration
 from .. import files
 from ..config import ModelConfig
+from ..data import CLASS_READERS, part_names, reader
 from ..errors import UserError
 from ..shell import command
 
@@ -65,6 +66,9 @@ def run(argv: list[str]) -> int:
             raise UserError(f"adopt needs --{name}", f"The file does not say it. {example}")
     if min(options.height, options.width) < 1:
         raise UserError(f"images of {options.height}x{options.width} pixels are none", "Give --height and --width that the network was trained at.")
+    reader(options.dataset)
+    if set(part_names(options.dataset)) & CLASS_READERS.keys():
+        raise UserError(f"{options.dataset} is a set of classes, and such networks tell people or vehicles apart", "Name the set that it was trained on, such as market1501.")
     file = Path(argv[0]).expanduser()
     folder = Path(options.output or f"runs/adopted-{file.name.partition('.')[0]}")
     _refuse_other_files(folder)

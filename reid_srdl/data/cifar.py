@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import UserError
 from .cifar_files import Binary, Pickled, Published, Read, from_archive, from_folder, write_tree
 from .class_tree import class_data, class_images
-from .listing import candidates, compare_counts, meanwhile, unpacked
+from .listing import candidates, compare_counts, folder_names, meanwhile, unpacked
 from .records import ClassData
 
 
@@ -90,8 +90,8 @@ def read_cifar(root: Path, which: Cifar) -> ClassData:
 
 
 def _tree(root: Path, which: Cifar) -> Path:
-    # The root itself last: the folders of other sets are called train and test, too.
-    for folder in (*candidates(root, (which.name,))[1:], root):
+    # The folders of other sets are called train and test, too, so the root itself is this set only by the number of its classes, and last.
+    for folder in candidates(root, (which.name,))[1:]:
         if (folder / "train").is_dir() and (folder / "test").is_dir():
             return folder
     places = (root, root / which.name)
@@ -103,6 +103,8 @@ def _tree(root: Path, which: Cifar) -> Path:
         for source in (place / name for place in places):
             if source.exists():
                 return unpacked(source, which.name, partial(_unpack, form, opened, source))
+    if (root / "train").is_dir() and (root / "test").is_dir() and len(folder_names(root / "train")) == which.classes:
+        return root
     for folder in (place / which.pickled.folder for place in places):
         if folder.is_dir():
             raise UserError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .listing import compare_counts, find_folder, meanwhile
-from .market1501 import holds_layout, read_layout
+from .market1501 import holds_layout, is_dukes, read_layout
 from .records import ReIDData
 
 OFFICIAL = {
@@ -37,6 +37,7 @@ def read_dukemtmc(root: Path) -> ReIDData:
             "DukeMTMC-reID.zip. Its publisher withdrew it in 2019, over how its people were filmed; it is not to be used without a reason. "
             f"{meanwhile()}",
         ),
+        is_dukes,
     )
     data = read_layout(folder, "dukemtmc")
     found = {

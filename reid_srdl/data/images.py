@@ -17,14 +17,20 @@ from typing import Protocol
 import cv2
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from ..errors import UserError
 from . import crops
 
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 200 << 20
-_ON_ITS_SIDE = frozenset({5, 6, 7, 8})  # values of EXIF's orientation that swap height and width
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+"""Of files with these suffixes (JPEG is several pictures in one too, as phones write it), whatever a file is called: others' readers run programs (EPS), or have not been looked at here."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+"""EXIF's orientation to what turns an image upright; from 5 on height and width change places."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 # Decoding runs in threads of ours, one image each; OpenCV's own threads would only fight with them and with torch's.
@@ -48,19 +54,24 @@ def _unreadable(file: Path, why: str) -> UserError:
 
 
 def _orientation(opened: Image.Image) -> int:
-    """EXIF's, from the header: Pillow would decode a whole PNG to look for it behind the pixels."""
-    there = "exif" in opened.info or opened.format == "TIFF"
-    return opened.getexif().get(ExifTags.Base.Orientation, 1) if there else 1
+    """EXIF's, from the header: Pillow would decode a whole PNG to look for it behind the pixels, and turns a TIFF upright itself."""
+    if "exif" not in opened.info or opened.format == "TIFF":
+        return 1
+    try:
+        found = opened.getexif().get(ExifTags.Base.Orientation, 1)
+        return found if found in _TURNS else 1
+    except Exception:  # what others wrote into EXIF makes Pillow raise nearly anything, and is no reason to lose the image
+        return 1
 
 
 def _header(file: Path, data: bytes) -> tuple[int, int]:
     """(height, width) from the header alone, so that a bomb is refused before it is decoded."""
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
             width, height = opened.size
-            if _orientation(opened) in _ON_ITS_SIDE:
+            if _orientation(opened) >= 5:
                 width, height = height, width
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a broken file makes Pillow raise nearly anything
         raise _unreadable(file, str(error).split("<")[0].strip() or "no image that is known here") from None
     if width * height > MAX_PIXELS:
         raise _unreadable(file, f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
@@ -107,13 +118,15 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
     _header(name, data)
     try:
         # Pillow, unlike OpenCV, refuses a truncated JPEG instead of filling it with grey.
-        with Image.open(io.BytesIO(data)) as opened:
-            if _orientation(opened) != 1:
-                ImageOps.exif_transpose(opened, in_place=True)
-            picture = _eight_bits(opened, name).convert("RGB")
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            turn = _TURNS.get(_orientation(opened))
+            opened.load()
+            picture = _eight_bits(opened if turn is None else opened.transpose(turn), name).convert("RGB")
             image = np.asarray(picture if crop is None else crop(picture))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise _unreadable(name, str(error)) from None
+    except UserError:
+        raise
+    except Exception as error:  # as above
+        raise _unreadable(name, str(error) or type(error).__name__) from None
     if size is not None and image.shape[:2] != tuple(size):
         image = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     return image

@@ -13,6 +13,9 @@ import numpy as np
 from ..errors import UserError
 from .records import DISTRACTOR, ClassData, ReIDData, Split
 
+SAME_PEOPLE = ({"market1501", "market1501_500k"}, {"cuhk03", "cuhk03_labeled"})
+"""Sets that would give each of their people two labels."""
+
 SIGN = "+"
 """Between the names of the parts: ``market1501+msmt17``."""
 SPLITS = ("train", "query", "gallery", "multi_query", "val_query", "val_gallery")
@@ -94,6 +97,9 @@ def read_joined(root: Path, readers: Sequence[tuple[str, Callable[[Path], ReIDDa
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(f"{SIGN.join(names)} names {twice} twice", "Name each data set once.")
+    for pair in SAME_PEOPLE:
+        if pair <= set(names):
+            raise UserError(f"{' and '.join(sorted(pair))} show the same people", "Name one of them.")
     parts = []
     for name, read in readers:
         data = read(root)

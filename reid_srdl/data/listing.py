@@ -36,13 +36,13 @@ def is_image(name: str) -> bool:
 
 
 def image_names(folder: Path) -> list[str]:
-    """The names of the images that lie in a folder itself, in ascending order.
+    """The names of the images that lie in a folder itself, in ascending order; a link that leads nowhere is one that cannot be read.
 
     Raises:
         UserError: the folder cannot be read.
     """
     with _readable(folder), os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if is_image(entry.name) and entry.is_file())
+        return sorted(entry.name for entry in entries if is_image(entry.name) and (entry.is_file() or (entry.is_symlink() and not entry.is_dir())))
 
 
 def folder_names(folder: Path) -> list[str]:
@@ -67,7 +67,7 @@ def _readable(folder: Path) -> Iterator[None]:
 def natural_key(word: str) -> tuple:
     """Sorts ``p2`` before ``p10``; words that differ in leading zeros only keep a fixed order."""
     parts = re.split(r"(\d+)", word)
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts), word
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts), word
 
 
 def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
@@ -88,6 +88,8 @@ def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     numbers = {word: int(word) for word in set(words) if re.fullmatch(r"-?\d+", word, re.ASCII)}
     spellings: dict[int, str] = {}
     for word, number in sorted(numbers.items()):
+        if number > np.iinfo(np.int64).max:
+            raise UserError(f"the label {word} is too large a number", "Labels are words or numbers below 2^63.")
         if number < JUNK:
             raise UserError(
                 f"the label {word} is negative", "Labels are words or numbers from 1; 0 marks distractors, -1 junk."
@@ -104,6 +106,13 @@ def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     return np.array([table[word] for word in words], dtype=np.int64), tuple(names)
 
 
+def whole(numbers: Sequence[int], of: str) -> np.ndarray:
+    """As int64. Raises ``UserError`` for one that is too large."""
+    if (largest := max(numbers, default=0)) > np.iinfo(np.int64).max:
+        raise UserError(f"the {of} {largest} is too large a number", f"Give numbers below 2^63, such as a {of}'s number in the data set.")
+    return np.array(numbers, dtype=np.int64)
+
+
 def split_of(name: str, root: Path, rows: Sequence[tuple[str, int, int]], empty: str) -> Split:
     """A split of ``(path, label, camera)`` rows, put in ascending order of path.
 
@@ -113,8 +122,7 @@ def split_of(name: str, root: Path, rows: Sequence[tuple[str, int, int]], empty:
     if not rows:
         raise UserError(f"the split {name} is empty: {empty}")
     rows = sorted(rows)
-    labels = np.array([label for _, label, _ in rows], dtype=np.int64)
-    cameras = np.array([camera for _, _, camera in rows], dtype=np.int64)
+    labels, cameras = whole([label for _, label, _ in rows], "label"), whole([camera for _, _, camera in rows], "camera")
     return Split(name, root, tuple(path for path, _, _ in rows), labels, cameras)
 
 
@@ -124,6 +132,7 @@ def find_folder(
     archives: Sequence[str],
     holds: Callable[[Path], bool],
     missing: Callable[[], UserError],
+    is_root: Callable[[Path], bool] = lambda root: True,
 ) -> Path:
     """The folder of a data set: the root itself, one of ``names`` in it, or one of ``archives``, unpacked.
 
@@ -135,9 +144,10 @@ def find_folder(
         archives: names of zip files.
         holds: whether a folder is the data set.
         missing: makes the error for a set that is not there.
+        is_root: whether the root, whose name says nothing, may be the set where it ``holds`` what others hold too.
     """
     for folder in candidates(root, names):
-        if holds(folder):
+        if holds(folder) and (folder != root or is_root(folder)):
             return folder
     for archive in (parent / name for parent in (root, *(root / name for name in names)) for name in archives):
         if archive.is_file():

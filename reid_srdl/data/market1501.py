@@ -45,6 +45,7 @@ def read_market1501(root: Path) -> ReIDData:
         ("Market-1501-v15.09.15.zip",),
         holds_layout,
         lambda: _missing(root),
+        lambda folder: not is_dukes(folder),
     )
     data = read_layout(folder, "market1501")
     compare_counts("market1501", folder, _counts(folder, data), OFFICIAL, _remark(data))
@@ -56,6 +57,11 @@ def holds_layout(folder: Path) -> bool:
     return (folder / FOLDERS["train"]).is_dir() or all(
         (folder / FOLDERS[name]).is_dir() for name in ("query", "gallery")
     )
+
+
+def is_dukes(folder: Path) -> bool:
+    """Whether the images of a folder in this layout are called as DukeMTMC-reID's are: ``0001_c2_f0046302.jpg``."""
+    return any(re.search(r"_c\d+_f\d+", name) for inner in FOLDERS.values() if (folder / inner).is_dir() for name in image_names(folder / inner)[:1])
 
 
 def read_layout(folder: Path, name: str, folders: Mapping[str, str] = FOLDERS) -> ReIDData:

@@ -68,7 +68,9 @@ def _listed(folder: Path, name: str, images: str) -> list[tuple[str, int, int]]:
     """(path, label from 1, camera) of a list's lines."""
     rows = []
     try:
-        lines = (folder / name).read_text().splitlines()
+        lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UserError(f"{folder / name} is no text in UTF-8", "Take the list as it was published.") from None
     except OSError as error:
         raise UserError(
             f"cannot read {folder / name}: {error.strerror}", "MSMT17 comes with four lists: unpack all of it."

@@ -87,7 +87,8 @@ class Split:
                 size = file.stat().st_size
             except OSError as error:
                 raise UserError(f"cannot read {file}: {error.strerror}", "Restore the image, or drop it from the data set.") from None
-            digest.update(f"{path}\t{label}\t{size}\n".encode())
+            # A name that is no UTF-8 counts by its bytes, as the file system has it.
+            digest.update(f"{path}\t{label}\t{size}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 

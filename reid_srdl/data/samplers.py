@@ -114,9 +114,6 @@ class IdentitySampler:
         return list(shuffled[:usable].reshape(-1, self.instances))
 
 
-SAMPLERS = ("random", "identity")
-
-
 def build(name: str, targets: np.ndarray, *, batch: int, instances: int, seed: int) -> RandomSampler | IdentitySampler:
     """A sampler by name."""
     if name == "identity":

@@ -83,8 +83,6 @@ class _Run:
         self.keys: list[str] = []
         self.rank, self.world = devices.processes()
         self.timed: dict[str, float] = {}
-        if config.data.batch < self.world:
-            raise UserError(f"a batch of {config.data.batch} cannot be shared by {self.world} processes", "Raise --data.batch.")
 
     # --- the run as a whole ---------------------------------------------------------------------------------------
 
@@ -123,15 +121,11 @@ class _Run:
     def _check_shares(self) -> None:
         """Raises ``UserError`` where a process would come away with fewer images of a batch than a step needs."""
         smallest = self.material.sampler().smallest
-        least = 2 if any(stage.model.neck == "bnneck" for stage in self.plan) else 1
-        if smallest >= least * self.world:
-            return
-        if self.world == 1:
-            raise UserError(f"a batch of {smallest} image leaves the BNNeck nothing to normalise", "Train on two images at least.")
-        raise UserError(
-            f"{self.world} processes cannot share the last batch of an epoch, which has {smallest} images{', two to each for the BNNeck' if least == 2 else ''}",
-            "Choose another --data.batch, or fewer processes.",
-        )
+        if self.world > 1 and smallest < 2 * self.world:
+            raise UserError(
+                f"{self.world} processes cannot share the smallest batch of an epoch, {smallest} images: each needs two, for BatchNorm",
+                "Choose another --data.batch, or fewer processes.",
+            )
 
     def _settle_precision(self, network: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(

@@ -63,6 +63,12 @@ def test_a_tree_of_png_files(tmp_path: Path, place: str, capsys: pytest.CaptureF
     assert "cifar10 in" in capsys.readouterr().err, "it is not the whole official set"
 
 
+def test_a_root_with_another_number_of_classes_is_another_set(tmp_path: Path):
+    tree(tmp_path)
+    with pytest.raises(UserError, match="CIFAR-100 is not in"):
+        read("cifar100", tmp_path)
+
+
 def test_the_binary_archive_is_unpacked_once(tmp_path: Path, binary, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     md5 = put(tmp_path / "cifar-10-binary.tar.gz", "cifar-10-batches-bin", binary)
     monkeypatch.setattr(cifar, "CIFAR10", dataclasses.replace(cifar.CIFAR10, binary=dataclasses.replace(cifar.CIFAR10.binary, md5=md5)))

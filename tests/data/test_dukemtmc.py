@@ -31,6 +31,19 @@ def test_the_layout_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "training images 2 (official: 16,522)" in capsys.readouterr().err
 
 
+def test_a_root_without_a_name_is_the_set_that_its_files_are_called_after(tmp_path: Path):
+    for root, names in (("dukes", TREE), ("markets", [name.replace("_f0", "s1_0") for name in TREE])):
+        for name in names:
+            path = tmp_path / root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert len(read("dukemtmc", tmp_path / "dukes").train) == len(read("market1501", tmp_path / "markets").train) == 2
+    with pytest.raises(UserError, match="DukeMTMC-reID is not in"):
+        read("dukemtmc", tmp_path / "markets")
+    with pytest.raises(UserError, match="Market-1501 is not in"):
+        read("market1501", tmp_path / "dukes")
+
+
 def test_missing_data(tmp_path: Path):
     with pytest.raises(UserError, match="DukeMTMC-reID is not in .*withdrew it in 2019.*synthetic"):
         read("dukemtmc", tmp_path)

@@ -112,13 +112,43 @@ def test_sixteen_bit_grey_keeps_its_shades(tmp_path):
             images.decode(tmp_path / name)
 
 
-def test_a_picture_that_lies_on_its_side_is_turned_upright(tmp_path):
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "a.webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_that_lies_on_its_side_is_turned_upright(tmp_path, name, orientation):
+    image = np.full((32, 16, 3), 10, np.uint8)
+    image[:8], image[:, :4] = 250, 130
+    lying = {
+        1: image, 2: image[:, ::-1], 3: image[::-1, ::-1], 4: image[::-1], 5: image.transpose(1, 0, 2), 6: np.rot90(image), 7: image[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(image, 3),
+    }[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(lying).save(tmp_path / name, exif=exif, quality=95)
+    decoded = images.decode(tmp_path / name)
+    assert images.image_size(tmp_path / name) == decoded.shape[:2] == (32, 16)
+    assert np.abs(decoded.astype(int) - image).mean() < 4
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of what it skips
+def test_what_others_wrote_into_exif_does_no_harm(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    exif[ExifTags.Base.Make] = "A"
     image = np.zeros((8, 4, 3), np.uint8)
     image[:4] = 250
-    lying, exif = Image.fromarray(np.rot90(image)), Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6
-    lying.save(tmp_path / "a.png", exif=exif)
-    assert images.image_size(tmp_path / "a.png") == (8, 4) and np.array_equal(images.decode(tmp_path / "a.png"), image)
+    Image.fromarray(image[::-1, ::-1]).save(tmp_path / "a.png", exif=exif)
+    for at in range(8, len(exif.tobytes())):
+        broken = bytearray(exif.tobytes())
+        broken[at] = 0xFF
+        Image.fromarray(image[::-1, ::-1]).save(tmp_path / "b.png", exif=bytes(broken))
+        decoded = images.decode(tmp_path / "b.png")
+        assert images.image_size(tmp_path / "b.png") == decoded.shape[:2]
+
+
+def test_only_images_of_these_kinds_are_opened_whatever_they_are_called(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n")
+    with pytest.raises(UserError, match="cannot read image .*a.jpg"):
+        images.decode(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("crop", ["none", "imagenet"])

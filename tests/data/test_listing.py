@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_srdl.data import listing
+from reid_srdl.data import images, listing
 from reid_srdl.errors import UserError
 
 
@@ -66,11 +66,24 @@ def test_numbers_among_words_are_words():
 
 
 @pytest.mark.parametrize(
-    ("words", "message"), [(["1", "01"], "01 and 1 are the same number"), (["-2", "a"], "-2 is negative")]
+    ("words", "message"), [(["1", "01"], "01 and 1 are the same number"), (["-2", "a"], "-2 is negative"), (["20240101123456789012", "2"], "is too large")]
 )
 def test_labels_that_cannot_be_numbered(words: list[str], message: str):
     with pytest.raises(UserError, match=message):
         listing.numbered(words)
+
+
+def test_a_digit_that_is_no_number_is_a_letter():
+    assert listing.numbered(["1²", "1", "p"])[1] == ("1", "1²", "p")
+
+
+def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(tmp_path: Path):
+    (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "folder")
+    assert listing.image_names(tmp_path) == ["a.jpg"]
+    with pytest.raises(UserError, match="cannot read image .*a.jpg"):
+        images.decode(tmp_path / "a.jpg")
 
 
 def test_a_split_is_in_order_of_its_paths_and_never_empty(tmp_path: Path):
@@ -78,6 +91,8 @@ def test_a_split_is_in_order_of_its_paths_and_never_empty(tmp_path: Path):
     assert made.paths == ("a.jpg", "b.jpg")
     assert made.labels.tolist() == [5, 2]
     assert made.cameras.tolist() == [3, 1]
+    with pytest.raises(UserError, match="the camera 9223372036854775808 is too large a number"):
+        listing.split_of("query", tmp_path, [("a.jpg", 1, 1 << 63)], "")
     with pytest.raises(UserError, match="split query is empty: no image in x"):
         listing.split_of("query", tmp_path, [], "no image in x")
 

@@ -43,6 +43,12 @@ def test_both_versions_are_read(tmp_path: Path, version: str, train: str, test: 
     assert all(file.is_file() for file in data.gallery.files)
 
 
+def test_a_mark_of_the_encoding_does_no_harm(tmp_path: Path):
+    folder = tree(tmp_path, "train", "test")
+    (folder / "list_train.txt").write_text("\n".join(LISTS["list_train.txt"]), encoding="utf-8-sig")
+    assert len(read("msmt17", tmp_path).train) == 3
+
+
 def test_training_and_test_people_are_different_people(tmp_path: Path):
     data = read("msmt17", tree(tmp_path, "train", "test"))
     assert data.query.labels.tolist() == [3]
@@ -61,6 +67,9 @@ def test_what_is_missing_or_malformed_is_named(tmp_path: Path):
         read("msmt17", tmp_path)
     (folder / "list_gallery.txt").write_text("\n0000/0000_001_05_0303morning_0016_0.jpg\n")
     with pytest.raises(UserError, match="list_gallery.txt, line 2: .* is no line of MSMT17"):
+        read("msmt17", tmp_path)
+    (folder / "list_gallery.txt").write_text("\n".join(LISTS["list_gallery.txt"]), encoding="utf-16")
+    with pytest.raises(UserError, match="list_gallery.txt is no text in UTF-8"):
         read("msmt17", tmp_path)
     (folder / "list_gallery.txt").unlink()
     with pytest.raises(UserError, match="cannot read .*list_gallery.txt"):

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -35,6 +36,10 @@ def test_the_hash_sees_names_labels_sizes_and_order(tmp_path):
     before = split([1, 2], root=tmp_path).hash()
     assert split([1, 2], root=tmp_path).hash() == before
     assert split([2, 1], root=tmp_path).hash() != before
+    # A name from an archive of Latin-1, which is no UTF-8.
+    strange = os.fsdecode(b"caf\xe9.jpg")
+    (tmp_path / strange).touch()
+    assert len(dataclasses.replace(split([1, 2], root=tmp_path).take(np.array([0])), paths=(strange,)).hash()) == 64
     assert split([1, 2], root=tmp_path).take(np.array([1, 0])).hash() != before
     (tmp_path / "001.jpg").write_bytes(b"bbb")
     assert split([1, 2], root=tmp_path).hash() != before

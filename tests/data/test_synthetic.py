@@ -244,7 +244,7 @@ def test_the_record_holds_the_spec(root):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"cameras": 1}, {"cameras": 10}, {"shots": 1}, {"train_identities": 0}, {"junk": -1}]
+    "wrong", [{"cameras": 1}, {"cameras": 10}, {"shots": 1}, {"train_identities": 0}, {"junk": -1}, {"distractors": 9001}]
 )
 def test_impossible_sizes_are_refused(wrong):
     with pytest.raises(UserError, match=next(iter(wrong))):

@@ -140,13 +140,11 @@ def test_a_stage_that_was_taken_over_is_still_said_to_be_after_a_resume(config, 
     assert [stage["shared"] for stage in runs.read_facts(folder)["stages"]] == [True, False]
 
 
-@pytest.mark.parametrize(("world", "neck", "words"), [(7, "none", "7 processes cannot share the last batch of an epoch, which has 6"), (4, "bnneck", "two to each for the BNNeck")])
-def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_step(config, people, watch, monkeypatch, world, neck, words):
+def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_step(config, people, watch, monkeypatch):
     monkeypatch.setattr("reid_srdl.data.samplers.MIN_BATCH", 2)
-    monkeypatch.setenv("WORLD_SIZE", str(world))
-    config = dataclasses.replace(config, model=dataclasses.replace(config.model, neck=neck))
+    monkeypatch.setenv("WORLD_SIZE", "4")
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, batch=24))  # 54 = 24 + 24 + 6
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match="4 processes cannot share the smallest batch of an epoch, 6 images"):
         train(config, people, watch=watch)
     assert not runs.Path(config.output).exists()
 

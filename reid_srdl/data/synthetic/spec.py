@@ -16,6 +16,9 @@ VERSION = 1
 MAX_CAMERAS = 9
 """The file names have one digit for the camera."""
 
+MAX_EXTRAS = 9000
+"""Distractors, or junk: the file names of more would begin anew."""
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -25,7 +28,7 @@ class Spec:
         train_identities: people of the training split.
         test_identities: people of the query and gallery splits, none of whom trains.
         cameras: surveillance cameras; each person is seen by all of them.
-        shots: mean number of training and of gallery images a person and camera (one fewer or one more by chance).
+        shots: mean number of training images a person and camera (one fewer or one more by chance); of the gallery one fewer, which is the query.
         multi_query: images a query in ``gt_bbox``, the query's own included.
         distractors: gallery images that show nobody of the queries (label 0).
         junk: gallery images that count neither way (label -1): boxes that miss most of the person.
@@ -50,6 +53,9 @@ class Spec:
                     f"a synthetic data set cannot have {field.name} = {value}",
                     f"The least is {least.get(field.name, 0)}.",
                 )
+        for name in ("distractors", "junk"):
+            if getattr(self, name) > MAX_EXTRAS:
+                raise UserError(f"a synthetic data set cannot have {name} = {getattr(self, name):,}", f"The most is {MAX_EXTRAS:,}.")
         if self.cameras > MAX_CAMERAS:
             raise UserError(f"a synthetic data set cannot have {self.cameras} cameras", f"The most is {MAX_CAMERAS}.")
 
