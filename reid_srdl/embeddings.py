@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,7 @@ class Embeddings:
 
     def __post_init__(self) -> None:
         vectors = np.asarray(self.vectors)
-        if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+        if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or (len(vectors) and not vectors.shape[1]):
             raise UserError(f"vectors of shape {vectors.shape} and type {vectors.dtype} are no embeddings", "They must be numbers (N, D).")
         with np.errstate(over="ignore"):  # what is too large for float32 is refused below, by row
             object.__setattr__(self, "vectors", np.ascontiguousarray(vectors, dtype=np.float32))
@@ -50,7 +51,7 @@ class Embeddings:
             if getattr(self, column) is not None:
                 object.__setattr__(self, column, _whole_numbers(getattr(self, column), column, len(vectors)))
         if self.paths is not None:
-            object.__setattr__(self, "paths", tuple(str(path) for path in self.paths))
+            object.__setattr__(self, "paths", tuple(os.fsdecode(path) if isinstance(path, bytes) else str(path) for path in self.paths))
             if len(self.paths) != len(vectors):
                 raise UserError(f"{len(vectors):,} vectors, but {len(self.paths):,} paths", "Each vector needs one.")
         self._refuse_what_is_not_finite()
@@ -261,6 +262,8 @@ def _read_parquet(path: Path) -> dict[str, Any]:
     if "vectors" in table.column_names:
         column = table["vectors"].combine_chunks()
         column = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+        if column.null_count:
+            raise UserError(f"{path} holds {column.null_count:,} rows without a vector", "Leave them out.")
         lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False)) if not pa.types.is_fixed_size_list(column.type) else None
         if lengths is not None and len(lengths) > 1:
             raise UserError(f"{path} holds vectors of different lengths, {lengths[0]} to {lengths[-1]}")

@@ -130,6 +130,17 @@ def read_json(path: Pathlike) -> Any:
         raise UserError(f"{path} cannot be read as JSON: {error}") from None
 
 
+@contextlib.contextmanager
+def reading(path: Pathlike) -> Iterator[None]:
+    """Around taking a file's contents apart, and nothing else: what is not as it should be is a ``UserError`` that names the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # a missing key, another type, what a library's reader raises
+        raise UserError(f"{path} is damaged, or of another version ({type(error).__name__}: {' '.join(str(error).split())})") from None
+
+
 def sha256_file(*paths: Pathlike) -> str:
     """Hash of a file, or of several one after another."""
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Contact sheets and framed ranked lists, from uint8 RGB arrays to PNG bytes."""
+"""Contact sheets from uint8 RGB arrays to PNG bytes, and the colours that the frames of ranked lists have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ PAPER = (255, 255, 255)
 INK = (38, 42, 48)
 MAT = (238, 240, 242)
 MARGIN = 8
-BORDER = 4
 CAPTION = 16
 LETTERS = 11
 SMALLEST = 9
@@ -97,53 +96,6 @@ def contact_sheet(
         if captions is not None:
             _write(sheet, captions[number], left, top + tile[0], tile[1])
     return encode(sheet)
-
-
-def ranked_list(
-    query: np.ndarray,
-    gallery: Sequence[np.ndarray],
-    frames: Sequence[Frame],
-    captions: Sequence[str] | None = None,
-    tile: tuple[int, int] = (192, 96),
-) -> bytes:
-    """A query on the left and what was found for it, best first, each in a frame of its kind's colour.
-
-    Args:
-        query: uint8 ``(H, W, 3)``, RGB.
-        gallery: the found images, alike.
-        frames: for each of them a key of ``FRAMES``.
-        captions: a short text for each of them.
-        tile: height and width in pixels that each image gets, its frame beside that.
-
-    Returns:
-        a PNG.
-    """
-    _same_length("frames", frames, gallery)
-    _same_length("captions", captions, gallery)
-    step = tile[1] + 2 * BORDER + MARGIN
-    gap = 2 * MARGIN
-    sheet = _paper(MARGIN + tile[0] + 2 * BORDER + CAPTION + MARGIN, MARGIN + (len(gallery) + 1) * step + gap)
-    _framed(sheet, query, tile, MARGIN, PAPER)
-    _write(sheet, "query", MARGIN + BORDER, MARGIN + 2 * BORDER + tile[0], tile[1])
-    rule = MARGIN + step + gap // 2 - MARGIN // 2
-    sheet[MARGIN + BORDER : MARGIN + BORDER + tile[0], rule - 1 : rule + 1] = FRAMES["distractor"]
-    for number, (image, frame) in enumerate(zip(gallery, frames, strict=True)):
-        if frame not in FRAMES:
-            raise ValueError(f"no frame is called {frame!r}: {', '.join(FRAMES)}")
-        left = MARGIN + gap + (number + 1) * step
-        _framed(sheet, image, tile, left, FRAMES[frame])
-        caption = str(number + 1) if captions is None else captions[number]
-        _write(sheet, caption, left + BORDER, MARGIN + 2 * BORDER + tile[0], tile[1])
-    return encode(sheet)
-
-
-def _framed(
-    sheet: np.ndarray, image: np.ndarray, tile: tuple[int, int], left: int, colour: tuple[int, int, int]
-) -> None:
-    height, width = tile
-    sheet[MARGIN : MARGIN + height + 2 * BORDER, left : left + width + 2 * BORDER] = colour
-    top, left = MARGIN + BORDER, left + BORDER
-    sheet[top : top + height, left : left + width] = fit(image, tile)
 
 
 def _write(sheet: np.ndarray, text: str, left: int, top: int, width: int) -> None:

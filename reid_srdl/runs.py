@@ -311,7 +311,8 @@ def read_log(stage: Path) -> list[dict[str, float | None]]:
         return []
     text = path.read_text()
     whole = text[: text.rfind("\n") + 1]
-    return [{key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(io.StringIO(whole))]
+    with files.reading(path):
+        return [{key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(io.StringIO(whole))]
 
 
 def read_facts(run: Path) -> dict[str, Any]:

@@ -76,6 +76,26 @@ def test_parquet_of_plain_lists_is_welcome(tmp_path: Path):
         embeddings.load(tmp_path / "ragged.parquet")
 
 
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_row_without_a_vector_is_no_reason_to_move_the_others(tmp_path: Path, fixed: bool):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    column = pa.array([[1.0, 2.0, 3.0, 4.0], None, [5.0, 6.0, 7.0, 8.0], [9.0, 10.0, 11.0, 12.0]], type=pa.list_(pa.float32(), 4 if fixed else -1))
+    pq.write_table(pa.table({"vectors": column}), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match="holds 1 rows without a vector"):
+        embeddings.load(tmp_path / "x.parquet")
+
+
+def test_paths_in_bytes_are_those_of_the_file_system():
+    assert Embeddings(np.ones((1, 2)), paths=(b"caf\xc3\xa9.jpg",)).paths == ("café.jpg",)
+
+
+def test_vectors_of_no_numbers_are_none():
+    with pytest.raises(UserError, match="are no embeddings"):
+        Embeddings(np.ones((3, 0)))
+
+
 def test_what_is_not_finite_is_named_by_row_and_path():
     vectors = some().vectors.copy()
     vectors[3, 1] = np.nan

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reid_srdl.errors import UserError
-from reid_srdl.pictures import BORDER, CAPTION, FRAMES, MARGIN, MAT, contact_sheet, encode, fit, ranked_list
+from reid_srdl.pictures import CAPTION, MARGIN, MAT, contact_sheet, encode, fit
 
 TILE = (64, 32)
 
@@ -77,28 +77,3 @@ def test_as_many_captions_as_images():
 
 def test_an_empty_sheet_is_a_picture():
     assert _decoded(contact_sheet([])).size
-
-
-def test_ranked_list_frames_each_image_in_its_colour():
-    kinds = ["match", "mistake", "distractor", "plain"]
-    query, found = (1, 2, 3), (90, 90, 10)
-    sheet = _decoded(ranked_list(_plain(query), [_plain(found)] * 4, kinds, tile=TILE))
-    middle = MARGIN + BORDER + 32
-    row = [tuple(pixel) for pixel in sheet[middle].tolist()]
-    assert row.count(query) == 32
-    assert row.index(query) < row.index(found), "the query stands on the left"
-    starts = [x for x in range(1, len(row)) if row[x] == found and row[x - 1] != found]
-    assert len(starts) == 4
-    for start, kind in zip(starts, kinds, strict=True):
-        frame = FRAMES[kind]
-        assert row[start - BORDER : start] == [frame] * BORDER
-        assert row[start + 32 : start + 32 + BORDER] == [frame] * BORDER
-        assert tuple(sheet[MARGIN, start]) == tuple(sheet[MARGIN + 2 * BORDER + 64 - 1, start]) == frame
-    assert np.ptp(np.diff(starts)) == 0, "even margins"
-
-
-def test_ranked_list_takes_one_known_frame_an_image():
-    with pytest.raises(ValueError, match="frames"):
-        ranked_list(_plain((0, 0, 0)), [_plain((0, 0, 0))], [])
-    with pytest.raises(ValueError, match="no frame is called"):
-        ranked_list(_plain((0, 0, 0)), [_plain((0, 0, 0))], ["right"])

@@ -94,7 +94,10 @@ class Calibration:
         if not isinstance(values, dict) or values.pop("format", None) != _FORMAT:
             raise UserError(f"{path} is no calibration that this version knows", hint)
         try:
-            return Calibration(**values | {name: np.array(values[name], dtype=np.float64) for name in ("distances", "log_odds")})
+            columns = {name: np.array(values[name], dtype=np.float64) for name in ("distances", "log_odds")}
+            if columns["distances"].ndim != 1 or columns["distances"].shape != columns["log_odds"].shape:
+                raise ValueError("distances and log_odds are not of one length")
+            return Calibration(**values | columns)
         except (TypeError, KeyError, ValueError) as error:
             raise UserError(f"{path} is a damaged calibration ({error})", hint) from None
 
@@ -137,7 +140,9 @@ def _platt(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     # Its own penalty would flatten the curve.
     model = LogisticRegression(C=1e6).fit(pairs.distances[:, None] / spread, pairs.genuine, sample_weight=_even(pairs) * len(pairs) / 2)
     knots = np.linspace(0, float(pairs.distances[-1]), _KNOTS)
-    slope = min(0.0, float(model.coef_[0, 0]) / spread)
+    slope = float(model.coef_[0, 0]) / spread
+    if slope >= 0:  # the nearer ones are no likelier to be genuine, so a distance tells nothing
+        return knots, np.zeros_like(knots)
     return knots, slope * knots + float(model.intercept_[0])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,5 +65,5 @@ def load(path: files.Pathlike) -> Predictions:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
             columns = {name: archive[name] for name in ("labels", "predicted", "confidence", "of_label", "classes")}
             return Predictions(paths=tuple(archive["paths"].tolist()), names=tuple(archive["names"].tolist()), **columns)
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged archive fails anywhere in its readers
         raise UserError(f"{path} cannot be read as predictions ({error})", f"It is written anew by: {command('eval', '--checkpoint', 'RUN')}") from None

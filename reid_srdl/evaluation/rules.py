@@ -18,7 +18,7 @@ from .parts import rank_parts
 from .rerank import Reranking, reranked
 from .result import RankResult
 from .scored import Track
-from .tiles import Metric
+from .tiles import Metric, check_lengths
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ class Rules:
     def rank(self, query: Embeddings, gallery: Embeddings, track: Track = iter, place: Place = ALONE) -> RankResult:
         """By the engine that is asked for, or by re-ranking; of several processes each has a part of the gallery."""
         self.check(place)
+        if self.expand or self.rerank is not None or self.engine == "faiss":  # the exact engine looks itself, tile by tile
+            check_lengths(query.vectors, "query")
+            check_lengths(gallery.vectors, "gallery")
         if self.expand or self.rerank is not None:
             if self.metric == "cosine":
                 query, gallery = (dataclasses.replace(part, vectors=unit_length(part.vectors)) for part in (query, gallery))

@@ -25,6 +25,8 @@ ROWS = {"cpu": 384, "cuda": 2048}
 """At most so many queries a tile. More make the products of a tile faster; but then the people of a block fill more tiles of matches."""
 COLUMNS = {"cpu": 1024, "cuda": 8192}
 """Gallery items a tile."""
+_LOOKED_AT = 1 << 22
+"""Numbers whose lengths are computed at a time."""
 _LARGEST = 1e37
 """Squared lengths up to this leave room in float32 for the distance."""
 
@@ -114,6 +116,13 @@ def as_queries(vectors: np.ndarray, metric: Metric, device: torch.device) -> tor
     chosen = torch.from_numpy(vectors)
     _check_lengths(_squared_lengths(chosen), "query")
     return (chosen * (-2 if metric == "euclidean" else -1)).to(device)
+
+
+def check_lengths(vectors: np.ndarray, of: str) -> None:
+    """Raises ``UserError`` for vectors whose distances overflow float32, some rows at a time; ``of`` is ``query`` or ``gallery``."""
+    step = max(1, _LOOKED_AT // max(1, vectors.shape[1]))
+    for start in range(0, len(vectors), step):
+        _check_lengths(_squared_lengths(torch.from_numpy(np.ascontiguousarray(vectors[start : start + step]))), of)
 
 
 def _squared_lengths(vectors: torch.Tensor) -> torch.Tensor:

@@ -91,11 +91,14 @@ def pairs_of(images: Embeddings, *, metric: Metric = "euclidean", across_cameras
 
 
 def _drawn(images: Embeddings, most: int, seed: int) -> np.ndarray:
-    """Rows of people in a drawn order while there is room, ascending: rather a few images each of many people than many of few.
+    """Rows of people, ascending: all where there is room, else of people in a drawn order, rather a few images each of many than many of few.
 
     Of a person the images are drawn camera by camera in turn.
     """
     labels = images.labels
+    known = np.flatnonzero(labels > DISTRACTOR)
+    if len(known) <= most:
+        return known
     rng = np.random.default_rng(seed)
     people = rng.permutation(np.unique(labels[labels > DISTRACTOR]))
     each = max(_FEWEST_IMAGES, most // max(1, len(people)))
@@ -115,7 +118,7 @@ def _drawn(images: Embeddings, most: int, seed: int) -> np.ndarray:
 def _distances(vectors: np.ndarray, first: np.ndarray, second: np.ndarray, metric: Metric) -> np.ndarray:
     products = vectors @ vectors.T
     if metric == "cosine":
-        return (1 - products[first, second]).astype(np.float32)
+        return np.maximum(1 - products[first, second], 0).astype(np.float32)  # of equal vectors the product may be a little above 1
     lengths = np.einsum("nd,nd->n", vectors, vectors)
     return np.maximum(lengths[first] + lengths[second] - 2 * products[first, second], 0).astype(np.float32)
 
@@ -136,8 +139,7 @@ class Roc:
         """From pairs, each counted as often as its weight says."""
         last = np.append(pairs.distances[1:] != pairs.distances[:-1], True)  # of equal distances
         counted = np.ones(len(pairs)) if weights is None else weights
-        genuine = np.cumsum(np.where(pairs.genuine, counted, 0))[last]
-        impostor = np.cumsum(np.where(pairs.genuine, 0, counted))[last]
+        genuine, impostor = (np.cumsum(np.where(of, counted, 0), dtype=np.float64)[last] for of in (pairs.genuine, ~pairs.genuine))
         return Roc(pairs.distances[last], impostor / max(impostor[-1], 1e-12), genuine / max(genuine[-1], 1e-12))
 
     def equal_error(self) -> tuple[float, float]:
@@ -220,6 +222,6 @@ def _thinned(roc: Roc) -> dict[str, list[float]]:
 
 
 def _histogram(pairs: Pairs) -> dict[str, list[float]]:
-    edges = np.linspace(0, float(pairs.distances.max()), _BINS + 1)
+    edges = np.linspace(0, float(pairs.distances.max()) or 1.0, _BINS + 1)
     counts = {name: np.histogram(pairs.distances[of], edges)[0].tolist() for name, of in (("genuine", pairs.genuine), ("impostor", ~pairs.genuine))}
     return {"edges": edges.tolist(), **counts}

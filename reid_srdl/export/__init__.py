@@ -61,7 +61,7 @@ def check_wanted(wanted: Wanted, path: Path) -> None:
         others = [name for name, other in FORMATS.items() if wanted.precision in other.precisions]
         hint = f"Choose --format {' or '.join(others)}, or --precision {form.precisions[0]}."
         raise UserError(f"{wanted.format} files are not written in {wanted.precision}", hint)
-    if path.suffix.lower() != form.suffixes[0]:
+    if path.suffix != form.suffixes[0]:  # letter by letter: the file is found again by it
         raise UserError(f"{path} is no name of {wanted.format} files", f"They end in {form.suffixes[0]}.")
 
 

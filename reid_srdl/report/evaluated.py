@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import files
 from ..embeddings import Embeddings, load_pair
+from ..errors import UserError
 from ..evaluation import RankResult, predictions
 from ..evaluation.predictions import Predictions
 from ..evaluation.ranking import rank_matches
@@ -71,6 +72,8 @@ def evaluation_of(run: Path, dataset: str, stages: Sequence[Mapping[str, Any]] =
     if not (folder / METRICS).is_file():
         return None
     metrics = files.read_json(folder / METRICS)
+    if not isinstance(metrics, dict):
+        raise UserError(f"{folder / METRICS} holds no scores", "The command eval writes it anew.")
     if "classification" in metrics:
         said = predictions.load(folder / predictions.FILE) if (folder / predictions.FILE).is_file() else None
         found = {stage["name"]: evaluation_of(run, f"{dataset}-{stage['folder']}") for stage in stages[:-1]}

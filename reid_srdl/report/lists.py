@@ -231,4 +231,4 @@ def shot(jpeg: bytes | None, path: str, meaning: str) -> str:
     name = escape(Path(path).name)
     if jpeg is None:
         return f'<span class="shot"><span class="gone">{name}</span></span>'
-    return f'<span class="shot"><img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="{meaning}: {name}" title="{name}"></span>'
+    return f'<span class="shot"><img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="{escape(meaning)}: {name}" title="{name}"></span>'

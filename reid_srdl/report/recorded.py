@@ -60,12 +60,19 @@ def read(run: files.Pathlike) -> Recorded:
     stages = facts["stages"]
     noted = {stage["name"]: run / "stages" / stage["folder"] / diagnostics.FILE for stage in stages}
     path = run / runs.CONFIG
+    with files.reading(path):
+        config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    verdicts = {}
+    for name, file in noted.items():
+        if file.is_file():
+            with files.reading(file):
+                verdicts[name] = files.read_json(file)["verdict"]
     return Recorded(
         run=run,
         facts=facts,
-        config=yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {},
+        config=config,
         logs={stage["folder"]: runs.read_log(run / "stages" / stage["folder"]) for stage in stages},
-        verdicts={name: files.read_json(file)["verdict"] for name, file in noted.items() if file.is_file()},
+        verdicts=verdicts,
         scores={file.parent.name: files.read_json(file) for file in sorted((run / "eval").glob(f"*/{METRICS}"))},
         calibration=calibration.of_run(run),
     )

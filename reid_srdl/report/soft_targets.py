@@ -22,12 +22,14 @@ def soft_targets_section(run: Path, facts: Mapping[str, Any]) -> str:
     for name, path in noted.items():
         if len(noted) > 1:
             parts.append(f"<h3>In the folder of stage {escape(name)}</h3>")
-        parts.append(_part(files.read_json(path)))
+        values = files.read_json(path)
+        with files.reading(path):
+            found = SoftTargets.of_json(values["soft_targets"])
+        parts.append(_part(found, values.get("last_network")))
     return section("Soft targets", *parts) if parts else ""
 
 
-def _part(values: Mapping[str, Any]) -> str:
-    found = SoftTargets.of_json(values["soft_targets"])
+def _part(found: SoftTargets, last: Mapping[str, Any] | None) -> str:
     about = f"What the imitated network believes of {count(found.images, 'training image')}, written down once: no augmentation, running statistics. What is said of it goes by rules of thumb."
     drawn = [
         figure(
@@ -41,7 +43,7 @@ def _part(values: Mapping[str, Any]) -> str:
             "Training images by the probability that their label is given",
         ),
     ]
-    return f'<p>{escape(diagnostics.verdict(found))}</p>\n<p class="note">{escape(about)}</p>\n{beside(_table(found, values.get("last_network")), "".join(drawn))}'
+    return f'<p>{escape(diagnostics.verdict(found))}</p>\n<p class="note">{escape(about)}</p>\n{beside(_table(found, last), "".join(drawn))}'
 
 
 def _table(found: SoftTargets, last: Mapping[str, Any] | None) -> str:

@@ -73,6 +73,12 @@ def test_threshold_and_probability_agree(normal):
         made.threshold(0.99999999)
 
 
+def test_where_the_nearer_are_no_likelier_a_distance_tells_nothing(normal):
+    turned = Pairs(normal.distances, ~normal.genuine, normal.identities, None)
+    found = fit(turned, method="platt", **OF)
+    assert found.probability(np.array([5.0, 11.5, 20.0])) == pytest.approx([0.5] * 3)
+
+
 def test_it_is_kept_with_the_run(normal, tmp_path):
     assert calibration.of_run(tmp_path) is None
     made = fit(normal, **OF)

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,12 @@ def test_what_is_no_such_file_is_named(tmp_path):
     np.savez(file, vectors=np.eye(2))
     with pytest.raises(UserError, match=r"predictions\.npz cannot be read"):
         predictions.load(file)
+    predictions.save(SAID, file)
+    whole = file.read_bytes()
+    for at in range(0, len(whole), 7):  # most do no harm, or are noticed by the checksum; none may be a traceback
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        with contextlib.suppress(UserError):
+            predictions.load(file)
     file.write_bytes(b"")
     with pytest.raises(UserError, match="cannot be read"):
         predictions.load(file)

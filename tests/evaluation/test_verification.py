@@ -39,6 +39,29 @@ def test_cosine_distances_ignore_lengths():
     np.testing.assert_allclose(found.distances, [1 - np.sqrt(0.5), 1 - np.sqrt(0.5), 1], atol=1e-6)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_images_that_are_all_alike_have_facts_too(metric):
+    vectors = np.tile(np.random.default_rng(2).standard_normal(64), (40, 1))
+    found = pairs_of(images(vectors, np.arange(40) % 8), metric=metric)
+    assert (found.distances >= 0).all()
+    histogram = facts_of(found, draws=3)["histogram"]
+    assert sum(histogram["genuine"]) == found.genuine.sum() and sum(histogram["impostor"]) == (~found.genuine).sum()
+
+
+def test_all_images_are_taken_where_there_is_room():
+    labels = np.repeat([1, 2, 3, 0], [4, 4, 40, 30])
+    assert len(pairs_of(images(np.arange(78)[:, None], labels), most_images=48)) == 48 * 47 // 2
+
+
+def test_weights_are_counted_beyond_what_float32_can():
+    many = 1 << 12
+    pairs = of(np.arange(many + 1), [True] + [False] * many)
+    weights = np.full(many + 1, 1 << 13, np.float32)
+    weights[2::2] = 1
+    roc = Roc.of(pairs, weights)
+    assert roc.fpr[-2] == 1 - float(weights[-1]) / weights[1:].astype(np.float64).sum()
+
+
 def test_of_many_images_whole_people_are_drawn():
     labels = np.repeat(np.arange(1, 51), 4)
     chosen = pairs_of(images(np.arange(200)[:, None], labels), most_images=41, seed=3)

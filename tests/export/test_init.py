@@ -56,6 +56,7 @@ def test_a_changed_weight_is_found(trained, people, tmp_path):
         (Wanted("onnx", "int8"), "a.onnx", "onnx files are not written in int8. Choose --format openvino"),
         (Wanted("torch", "bf16"), "a.pt2", "torch files are not written in bf16"),
         (Wanted("openvino"), "a.onnx", "no name of openvino files. They end in .xml"),
+        (Wanted("onnx"), "a.ONNX", "no name of onnx files. They end in .onnx"),
     ],
 )
 def test_what_a_format_cannot_be_is_said(wanted, name, message):

@@ -48,6 +48,13 @@ def test_the_section_shows_pictures_where_they_are(tmp_path):
     assert "<img" not in html and "reid-srdl report runs/a --dataset trees --data_root DIR" in html and "2.png" in html
 
 
+def test_a_name_is_text_wherever_it_stands(tmp_path):
+    (tmp_path / "test").mkdir()
+    cv2.imwrite(str(tmp_path / "test/0.png"), np.zeros((8, 8, 3), np.uint8))
+    html = classes.classes_section(Path("runs/a"), evaluated(said([(0, 1, 0.9)], ('"><script>x', "beech"))), [tmp_path])
+    assert "<img" in html and "<script" not in html and 'alt="&quot;&gt;&lt;script&gt;x: 0.png"' in html
+
+
 def test_many_classes_show_the_worst_only():
     many = said([(label, label, 0.5) for label in range(30)], tuple(map(str, range(30))))
     html = classes.classes_section(Path("runs/a"), evaluated(many), [])
