@@ -297,8 +297,18 @@ def checkpoint_file(path: Path) -> Path:
 
 
 def _run_of(path: Path) -> Path | None:
-    # A config.yaml alone may be anybody's.
-    return next((folder for folder in (path, *path.parents[:3]) if (folder / CONFIG).is_file() and (folder / FACTS).is_file()), None)
+    return next((folder for folder in (path, *path.parents[:3]) if (folder / CONFIG).is_file() and _is_of_a_run(folder)), None)
+
+
+def _is_of_a_run(folder: Path) -> bool:
+    """Whether the config.yaml of a folder is a run's: without a run.json, it may be anybody's."""
+    if (folder / FACTS).is_file():
+        return True
+    try:
+        configuration.load(folder / CONFIG)
+    except UserError:
+        return False
+    return True
 
 
 # --- what else stands in a run folder ------------------------------------------------------------------------------

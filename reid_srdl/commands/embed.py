@@ -224,15 +224,17 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _with_names(found: Sequence[Path], folder: Path | None) -> Listed:
-    """Labels and cameras from Market-1501's names, where every image has such a name."""
-    from ..data.market1501 import parse_name
+    """Labels and cameras from names such as Market-1501's (``0002_c1s1_000451_03.jpg``, ``anna_c2_017.jpg``), where every image has one."""
+    from ..data import folder as own
+    from ..data import market1501
 
     paths = [(file.relative_to(folder) if folder else file).as_posix() for file in found]
-    parsed = [parse_name(file.name) for file in found]
-    if None in parsed:
-        return Listed(list(found), paths)
-    labels, cameras = np.array(parsed, dtype=np.int64).T
-    return Listed(list(found), paths, labels, cameras)
+    for parse in (market1501.parse_name, own.parse_name):
+        parsed = [parse(file.name) for file in found]
+        if None not in parsed:
+            labels, cameras = zip(*parsed, strict=True)
+            return Listed(list(found), paths, _numbers([str(label) for label in labels]), np.array(cameras, dtype=np.int64))
+    return Listed(list(found), paths)
 
 
 def _from_csv(path: Path) -> Listed:
@@ -267,9 +269,9 @@ def _numbers(words: list[str]) -> np.ndarray | None:
     values, names = numbered(words)
     if names is None:
         return values
-    # Above all labels that data sets use; two words meet by chance once in 2^62.
+    # Above all labels that data sets use, and below 2^53, which a page's numbers end at; two words meet by chance once in 2^52.
     kept = {"0": 0, "-1": -1}  # distractor and junk
-    own = {word: int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> 2 | 1 << 61 for word in set(words)}
+    own = {word: int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> 12 | 1 << 52 for word in set(words)}
     return np.array([kept.get(word, own[word]) for word in words], dtype=np.int64)
 
 

@@ -64,19 +64,25 @@ def read_folder(root: Path) -> ReIDData:
     return ReIDData("folder", **splits)
 
 
+def parse_name(name: str) -> tuple[str, int] | None:
+    """Person (a word) and camera from a file name such as ``anna_c2_017.jpg``; none where it does not tell them."""
+    parsed = _NAME.match(name)
+    return (parsed["label"], int(parsed["camera"])) if parsed else None
+
+
 def _images(root: Path, folder: str) -> list[tuple[str, str, int]]:
     """(path, label as a word, camera) of the images of a split."""
     flat, people = image_names(root / folder), folder_names(root / folder)
     rows = []
     for name in flat:
-        parsed = _NAME.match(name)
+        parsed = parse_name(name)
         if parsed is None:
             raise UserError(
                 f"{root / folder / name} tells no person: it is neither named like 0002_c1_01.jpg nor in a folder "
                 "of one person",
                 f"Rename it, or move it into {root / folder}/PERSON/.",
             )
-        rows.append((f"{folder}/{name}", parsed["label"], int(parsed["camera"])))
+        rows.append((f"{folder}/{name}", *parsed))
     for person in people:
         images = image_names(root / folder / person)
         if not images and folder_names(root / folder / person):

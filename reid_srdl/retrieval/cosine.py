@@ -34,6 +34,9 @@ class CosineIndex:
     def __len__(self) -> int:
         return len(self._inner)
 
+    def still(self) -> CosineIndex:
+        return CosineIndex(self._inner.still())
+
     def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
         vectors = check_queries(vectors, top_k, self._inner.dimension)
         hits = self._inner.search(unit_length(vectors), top_k, cameras)

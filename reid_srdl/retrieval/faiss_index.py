@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from . import factories, faiss_file
 from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt, empty_hits
-from .keeping import changing, damaged, stamp_of
+from .keeping import changing, damaged, readable, stamp_of
 from .rows import UNKNOWN, Rows, incoming
 
 COMPACT_AT = 0.25
@@ -94,9 +95,10 @@ class FaissIndex:
     @classmethod
     def open(cls, path: Path) -> FaissIndex:
         """As ``open_index``."""
-        stamp = stamp_of(path)
         abouts: list[About] = []
-        index, rows, description = faiss_file.read(path, lambda values: abouts.append(About.of_json(values, path)))
+        with readable(path):
+            stamp = stamp_of(path)
+            index, rows, description = faiss_file.read(path, lambda values: abouts.append(About.of_json(values, path)))
         try:
             state = _State(index, rows, int(description["places"]), int(description["last_id"]))
             opened = cls(path, abouts[0], str(description["factory"]), int(description["effort"]), dict(description["facts"]), state)
@@ -119,6 +121,9 @@ class FaissIndex:
 
     def __len__(self) -> int:
         return len(self._state.rows)
+
+    def still(self) -> FaissIndex:
+        return copy.copy(self)  # the state never changes, and a change puts another into the original
 
     @property
     def dead(self) -> float:
@@ -212,10 +217,11 @@ class FaissIndex:
 
     def refresh(self) -> bool:
         """A file that is gone, or damaged, leaves what is in memory as it is, and is said."""
-        if not self.path.is_file():
-            raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
-        if self._stamp == stamp_of(self.path):
-            return False
+        with readable(self.path):
+            if not self.path.is_file():
+                raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
+            if self._stamp == stamp_of(self.path):
+                return False
         other = FaissIndex.open(self.path)
         check_rebuilt(self.about, other.about, self.path)
         self.about, self.factory, self.effort, self.facts = other.about, other.factory, other.effort, other.facts

@@ -111,7 +111,8 @@ class Added:
 class Index(Protocol):
     """A gallery that can be searched.
 
-    Any number of threads may search while one adds or deletes; each search sees the gallery before a change or after it.
+    Any number of threads may search while one adds or deletes. Of faiss each search sees the gallery before a change or after it; of a Milvus it
+    may also see a part of the images that are being added.
 
     Attributes:
         backend: a key of ``BACKENDS``.
@@ -134,6 +135,10 @@ class Index(Protocol):
     def dimension(self) -> int: ...
 
     def __len__(self) -> int: ...
+
+    def still(self) -> Index:
+        """The gallery as it is now: what is found there is there for ``vectors``, whatever is changed meanwhile. A Milvus stands still for nobody."""
+        ...
 
     def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
         """The nearest images of each query ``(Q, D)``; with ``cameras``, the nearest of those that these cameras took.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,15 @@ def damaged(path: Path, why: str) -> UserError:
 
 
 @contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Around reading the file of an index: what the system refuses is a ``UserError``."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}", "Whoever searches must be allowed to read it; build it anew with the command index where it is gone.") from None
+
+
+@contextlib.contextmanager
 def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Holds an index for one change; others wait, or are told that they may not. The lock dies with its process.
 
@@ -43,8 +52,9 @@ def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
-            left.unlink(missing_ok=True)
+        for left in files.temporary(path.parent):
+            if re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.tmp{re.escape(path.suffix)}", left.name):  # and not of a neighbour whose name goes on
+                left.unlink(missing_ok=True)
         yield True
 
 

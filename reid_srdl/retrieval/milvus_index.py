@@ -124,6 +124,9 @@ class MilvusIndex:
             raise UserError(f"top_k is {top_k:,}, and Milvus hands out {DEEPEST:,} at most", "Ask for fewer, or use --backend faiss.")
         return self._collection.search(vectors, top_k, cameras)
 
+    def still(self) -> MilvusIndex:
+        return self
+
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         return self._collection.vectors(np.asarray(ids, np.int64), self.dimension)
 

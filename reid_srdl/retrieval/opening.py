@@ -14,7 +14,7 @@ from ..evaluation.tiles import Metric
 from ..shell import command
 from .cosine import CosineIndex, at_unit_length
 from .index import About, Added, Index, Track
-from .keeping import MAGIC
+from .keeping import MAGIC, readable
 
 BACKENDS: dict[str, str] = {
     "faiss": "reid_srdl.retrieval.faiss_index:FaissIndex",
@@ -73,10 +73,11 @@ def open_index(path: files.Pathlike, *, token: str | None = None) -> Index:
         UserError: not there, damaged, of another format, or its Milvus does not answer.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no index {path}", f"Build one: {command('index', '--embeddings', 'FILE', '--output', path)}")
-    with open(path, "rb") as file:
-        start = file.read(len(MAGIC))
+    with readable(path):
+        if not path.is_file():
+            raise UserError(f"there is no index {path}", f"Build one: {command('index', '--embeddings', 'FILE', '--output', path)}")
+        with open(path, "rb") as file:
+            start = file.read(len(MAGIC))
     if start == MAGIC:
         return _by_its_metric(_class_of("faiss").open(path))
     if not start.lstrip().startswith(b"{"):

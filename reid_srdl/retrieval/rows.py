@@ -169,7 +169,8 @@ def of_bytes(data: bytes, path: Path) -> Rows:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(io.BytesIO(data))
+        # Without threads, which would go on for a moment: a process that ends meanwhile, with an error to say, is aborted by them.
+        table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
         numbers = [table[name].to_numpy() for name in ("ids", "places")]
         return Rows(*numbers, as_objects(table["paths"].to_pylist()), table["labels"].to_numpy(), table["cameras"].to_numpy())
     except (pa.ArrowException, KeyError) as error:

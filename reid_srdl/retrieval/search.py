@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ class Wanted:
         expand: nearest images that each query is averaged with before it is searched for; 0 for none.
         rerank: how the candidates are ranked again; none where distances rank them.
         candidates: of re-ranking, a query; ``top_k`` at least.
+        without: id of an image that is left out: the query's own, where the query is one of the index.
     """
 
     top_k: int = 20
@@ -41,6 +43,7 @@ class Wanted:
     expand: int = 0
     rerank: Reranking | None = None
     candidates: int = CANDIDATES
+    without: int | None = None
 
     def check(self) -> None:
         """Raises ``UserError`` for numbers that no search has."""
@@ -79,15 +82,16 @@ def find(index: Index, vectors: np.ndarray, wanted: Wanted, calibration: Calibra
         track: wraps the iteration over queries where each takes time of its own.
 
     Raises:
-        UserError: numbers that no search has, or vectors that do not fit.
+        UserError: numbers that no search has, vectors that do not fit, or an image that was deleted while it was looked at.
     """
     wanted.check()
+    index = index.still()
     if index.about.metric == "cosine":  # before they are averaged or compared with those of the index, which have length 1
         vectors = unit_length(vectors)
     if wanted.expand:
         vectors = _expanded(index, vectors, wanted, track)
     depth = wanted.top_k if wanted.rerank is None else max(wanted.top_k, wanted.candidates)
-    hits, reranked = index.search(vectors, depth, wanted.cameras), None
+    hits, reranked = _nearest(index, vectors, depth, wanted), None
     if wanted.rerank is not None:
         hits, reranked = _reranked(index, vectors, hits, wanted, track)
     probabilities = None
@@ -98,13 +102,33 @@ def find(index: Index, vectors: np.ndarray, wanted: Wanted, calibration: Calibra
     return Found(hits, probabilities, reranked)
 
 
+def _nearest(index: Index, vectors: np.ndarray, depth: int, wanted: Wanted) -> Hits:
+    """Of the images that may be found."""
+    if wanted.without is None:
+        return index.search(vectors, depth, wanted.cameras)
+    hits = index.search(vectors, depth + 1, wanted.cameras)
+    order = np.argsort(hits.ids == wanted.without, axis=1, kind="stable")[:, :depth]
+    hits = Hits(*(np.take_along_axis(getattr(hits, column.name), order, axis=1) for column in dataclasses.fields(hits)))
+    last = hits.ids == wanted.without  # still there where nothing else is
+    for column, empty in zip(dataclasses.fields(hits), (-1, np.inf, "", UNKNOWN, UNKNOWN), strict=True):
+        getattr(hits, column.name)[last] = empty
+    return hits
+
+
+def _vectors(index: Index, ids: np.ndarray) -> np.ndarray:
+    try:
+        return index.vectors(ids)
+    except KeyError:
+        raise UserError("an image was deleted while it was looked at", "Search again.") from None
+
+
 def _expanded(index: Index, vectors: np.ndarray, wanted: Wanted, track: Track) -> np.ndarray:
-    hits = index.search(vectors, wanted.expand, wanted.cameras)
+    hits = _nearest(index, vectors, wanted.expand, wanted)
     result = np.array(vectors, dtype=np.float32)
     for row in track(range(len(result))):
         ids = hits.ids[row][hits.ids[row] >= 0]
         if len(ids):
-            result[row] = averaged(result[row : row + 1], index.vectors(ids)[None])[0]
+            result[row] = averaged(result[row : row + 1], _vectors(index, ids)[None])[0]
     return result
 
 
@@ -114,7 +138,7 @@ def _reranked(index: Index, vectors: np.ndarray, hits: Hits, wanted: Wanted, tra
     for row in track(range(len(hits))):
         there = np.flatnonzero(hits.ids[row] >= 0)
         if len(there):
-            distances[row, there] = rerank(vectors[row : row + 1], index.vectors(hits.ids[row, there]), wanted.rerank or PAPER)[0]
+            distances[row, there] = rerank(vectors[row : row + 1], _vectors(index, hits.ids[row, there]), wanted.rerank or PAPER)[0]
     order = np.argsort(distances, axis=1, kind="stable")[:, : wanted.top_k]
     columns = (hits.ids, hits.distances, hits.paths, hits.labels, hits.cameras)
     return Hits(*(np.take_along_axis(column, order, axis=1) for column in columns)), np.take_along_axis(distances, order, axis=1)

@@ -54,6 +54,19 @@ def test_unreadable_images_are_named_and_skipped(checkpoint, people, tmp_path, c
     np.testing.assert_allclose(found.vectors, runs.load(checkpoint, "cpu").embed(people.query.files[:2]), atol=1e-6)
 
 
+def test_names_of_people_and_cameras_are_labels_and_cameras(checkpoint, people, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, file in zip(("anna_c2_017.png", "anna_c3_1.png", "bert_c2_1.png"), people.query.files, strict=False):
+        (photos / name).write_bytes(file.read_bytes())
+    assert embed(checkpoint, photos, tmp_path / "out.npz") == 0
+    found = embeddings.load(tmp_path / "out.npz")
+    assert found.cameras.tolist() == [2, 3, 2] and found.labels[0] == found.labels[1] != found.labels[2]
+    (photos / "c.png").write_bytes(people.query.files[0].read_bytes())
+    assert embed(checkpoint, photos, tmp_path / "out.npz") == 0
+    assert embeddings.load(tmp_path / "out.npz").labels is None
+
+
 def test_nothing_readable_writes_nothing(checkpoint, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(UserError, match="nothing to write"):
@@ -68,6 +81,7 @@ def test_a_csv_keeps_its_order_labels_and_cameras(checkpoint, people, tmp_path):
     embed(checkpoint, tmp_path / "list.csv", tmp_path / "out.npz")
     found = embeddings.load(tmp_path / "out.npz")
     assert found.paths == ("2.png", "1.png") and found.cameras.tolist() == [4, 5]
+    assert (found.labels < 1 << 53).all()  # so that a page can tell them apart
     # Another file with other people in it: a word means the same in both, or scores would compare strangers.
     (tmp_path / "more.csv").write_text("path,label,camera\n3.png,aaron,1\n1.png,zoe,4\n2.png,0,4\n")
     embed(checkpoint, tmp_path / "more.csv", tmp_path / "more.npz")

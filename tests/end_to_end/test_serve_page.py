@@ -209,6 +209,43 @@ def test_what_is_no_image_is_said(visit, people, tmp_path):
     visit.complaints = [words for words in visit.complaints if "422" not in words]
 
 
+def test_going_back_while_a_search_runs_is_no_mistake_of_the_page(visit, people):
+    page = visit.opens().page
+    page.route("**/search", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.locator("#samples button").first.click()
+    page.wait_for_selector("#hits.busy", state="attached")
+    page.evaluate("history.back()")
+    page.wait_for_selector("#query", state="hidden")
+    page.wait_for_timeout(600)
+    assert not page.is_visible("#problem") and not page.is_visible("#found") and page.locator("#hits.busy").count() == 0
+
+
+def test_after_a_reload_a_step_is_not_taken_for_another_upload(visit, people):
+    page = visit.opens().page
+    visit.uploads(people.query.files[0])
+    page.reload()
+    page.wait_for_selector("#samples li")
+    visit.waits("document.querySelector('#problem').innerText.includes('gone with the page')")
+    visit.uploads(people.query.files[1])
+    page.evaluate("history.back()")
+    visit.waits("document.querySelector('#problem').innerText.includes('gone with the page')")
+    assert not page.is_visible("#found")
+
+
+def test_an_index_that_cannot_be_read_any_more_is_said_beside_what_is_shown(visit, served, people):
+    page = visit.opens().page
+    assert not page.is_visible("#state")
+    index = served / "gallery.index"
+    kept = index.read_bytes()
+    index.unlink()
+    try:
+        page.reload()
+        page.wait_for_selector("#samples li")
+        assert visit.uploads(people.query.files[0]) and "is gone" in page.inner_text("#state") and page.is_visible("#state")
+    finally:
+        index.write_bytes(kept)
+
+
 def test_an_image_that_is_gone_leaves_its_name(visit, served, people):
     path = people.gallery.paths[7]
     file = served / "photos" / path

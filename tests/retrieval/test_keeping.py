@@ -21,11 +21,12 @@ def test_only_one_changes_an_index_at_a_time(tmp_path):
 
 
 def test_what_a_killed_process_left_is_taken_away_and_nothing_else(tmp_path):
-    for name in (".g[1].index.77.tmp.index", ".other.index.77.tmp.index", "g[1].index"):
+    neighbours = {".other.index.77.tmp.index", ".g[1].index.npz.77.tmp.npz", ".g[1].index.more.77.tmp.index"}
+    for name in (".g[1].index.77.tmp.index", "g[1].index", *neighbours):
         (tmp_path / name).write_text("")
     with keeping.changing(tmp_path / "g[1].index"):
         pass
-    assert {path.name for path in tmp_path.iterdir()} == {".g[1].index.lock", ".other.index.77.tmp.index", "g[1].index"}
+    assert {path.name for path in tmp_path.iterdir()} == {".g[1].index.lock", "g[1].index", *neighbours}
 
 
 def test_a_description_is_read_as_it_was_written_and_damage_is_found(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation.expansion import expand
 from reid_srdl.evaluation.rerank import Reranking, rerank
-from reid_srdl.retrieval import search
+from reid_srdl.retrieval import create_index, search
+from reid_srdl.retrieval.faiss_index import FaissIndex
 from reid_srdl.retrieval.rows import UNKNOWN
 from reid_srdl.retrieval.search import Wanted, as_records, find
 
@@ -56,6 +58,53 @@ def test_candidates_are_reranked_among_themselves(build):
         np.testing.assert_allclose(found.reranked[row], far[order], atol=1e-6)
         np.testing.assert_allclose(found.hits.distances[row], ((items[order] - query) ** 2).sum(axis=1), rtol=1e-5)
     assert (np.diff(found.reranked, axis=1) >= 0).all() and (np.diff(found.hits.distances, axis=1) < 0).any()
+
+
+@pytest.mark.parametrize("cameras", [None, (1, 2)])
+def test_an_image_of_the_index_is_not_its_own_neighbour(build, cameras):
+    gallery = embedded(40)
+    index = build(gallery)
+    own = int(index.by_path([gallery.paths[4]]).ids[0])
+    others = gallery.take(np.arange(40) != 4)
+    others = others if cameras is None else others.take(np.isin(others.cameras, cameras))
+    query, apart = gallery.vectors[4:5], build(others, "others.index")
+    for wanted in (Wanted(6), Wanted(6, expand=3), Wanted(6, rerank=Reranking(k1=4, k2=2), candidates=20), Wanted(100)):
+        wanted = dataclasses.replace(wanted, cameras=cameras)
+        found = find(index, query, dataclasses.replace(wanted, without=own))
+        alone = find(apart, query, wanted)
+        count = int(found.hits.counts[0])
+        assert count == min(wanted.top_k, len(others)) and (found.hits.ids[0, count:] == -1).all()
+        assert found.hits.paths[0, :count].tolist() == alone.hits.paths[0, :count].tolist()
+
+
+def test_what_is_changed_meanwhile_is_not_mixed_with_what_was(tmp_path, monkeypatch):
+    gallery = embedded(50)
+    index, _ = create_index(tmp_path / "gallery.index", gallery)
+    wanted = Wanted(6, rerank=Reranking(k1=4, k2=2), candidates=20)
+    before = find(index, QUERIES, wanted)
+    search_once = FaissIndex.search
+
+    def searched(self, *arguments):
+        hits = search_once(self, *arguments)
+        index.delete(list(gallery.paths))
+        index.add(embedded(50, seed=9))
+        return hits
+
+    monkeypatch.setattr(FaissIndex, "search", searched)
+    meanwhile = find(index, QUERIES, wanted)
+    assert meanwhile.hits.paths.tolist() == before.hits.paths.tolist() and np.array_equal(meanwhile.reranked, before.reranked)
+
+
+def test_an_image_that_goes_while_it_is_looked_at_is_said(tmp_path, monkeypatch):
+    index, _ = create_index(tmp_path / "gallery.index", embedded(50))
+
+    def gone(self, ids):
+        raise KeyError(7)
+
+    monkeypatch.setattr(FaissIndex, "vectors", gone)
+    for wanted in (Wanted(6, expand=2), Wanted(6, rerank=Reranking())):
+        with pytest.raises(UserError, match="was deleted while it was looked at"):
+            find(index, QUERIES, wanted)
 
 
 def test_fewer_candidates_than_wanted_hits_become_as_many(build):

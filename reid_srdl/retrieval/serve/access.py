@@ -8,7 +8,6 @@ import ipaddress
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from ...errors import UserError
@@ -64,7 +63,7 @@ class Access:
             raise Refused(403, f"this server is not {host[:100] or 'without a name'}", "Ask it by the address that it printed; behind a proxy, start it with --names HOST.")
         origin = headers.get("origin")
         if method not in ("GET", "HEAD") and origin is not None:
-            netloc = urlsplit(origin).netloc
+            netloc = _netloc(origin)
             if netloc.lower() != host.lower() and _name(netloc) not in self.origins:
                 raise Refused(403, "a page of another site has sent this", "Use the server's own page, or a program.")
         if self.token is None:
@@ -76,11 +75,12 @@ class Access:
         raise Refused(401, "this server asks for its token", "Open the link that it printed, or send the header Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
 
     def _cookie_of(self, headers: Mapping[str, str]) -> str:
-        try:
-            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
-        except CookieError:
-            return ""
-        return "" if found is None else found.value
+        # By hand: http.cookies drops them all where one of them, perhaps another program's on this host, is not as it should be.
+        for part in headers.get("cookie", "").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self.cookie:
+                return value
+        return ""
 
     @staticmethod
     def _same(given: str, wanted: str) -> bool:
@@ -115,6 +115,14 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _netloc(origin: str) -> str:
+    """Host and port of an origin; empty for what is none, such as ``null``."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _name(netloc: str) -> str:

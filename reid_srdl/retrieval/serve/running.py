@@ -28,8 +28,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=128)
-    except socket.gaierror as error:
-        raise UserError(f"there is no address {host!r} ({error.strerror})", "Leave --host out for this machine alone, or name an address of it.") from None
+    except (socket.gaierror, UnicodeError) as error:
+        raise UserError(f"there is no address {host!r} ({getattr(error, 'strerror', None) or 'no name of a machine'})", "Leave --host out for this machine alone, or name an address of it.") from None
     except OSError as error:
         raise UserError(f"cannot listen at {host} port {port}: {os.strerror(error.errno)}", "Take another with --port; 0 takes one that is free.") from None
 

@@ -108,12 +108,10 @@ class Service:
         row = None if question.image is not None else self._row(question.id, question.path)
         vector = self.embed(question.image or b"") if row is None else self._vector(row)
         calibration = self._at(question.prior)
-        deeper = wanted if row is None else dataclasses.replace(wanted, top_k=wanted.top_k + 1)
-        found = self._asked(search.find, self.index, vector[None], deeper, calibration)
-        hits = search.as_records(found, 0, self.index)
         if row is not None:  # it would find itself
-            hits = [hit for hit in hits if hit["id"] != row.ids[0]][: wanted.top_k]
-            hits = [{**hit, "rank": rank} for rank, hit in enumerate(hits, start=1)]
+            wanted = dataclasses.replace(wanted, without=int(row.ids[0]))
+        found = self._asked(search.find, self.index, vector[None], wanted, calibration)
+        hits = search.as_records(found, 0, self.index)
         why_not = self.why_not or ("distances of expanded queries are not those that were calibrated" if wanted.expand else "")
         return {
             "query": None if row is None else self._records(row)[0],

@@ -45,7 +45,7 @@ def test_pages_of_others_send_nothing():
     access, _ = access_for("127.0.0.1", None, ["people.example"])
     for origin in ("http://127.0.0.1:8000", "https://people.example"):
         assert status(access, "POST", "/search", origin=origin) == 200
-    for origin in ("http://stranger.example", "http://127.0.0.1:9000", "null", ""):
+    for origin in ("http://stranger.example", "http://127.0.0.1:9000", "null", "", "http://[", "http://[::1"):
         assert status(access, "POST", "/search", origin=origin) == 403
     assert status(access, "POST", "/search") == 200  # programs say nothing of a page
 
@@ -55,6 +55,8 @@ def test_the_token_opens_by_header_cookie_and_link():
     assert status(access) == 401
     assert status(access, path="/search", authorization=f"Bearer {TOKEN}") == 200
     assert status(access, path="/search", cookie=f"other=1; {access.cookie}={access.pass_mark}") == 200
+    for odd in ('theme={"dark":true}', "a b=c d", "naïve=é", "word", "x=;y"):  # of another program on this host: cookies know no ports
+        assert status(access, path="/search", cookie=f"{odd}; {access.cookie}={access.pass_mark}") == 200
     cookie = access.check("GET", "/", f"token={TOKEN}&camera=2", {"host": "a"})
     assert cookie == f"{access.cookie}={access.pass_mark}; Path=/; HttpOnly; SameSite=Strict" and TOKEN not in cookie
     assert status(access, path="/health", query=f"token={TOKEN}") == 401  # addresses are written down; only the link bears it

@@ -21,7 +21,7 @@ def test_a_free_port_is_found_and_told():
             running.listen("127.0.0.1", port)
 
 
-@pytest.mark.parametrize(("host", "port", "message"), [("no host at all", 0, "there is no address"), ("203.0.113.7", 0, "cannot listen at"), ("127.0.0.1", 70_000, "there is no port 70000")])
+@pytest.mark.parametrize(("host", "port", "message"), [("no host at all", 0, "there is no address"), ("a..b", 0, "there is no address 'a..b'"), ("203.0.113.7", 0, "cannot listen at"), ("127.0.0.1", 70_000, "there is no port 70000")])
 def test_what_cannot_be_listened_at_is_said(host, port, message):
     with pytest.raises(UserError, match=message):
         running.listen(host, port)

@@ -14,7 +14,7 @@ from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
 from reid_srdl.evaluation.rerank import PAPER
-from reid_srdl.retrieval import search
+from reid_srdl.retrieval import faiss_index, search
 from reid_srdl.retrieval.search import Wanted
 from reid_srdl.retrieval.serve.pictures import Pictures
 from reid_srdl.retrieval.serve.refused import Refused
@@ -176,6 +176,16 @@ def test_an_index_that_is_gone_is_served_as_it_was_and_said(service, people, ind
     assert len(answer["hits"]) == 20
     health = service.health()
     assert health["status"] == "stale" and "is gone" in health["trouble"] and health["images"] == 24
+
+
+def test_an_index_that_may_not_be_read_is_served_as_it_was_and_said(service, people, index, monkeypatch):
+    def refuses(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(faiss_index, "stamp_of", refuses)
+    assert len(service.search(Question(people.query.files[0].read_bytes()))["hits"]) == 20
+    health = service.health()
+    assert health["status"] == "stale" and "cannot read" in health["trouble"] and "Permission denied" in health["trouble"]
 
 
 def test_a_database_that_does_not_answer_is_no_fault_of_the_request(service, people, monkeypatch):

@@ -4,7 +4,7 @@
 import { among, brief, called, percent } from "./numbers.js";
 
 const $ = (id) => document.getElementById(id);
-const uploads = new Map(); // number of an upload, in the state of a step of the history, to its file
+const uploads = new Map(); // name of an upload, in the state of a step of the history, to its file
 let health = { limits: {} };
 let steps = 0; // queries since the page was opened, that can be gone back from
 let running = null; // aborts the search that is under way
@@ -66,13 +66,21 @@ async function ask(where, options) {
     if (error.name === "AbortError") throw error;
     throw { error: "The server does not answer.", hint: "Is it still running?" };
   }
-  const values = await answer.json().catch(() => ({ error: `The server answered ${answer.status}.`, hint: "" }));
+  let values;
+  try {
+    values = await answer.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw { error: answer.ok ? "The server's answer broke off." : `The server answered ${answer.status}.`, hint: "Is it still running?" };
+  }
   if (!answer.ok) throw { ...values, error: values.error[0].toUpperCase() + values.error.slice(1) };
   return values;
 }
 
 async function search(moves) {
   running?.abort();
+  running = null;
+  $("hits").classList.remove("busy");
   problem(null);
   showQuery();
   const upload = asked.upload === null ? null : uploads.get(asked.upload);
@@ -99,6 +107,7 @@ async function search(moves) {
     const answer = await ask("/search", { method: "POST", body: form, signal: mine.signal });
     if (running !== mine) return;
     found = answer;
+    if (!asked.expand) calibrated(answer.prior, answer.why_no_probability);
     if (answer.query) picture(answer.query.picture, "image is gone");
     showHits(moves);
   } catch (error) {
@@ -246,6 +255,15 @@ function showCameras(cameras) {
   );
 }
 
+function calibrated(prior, why) { // a calibration may come, and go, while the page is open
+  $("threshold-of").disabled = prior === null;
+  $("calibration").textContent = prior === null && why ? `No probabilities: ${why}.` : "";
+  if (health.prior === null && prior !== null) {
+    health.prior = prior;
+    showOptions();
+  }
+}
+
 function showOptions() {
   for (const name of ["top_k", "expand"]) {
     $(name).value = asked[name];
@@ -300,7 +318,7 @@ function upload(file) {
     problem({ error: `${file.name} is no image.`, hint: "Upload a JPEG, PNG, WebP, BMP or TIFF." });
     return;
   }
-  const number = uploads.size + 1;
+  const number = `${performance.timeOrigin}-${uploads.size}`; // given once: the history outlives a page and what was uploaded to it
   uploads.set(number, file);
   step({ upload: number });
 }
@@ -351,9 +369,9 @@ async function begin() {
   $("title").textContent = health.index;
   document.title = `${health.index} – search`;
   $("lead").textContent = `Which of ${health.images.toLocaleString("en")} images are most like this person?`;
-  $("threshold-of").disabled = !health.calibrated;
-  $("calibration").textContent = health.calibrated ? "" : `No probabilities: ${health.why_not}.`;
-  if (health.status !== "ok") problem({ error: health.trouble, hint: "What is shown is what was there before." });
+  calibrated(health.prior, health.why_not);
+  $("state").hidden = health.status === "ok";
+  $("state").textContent = health.status === "ok" ? "" : `${health.trouble} What is shown is what was there before.`;
   showOptions();
   showSample();
   search();
