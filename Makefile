@@ -77,7 +77,7 @@ $(PLAIN)/.reid_srdl-plain: setup.cfg pyproject.toml | $(PLAIN)/bin/python
 lint: $(VENV)/.reid_srdl-dev
 	$(IN_VENV) -m ruff check .
 
-bench: $(VENV)/.reid_srdl-$(FAISS)
+bench: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
 	$(IN_VENV) -m benchmarks $(BENCH_ARGS)
 
 clean:

@@ -6,11 +6,13 @@ import argparse
 import dataclasses
 import importlib
 import os
+import sys
 
 import numpy as np
 import torch
 
 from reid_srdl import __version__, devices, files
+from reid_srdl.errors import UserError
 
 from . import BENCHMARKS, CLOCKS, Report, clock, script
 
@@ -25,16 +27,23 @@ def main(argv: list[str]) -> int:
     unknown = [name for name in options.names if name not in BENCHMARKS]
     if unknown or options.repeats < 1:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}" if unknown else "--repeats must be above 0")
-    reports = {}
+    reports: dict[str, Report] = {}
+    failed = False
     for name in options.names or BENCHMARKS:
         module, _, function = BENCHMARKS[name].partition(":")
-        with clock(options.clock):
-            reports[name] = getattr(importlib.import_module(module), function)(options.repeats)
+        try:
+            with clock(options.clock):
+                reports[name] = getattr(importlib.import_module(module), function)(options.repeats)
+        except UserError as error:  # the others can be measured all the same
+            print(f"\n{name} was not measured: {error}", file=sys.stderr)
+            failed = True
+            continue
         show(name, reports[name])
-    if options.output:
-        files.write_json(options.output, {"machine": {**_machine(), "clock": options.clock}, **{name: _as_json(report) for name, report in reports.items()}})
+        if options.output:  # after each, so that what is measured is kept
+            files.write_json(options.output, {"machine": {**_machine(), "clock": options.clock}, **{name: _as_json(report) for name, report in reports.items()}})
+    if options.output and reports:
         print(f"\nAll seconds are in {options.output}")
-    return 0 if all(figure.holds for report in reports.values() for figure in report.figures) else 1
+    return 0 if not failed and all(figure.holds for report in reports.values() for figure in report.figures) else 1
 
 
 def show(name: str, report: Report) -> None:

@@ -32,6 +32,7 @@ import numpy as np
 from reid_srdl import retrieval, runs
 from reid_srdl.config import ModelConfig
 from reid_srdl.embeddings import Embeddings
+from reid_srdl.errors import UserError
 from reid_srdl.models import build
 from reid_srdl.seeds import forked
 
@@ -126,7 +127,7 @@ def _served(folder: Path, setup: Setup) -> Iterator[tuple[subprocess.Popen, int,
     try:
         line = next((line for line in process.stdout if line.startswith("Open ")), None)
         if line is None:
-            raise RuntimeError("the server did not start")
+            raise UserError("the server did not start", "It has said why.")
         yield process, int(re.search(r"127\.0\.0\.1:(\d+)", line)[1]), files
     finally:
         process.send_signal(signal.SIGTERM)
