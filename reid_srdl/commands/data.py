@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 from .. import config, files
 from ..errors import UserError
+from ..shell import command
 
 if TYPE_CHECKING:
     from ..data.doctor import Diagnosis
@@ -90,7 +91,10 @@ def check(dataset: str, options: CheckOptions) -> int:
     tile = (160, 80) if isinstance(data, ReIDData) else (112, 112)
     files.write_bytes(output / "contact_sheet.png", sheet(doctor.splits_of(data), seen, tile=tile))
     print(f"\nSee {output / 'contact_sheet.png'}; {output / 'findings.json'} lists all images that are spoken of.")
-    return 1 if diagnosis.stops else 0
+    if diagnosis.stops:
+        return 1
+    print("Next, train on it:", command("train", "--dataset", dataset, *(["--data_root", options.data_root] if options.data_root else [])))
+    return 0
 
 
 def verify(dataset: str, options: VerifyOptions) -> int:

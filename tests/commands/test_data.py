@@ -38,6 +38,7 @@ def test_a_sound_set_is_0(root: Path, capsys: pytest.CaptureFixture[str]):
     out = capsys.readouterr().out
     assert "Nothing stands in the way of training and scoring." in out
     assert "Every query has a valid match" in out
+    assert f"train --dataset folder --data_root {root}" in out
     found = json.loads((root.parent / "out/findings.json").read_text())
     assert found["dataset"] == "folder"
     assert [row["images"] for row in found["counts"]] == [4, 1, 4]
