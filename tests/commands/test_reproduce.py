@@ -82,7 +82,7 @@ def test_what_needs_no_run(tmp_path):
     rows = rows_of(tmp_path / "fig3.csv")
     drops = [int(one["epoch"]) for before, one in zip(rows, rows[1:], strict=False) if before["arm"] == one["arm"] == "srdl" and float(one["rate"]) < float(before["rate"])]
     assert drops == [50, 75, 150, 175]
-    assert reproduce.run(["--table", "cost", "--output", str(tmp_path)]) == 0
+    assert reproduce.run(["--table", "cost", "--dataset", "cifar10", "--output", str(tmp_path)]) == 0
     rows = {(row["study"], row["arm"]): row for row in rows_of(tmp_path / "cost.csv")}
     one = rows["cifar10-resnet32-e200", "srdl"]
     assert int(one["training"]) == 68_862_592 * 200 * 50_000 and int(one["extraction"]) == 68_862_592 * 50_000
