@@ -5,7 +5,7 @@ import math
 import pytest
 
 from reid_srdl.experiments import lines
-from reid_srdl.experiments.study import Cell, Study
+from reid_srdl.experiments.study import Cell, Study, Tuning
 
 STUDY = Study("s", "Title", "", "cifar100", {"vanilla": {}, "srdl": {}, "half": {}}, {"default": 3}, "vanilla", (), ensembles={"pair": ("half", "half+1000")})
 
@@ -34,6 +34,15 @@ def test_a_line_has_the_mean_the_spread_and_the_paired_difference():
     assert (srdl.seconds, srdl.macs, srdl.best) == (90.0, 10**12, ())
     assert half.seeds == (0,), "the second member of an ensemble is no seed of its arm"
     assert math.isnan(half.differences["top1"].low)
+
+
+def test_of_a_tuned_arm_only_runs_at_its_chosen_value_count():
+    tuned = Study("s", "Title", "", "cifar100", {"vanilla": {}}, {"default": 2}, "vanilla", (), Tuning("optimiser.rate", (0.01, 0.02), 10))
+    tries = {Cell("vanilla", 0, value, True): {"scores": {"mAP": score}} for value, score in ((0.01, 0.5), (0.02, 0.4), (0.005, 0.3))}
+    found = {**tries, Cell("vanilla", 0, 0.01, False): record(0.6), Cell("vanilla", 0, 0.02, False): record(0.7), Cell("vanilla", 1, 0.01, False): record(0.5)}
+    (line,) = lines.of(tuned, found)
+    assert line.values["top1"] == (0.6, 0.5)
+    assert not lines.of(tuned, {cell: one for cell, one in found.items() if cell.value != 0.02 or not cell.held_out}), "its value is not chosen yet"
 
 
 def test_an_arm_without_a_finished_run_has_no_line():
