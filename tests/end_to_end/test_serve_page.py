@@ -241,7 +241,7 @@ def test_an_index_that_cannot_be_read_any_more_is_said_beside_what_is_shown(visi
     try:
         page.reload()
         page.wait_for_selector("#samples li")
-        assert visit.uploads(people.query.files[0]) and "is gone" in page.inner_text("#state") and page.is_visible("#state")
+        assert visit.uploads(people.query.files[0]) and "The index gallery.index is gone." in page.inner_text("#state") and page.is_visible("#state")
     finally:
         index.write_bytes(kept)
 

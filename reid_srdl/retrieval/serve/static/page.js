@@ -73,7 +73,7 @@ async function ask(where, options) {
     if (error.name === "AbortError") throw error;
     throw { error: answer.ok ? "The server's answer broke off." : `The server answered ${answer.status}.`, hint: "Is it still running?" };
   }
-  if (!answer.ok) throw { ...values, error: values.error[0].toUpperCase() + values.error.slice(1) };
+  if (!answer.ok) throw { ...values, error: sentence(values.error) };
   return values;
 }
 
@@ -136,6 +136,7 @@ function element(name, { text, ...properties } = {}, ...inside) {
   return made;
 }
 
+const sentence = (words) => words[0].toUpperCase() + words.slice(1);
 const nameOf = (path) => path.split("/").pop();
 
 function shot(picture, path) {
@@ -371,7 +372,7 @@ async function begin() {
   $("lead").textContent = `Which of ${health.images.toLocaleString("en")} images are most like this person?`;
   calibrated(health.prior, health.why_not);
   $("state").hidden = health.status === "ok";
-  $("state").textContent = health.status === "ok" ? "" : `${health.trouble} What is shown is what was there before.`;
+  $("state").textContent = health.status === "ok" ? "" : `${sentence(health.trouble)} What is shown is what was there before.`;
   showOptions();
   showSample();
   search();
