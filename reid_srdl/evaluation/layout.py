@@ -20,6 +20,8 @@ from .tiles import COLUMNS, ROWS, Metric, Tile, as_queries
 
 _QUERY_BYTES = 64 << 20
 """Queries up to this many bytes are held on the device while the gallery passes by."""
+_CHUNK = 1 << 16
+"""Items of a mask that are looked at at a time."""
 _FEWEST_ROWS = 16  # products with one row take another way through the libraries
 
 
@@ -62,13 +64,16 @@ class Layout:
         at_most, self.columns = tile or (ROWS[self.device.type], COLUMNS[self.device.type])
         self._rows = -(-len(query) // -(-len(query) // at_most))
         self._by_label = np.argsort(query.labels, kind="stable")
-        exist = np.flatnonzero(shard.labels != JUNK)
-        sought = np.isin(shard.labels[exist], query.labels[query.labels > DISTRACTOR])
-        people = exist[sought]
-        people = people[np.argsort(shard.labels[people], kind="stable")]
-        self._labels = shard.labels[people]
-        self._order = np.concatenate([people, exist[~sought]])
-        self.tiles = range(-(-len(self._order) // self.columns))
+        sought = np.isin(shard.labels, query.labels[query.labels > DISTRACTOR])
+        people = np.flatnonzero(sought)
+        self._people = people[np.argsort(shard.labels[people], kind="stable")]
+        self._labels = shard.labels[self._people]
+        # Of the others, who may be nearly all, a mask is kept, and where in it each tile begins: no number for each of them.
+        self._others = ~sought & (shard.labels != JUNK)
+        self._items = len(people) + int(np.count_nonzero(self._others))
+        self.tiles = range(-(-self._items // self.columns))
+        nth = np.maximum(np.arange(len(self.tiles) + 1) * self.columns - len(people), 0)
+        self._begins = _places_of(self._others, nth)
         self._tile_of_thread = threading.local()
         self._lengths: dict[int, torch.Tensor] = {}
 
@@ -96,22 +101,39 @@ class Layout:
         place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
         if self.same_camera:
             return row, place, np.zeros(len(row), dtype=bool)
-        return row, place, self.query.cameras[rows][row] == self.shard.cameras[self._order[place]]
+        return row, place, self.query.cameras[rows][row] == self.shard.cameras[self._people[place]]
 
     def positions(self, places: np.ndarray) -> np.ndarray:
-        """In the whole gallery, of items by their places among all tiles."""
-        return self.offset + self._order[places]
+        """In the whole gallery, of people by their places among all tiles."""
+        return self.offset + self._people[places]
 
-    def places(self, number: int) -> np.ndarray:
-        """Of the items of a tile: not more than ``columns``."""
-        return np.arange(number * self.columns, min((number + 1) * self.columns, len(self._order)))
+    def positions_in(self, number: int) -> np.ndarray:
+        """In the whole gallery, of the items of a tile: not more than ``columns``."""
+        return self.offset + self._items_of(number)
+
+    def _items_of(self, number: int) -> np.ndarray:
+        people = self._people[number * self.columns : (number + 1) * self.columns]
+        begins, ends = self._begins[number], self._begins[number + 1]
+        return np.concatenate([people, begins + np.flatnonzero(self._others[begins:ends])])
 
     def tile(self, number: int) -> Tile:
         """The one of this thread, filled with the items of this number: its memory is large, and new memory costs time."""
         if not hasattr(self._tile_of_thread, "own"):
             self._tile_of_thread.own = Tile(self.query.dimension, self.metric, self.columns, self.device)
         tile = self._tile_of_thread.own
-        lengths = tile.fill(self.shard.vectors, self._order[self.places(number)], self._lengths.get(number))
+        lengths = tile.fill(self.shard.vectors, self._items_of(number), self._lengths.get(number))
         if number * self.columns < len(self._labels):  # tiles of people come again
             self._lengths[number] = lengths
         return tile
+
+
+def _places_of(mask: np.ndarray, nth: np.ndarray) -> np.ndarray:
+    """Where in a mask the n-th true place is, counted from 0, for n in ascending order; behind its end where there are no more."""
+    found = np.full(len(nth), len(mask))
+    before = 0
+    for start in range(0, len(mask), _CHUNK):
+        true = np.flatnonzero(mask[start : start + _CHUNK])
+        here = (nth >= before) & (nth < before + len(true))
+        found[here] = start + true[nth[here] - before]
+        before += len(true)
+    return found
