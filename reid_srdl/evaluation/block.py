@@ -86,8 +86,8 @@ class Block:
         closer = torch.searchsorted(in_order, self._distances)
         # What stands next is as far as the match itself only if it is another item; its position then says which comes first.
         tied = (in_order.gather(1, (closer + own).clamp_max(distances.shape[1] - 1)) == self._distances).nonzero()
+        positions = self._index(self._layout.positions_in(number)) if len(tied) else self._positions[:0]
         for row, column in (pairs.T for pairs in tied.split(max(1, _TIED // distances.shape[1])) if len(pairs)):
-            positions = self._index(self._layout.positions_in(number))
             equal = distances[row, : len(positions)] == self._distances[row, column, None]
             closer[row, column] += (equal & (positions < self._positions[row, column, None])).sum(dim=1)
         with self._lock:

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 Metric = Literal["euclidean", "cosine"]
 
 ROWS = {"cpu": 384, "cuda": 2048}
-"""At most so many queries a tile. More make the products of a tile faster; but then the people of a block fill more tiles of matches."""
+"""At most so many queries a tile. More make the products of a tile faster; but then the people of a block fill more tiles, whose distances are kept."""
 COLUMNS = {"cpu": 1024, "cuda": 8192}
 """Gallery items a tile."""
 _LOOKED_AT = 1 << 22

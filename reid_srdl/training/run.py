@@ -168,7 +168,7 @@ class _Run:
         with self.store.lock(self.keys[-1], waits) if self.rank == 0 else contextlib.nullcontext():
             # Only the first process knows what is on its disk; the others follow what it found.
             found = "here" if (target / runs.MODEL).is_file() else ""
-            if self.rank == 0 and not found and not self._has_state(number) and self.store.take(self.keys[-1], target):
+            if self.rank == 0 and not found and self._state(number) is None and self.store.take(self.keys[-1], target):
                 found = "stored"
             found = self.fabric.broadcast(found)
             if found:
@@ -198,16 +198,19 @@ class _Run:
             self.config, stage, number, device=self.device, data_hash=self.material.hash, before=self.keys[number - 1] if stage.start == "continue" else None,
             reference=reference.how if reference is not None else None,
         )  # fmt: skip
-        began = checkpoint.load(self.folder / runs.RESUME).get("key") if self._has_state(number) else key
+        state = self._state(number)
+        began = key if state is None else state.get("key")
         # Begun with other threads, on another device: nobody who trains it from end to end under either may be handed this one.
         return key if began == key else files.sha256_json([began, key])[:32]
 
-    def _has_state(self, number: int) -> bool:
+    def _state(self, number: int) -> dict[str, Any] | None:
+        """What was saved of a stage that is not finished; none where nothing was."""
         path = self.folder / runs.RESUME
-        return path.is_file() and checkpoint.load(path)["stage"] == number
+        state = checkpoint.load(path) if path.is_file() else None
+        return state if state is not None and state["stage"] == number else None
 
     def _train(self, stage: Stage, number: int, target: Path, network: IdentityClassifier | None, reference: references.Reference | None) -> None:
-        state = checkpoint.load(self.folder / runs.RESUME) if self._has_state(number) else None
+        state = self._state(number)
         if network is None:
             network = self._first_weights(stage, number) if state is None else self._bare(stage)
         loader = self.material.loader(self.fabric.device, self.rank, self.world)

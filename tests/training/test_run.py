@@ -66,20 +66,26 @@ class Stop(Exception):
     pass
 
 
+def breaking(watch, steps):
+    """An onlooker of the kind of ``watch`` that breaks the run off after so many steps."""
+
+    class Breaking(type(watch)):
+        def step_ends(self, images, loss):
+            super().step_ends(images, loss)
+            if self.steps == steps:
+                raise Stop
+
+    return Breaking()
+
+
 @pytest.mark.parametrize("at", [0, 3, 5, 6, 8, 13])
 def test_broken_off_anywhere_and_resumed_the_end_is_bit_identical(config, people, watch, tmp_path, at):
     """3 steps an epoch, 2 + 3 epochs: in either stage, at their ends, and before the first state is saved."""
     whole = weights(train(config, people, watch=watch))
 
-    class Breaking(type(watch)):
-        def step_ends(self, images, loss):
-            super().step_ends(images, loss)
-            if self.steps > at:
-                raise Stop
-
     broken = dataclasses.replace(config, output=str(tmp_path / "b/run"))
     with pytest.raises(Stop):
-        train(broken, people, watch=Breaking())
+        train(broken, people, watch=breaking(watch, at + 1))
     folder = train(broken, people, watch=watch, resume=True)
     assert equal(whole, weights(folder))
     assert [len(runs.read_log(stage)) for stage in runs.finished_stages(folder)] == [2, 3]
@@ -88,15 +94,9 @@ def test_broken_off_anywhere_and_resumed_the_end_is_bit_identical(config, people
 def test_a_state_saved_inside_an_epoch_goes_on_from_there(config, people, watch, tmp_path):
     whole = weights(train(config, people, watch=watch))
 
-    class Breaking(type(watch)):
-        def step_ends(self, images, loss):
-            super().step_ends(images, loss)
-            if self.steps == 6:
-                raise Stop
-
     broken = dataclasses.replace(config, output=str(tmp_path / "b/run"), log=dataclasses.replace(config.log, checkpoint_minutes=0.0))
     with pytest.raises(Stop):
-        train(broken, people, watch=Breaking())
+        train(broken, people, watch=breaking(watch, 6))
     state = checkpoint.load(tmp_path / "b/run/resume.pt")
     assert (state["epoch"], state["step"]) == (1, 2)
     again = type(watch)()
@@ -106,16 +106,10 @@ def test_a_state_saved_inside_an_epoch_goes_on_from_there(config, people, watch,
 
 
 def test_a_stage_of_two_conditions_is_handed_to_nobody(config, people, watch, tmp_path):
-    class Breaking(type(watch)):
-        def step_ends(self, images, loss):
-            super().step_ends(images, loss)
-            if self.steps == 5:
-                raise Stop
-
     vanilla = with_plan(config, name="vanilla", epochs=3)
     broken = dataclasses.replace(vanilla, output=str(tmp_path / "a/run"))
     with pytest.raises(Stop):
-        train(broken, people, watch=Breaking())
+        train(broken, people, watch=breaking(watch, 5))
     path = tmp_path / "a/run/resume.pt"
     state = checkpoint.load(path)
     checkpoint.save({**state, "key": "that of other threads"}, path)
@@ -128,14 +122,9 @@ def test_a_stage_of_two_conditions_is_handed_to_nobody(config, people, watch, tm
 def test_a_stage_that_was_taken_over_is_still_said_to_be_after_a_resume(config, people, watch, tmp_path):
     train(with_plan(config, name="half"), people, watch=watch)
 
-    class Breaking(type(watch)):
-        def step_ends(self, images, loss):
-            super().step_ends(images, loss)
-            raise Stop
-
     srdl = dataclasses.replace(config, output=str(tmp_path / "runs/srdl"))
     with pytest.raises(Stop):
-        train(srdl, people, watch=Breaking())
+        train(srdl, people, watch=breaking(watch, 1))
     folder = train(srdl, people, watch=watch, resume=True)
     assert [stage["shared"] for stage in runs.read_facts(folder)["stages"]] == [True, False]
 
@@ -150,14 +139,8 @@ def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_ste
 
 
 def test_a_damaged_state_is_refused_by_name(config, people, watch, tmp_path):
-    class Breaking(type(watch)):
-        def step_ends(self, images, loss):
-            super().step_ends(images, loss)
-            if self.steps == 5:
-                raise Stop
-
     with pytest.raises(Stop):
-        train(config, people, watch=Breaking())
+        train(config, people, watch=breaking(watch, 5))
     file = runs.Path(config.output) / "resume.pt"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"resume\.pt is damaged"):
@@ -330,16 +313,10 @@ def test_the_best_epoch_is_kept_and_a_resume_keeps_the_same(config, people, watc
     assert equal(weights(folder), [written[2]]) and not list(folder.rglob("best.safetensors"))
     assert [row["val_mAP"] for row in runs.read_log(folder / "stages/1-first")] == [0.1, 0.3, 0.5, 0.5, 0.2]
 
-    class Breaking(type(watch)):
-        def step_ends(self, images, loss):
-            super().step_ends(images, loss)
-            if self.steps == 11:
-                raise Stop
-
     written.clear()
     broken = dataclasses.replace(stopping, output=str(tmp_path / "b/run"))
     with pytest.raises(Stop):
-        train(broken, people, watch=Breaking(), score=score)
+        train(broken, people, watch=breaking(watch, 11), score=score)
     assert equal(weights(folder), weights(train(broken, people, watch=watch, score=score, resume=True)))
 
 
