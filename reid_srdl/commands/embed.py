@@ -227,13 +227,14 @@ def _with_names(found: Sequence[Path], folder: Path | None) -> Listed:
     """Labels and cameras from names such as Market-1501's (``0002_c1s1_000451_03.jpg``, ``anna_c2_017.jpg``), where every image has one."""
     from ..data import folder as own
     from ..data import market1501
+    from ..data.listing import whole
 
     paths = [(file.relative_to(folder) if folder else file).as_posix() for file in found]
     for parse in (market1501.parse_name, own.parse_name):
         parsed = [parse(file.name) for file in found]
         if None not in parsed:
             labels, cameras = zip(*parsed, strict=True)
-            return Listed(list(found), paths, _numbers([str(label) for label in labels]), np.array(cameras, dtype=np.int64))
+            return Listed(list(found), paths, _numbers([str(label) for label in labels]), whole(cameras, "camera"))
     return Listed(list(found), paths)
 
 
