@@ -228,7 +228,7 @@ def test_the_page_and_all_that_it_is_made_of_come_from_here(client):
     texts = [page.text, *(one.get(part).raise_for_status().text for part in parts)]
     assert not any(re.search(r"https?://(?!www\.w3\.org/)|@import|url\(", text) for text in texts)
     texts += [one.get(f"/static/{name}").raise_for_status().text for name in re.findall(r'from "\./([^"]+)"', texts[-1])]
-    assert len(texts) == 5
+    assert len(texts) == 8
     assert not any(word in text for text in texts for word in ("innerHTML", "insertAdjacentHTML", "document.write", "eval("))
     assert not re.search(r"<[^>]+\son\w+=|<style|style=|<script(?! type=\"module\" src=)", page.text)  # the policy would not let these be
 

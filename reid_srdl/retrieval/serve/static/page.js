@@ -1,7 +1,10 @@
 // The page of a search. What is asked for stands in the address, so that it can be kept, sent on and gone back to; an upload cannot,
-// and lives as long as the page does. Whatever comes from the server is set as text, never as HTML.
+// and lives as long as the page does.
 
+import { address, fromAddress } from "./asked.js";
+import { element, nameOf, shot } from "./elements.js";
 import { among, brief, called, percent } from "./numbers.js";
+import { ask, sentence } from "./server.js";
 
 const $ = (id) => document.getElementById(id);
 const uploads = new Map(); // name of an upload, in the state of a step of the history, to its file
@@ -11,36 +14,6 @@ let running = null; // aborts the search that is under way
 let found = null; // the last answer, with which the line is drawn again
 
 // --- what is asked for, in the address ---------------------------------------------------------------------------------
-
-function fromAddress() {
-  const words = new URLSearchParams(location.search);
-  const number = (name, other) => (words.get(name) !== null && Number.isFinite(Number(words.get(name))) ? Number(words.get(name)) : other);
-  return {
-    path: words.get("path"),
-    upload: history.state?.upload ?? null,
-    cameras: words.getAll("camera"),
-    top_k: number("top_k", 20),
-    expand: number("expand", 0),
-    rerank: words.get("rerank") === "1",
-    at: number("at", 0.5),
-    prior: words.get("prior") === null ? null : number("prior", null),
-    seed: number("seed", 0),
-  };
-}
-
-function address(asked) {
-  const words = new URLSearchParams();
-  if (asked.path !== null) words.set("path", asked.path);
-  for (const camera of asked.cameras) words.append("camera", camera);
-  if (asked.top_k !== 20) words.set("top_k", asked.top_k);
-  if (asked.expand) words.set("expand", asked.expand);
-  if (asked.rerank) words.set("rerank", "1");
-  if (asked.at !== 0.5) words.set("at", asked.at);
-  if (asked.prior !== null) words.set("prior", asked.prior);
-  if (asked.seed) words.set("seed", asked.seed);
-  const text = words.toString();
-  return text ? `/?${text}` : "/";
-}
 
 let asked = fromAddress();
 
@@ -57,25 +30,6 @@ function adjust(change) { // the same query, otherwise
 }
 
 // --- asking the server -------------------------------------------------------------------------------------------------
-
-async function ask(where, options) {
-  let answer;
-  try {
-    answer = await fetch(where, { credentials: "same-origin", ...options });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw { error: "The server does not answer.", hint: "Is it still running?" };
-  }
-  let values;
-  try {
-    values = await answer.json();
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw { error: answer.ok ? "The server's answer broke off." : `The server answered ${answer.status}.`, hint: "Is it still running?" };
-  }
-  if (!answer.ok) throw { ...values, error: sentence(values.error) };
-  return values;
-}
 
 async function search(moves) {
   running?.abort();
@@ -128,29 +82,6 @@ function problem(what) {
 }
 
 // --- what is shown -----------------------------------------------------------------------------------------------------
-
-function element(name, { text, ...properties } = {}, ...inside) {
-  const made = Object.assign(document.createElement(name), properties);
-  if (text !== undefined) made.textContent = text;
-  made.append(...inside);
-  return made;
-}
-
-const sentence = (words) => words[0].toUpperCase() + words.slice(1);
-const nameOf = (path) => path.split("/").pop();
-
-function shot(picture, path) {
-  const gone = () => element("span", { className: "gone" }, element("span", { text: "image is gone" }), element("br"), nameOf(path));
-  const frame = element("span", { className: "shot" });
-  if (picture === null) {
-    frame.append(gone());
-  } else {
-    const image = element("img", { src: picture, alt: nameOf(path), decoding: "async" });
-    image.addEventListener("error", () => image.replaceWith(gone()));
-    frame.append(image);
-  }
-  return frame;
-}
 
 function entry(item, caption) { // a picture that becomes the next query when it is chosen
   const button = element("button", { type: "button", title: item.path }, shot(item.picture, item.path), element("span", { className: "caption" }, ...caption));
