@@ -120,10 +120,15 @@ def _cpu_facts() -> dict[str, str]:
     return {}
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def set_threads(count: int | None) -> int:
     """Sets torch's CPU threads (null: the cores this process may use) and returns their number."""
     # torchrun sets OMP_NUM_THREADS to 1 for each of several processes; a number that somebody set is respected.
-    wanted = count or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    wanted = count or int(os.environ.get("OMP_NUM_THREADS") or cores())
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)
     return wanted

@@ -133,7 +133,7 @@ def _show(made: Any, dataset: str, split: str) -> None:
     table.add_row("equal error rate", f"{facts['eer']:.2%}", f"{facts['eer_low']:.2%} to {facts['eer_high']:.2%}")
     for rate, found in facts["tpr_at_fpr"].items():
         row = ("too few pairs", "") if found is None else (f"{found['tpr']:.2%}", f"{found['low']:.2%} to {found['high']:.2%}")
-        table.add_row(f"genuine accepted where {float(rate):.4g} of impostors are", *row)
+        table.add_row(f"genuine accepted (TPR) at FPR {float(rate):.4g}", *row)
     for probability in (0.5, 0.9, 0.99):
         try:
             said = f"{made.threshold(probability):.4g}"

@@ -31,7 +31,7 @@ class CheckOptions:
     Args:
         data_root: folder of the data sets (of ``csv``: the file); null means ``$REID_DATA``, or else ``datasets``.
         output: folder for findings.json and the contact sheet; null means ``runs/check-DATASET``.
-        ignore_camera: images of a query's own camera count like all others.
+        ignore_camera: images of a query's person by the query's own camera are matches too.
         workers: threads that decode.
     """
 

@@ -22,7 +22,7 @@ class EvalOptions:
         query: ``single`` queries, ``multi``, or ``both`` (single alone where the data set has no multi-query images).
         flip: average the embeddings of the image and its mirror; in classification, their probabilities.
         metric: ``euclidean`` (squared, as in faiss) or ``cosine``; null means the run's own ``distance``, and ``euclidean`` where no run says.
-        ignore_camera: images of a query's own camera count like all others.
+        ignore_camera: images of a query's person by the query's own camera are matches too, for a set of one camera.
         multi_query: how the images of a person and camera become one query.
         engine: ``exact``, or ``faiss``: a flat index, on the GPU where faiss has one.
         expand: average each query with so many of its nearest gallery items before it is ranked (average query expansion).

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from .. import config as configuration
-from .. import files
+from .. import devices, files
 from ..errors import UserError
 from ..progress import says
 
@@ -149,7 +149,7 @@ def _numbers(text: str | None, name: str) -> list[int] | None:
 
 
 def _extra(options: ReproduceOptions) -> tuple[str, ...]:
-    threads = options.threads or max(1, len(os.sched_getaffinity(0)) // options.jobs)
+    threads = options.threads or max(1, devices.cores() // options.jobs)
     return ("--threads", str(threads), *(("--data_root", options.data_root) if options.data_root else ()))
 
 

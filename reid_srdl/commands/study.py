@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from .. import files
+from .. import devices, files
 from ..errors import UserError
 from ..experiments import records, results, runner, spending, study
 from ..progress import says
@@ -53,7 +52,8 @@ def run(argv: list[str]) -> int:
     from .. import config as configuration
 
     name = argv[0] if argv and not argv[0].startswith("-") else None
-    options = configuration.parse(StudyOptions, argv[1:] if name else argv, prog="study")
+    notes = f"NAME is a study's ({', '.join(study.names())}) or a file like those in configs/studies; it is not needed with --write."
+    options = configuration.parse(StudyOptions, argv[1:] if name else argv, prog=f"study {name or 'NAME'}", notes=notes)
     if name is None and not options.write:
         print(USAGE.format(names=", ".join(study.names())))
         return 2
@@ -83,7 +83,7 @@ def run(argv: list[str]) -> int:
 
 
 def _extra(options: StudyOptions) -> tuple[str, ...]:
-    threads = options.threads or max(1, len(os.sched_getaffinity(0)) // options.jobs)
+    threads = options.threads or max(1, devices.cores() // options.jobs)
     flags = ["--threads", str(threads)]
     if options.data_root:
         flags += ["--data_root", options.data_root]

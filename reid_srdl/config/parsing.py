@@ -33,8 +33,12 @@ class _Parser:
             def error(self, message: str, ex: Exception | None = None) -> Any:
                 raise UserError(*_explain(message, _keys(kind)))
 
+            def format_help(self) -> str:
+                # What a reader has to know is whose defaults these are, in place of a list of files. A group as a file of its own has no use here.
+                return _GROUP_FILE.sub("", _RECIPE_NOTE.sub(lambda _: self.recipe_note, super().format_help())).replace("``", "`")
+
         self.kind = kind
-        self.parser = Raising(prog=prog, description=(kind.__doc__ or "").split("\n")[0], epilog=notes, allow_abbrev=False)
+        self.parser = Raising(prog=f"reid-srdl {prog}", usage="%(prog)s [options]", description=(kind.__doc__ or "").split("\n")[0], epilog=notes, allow_abbrev=False)
         self.parser.add_argument("--config", action="config", help="a recipe: a YAML file, or the name of one that is installed")
         self.parser.add_class_arguments(kind, as_group=False)
 
@@ -43,6 +47,7 @@ class _Parser:
 
         if defaults is not None:
             self.parser.default_config_files = [str(defaults)]
+            self.parser.recipe_note = f"Defaults below are those of the recipe {defaults.stem}. With --dataset NAME or --config RECIPE, --help shows theirs, and --print_config all that holds."
         try:
             parsed = self.parser.parse_args(list(argv))
             _refuse_values_for_groups(parsed, self.kind)
@@ -254,6 +259,8 @@ def _keys(kind: type, prefix: str = "", *, of: type = object) -> list[str]:
     return keys
 
 
+_RECIPE_NOTE = re.compile(r"default config file locations:\n.*?(?=\n\n)", re.DOTALL)
+_GROUP_FILE = re.compile(r"^  --\S+ CONFIG\s+Path to a configuration file\.\n", re.MULTILINE)
 _UNKNOWN = (
     re.compile(r"[Uu]nrecognized arguments?: (?:--)?(?P<key>[\w.\-]+)"),
     re.compile(r"(?:[Kk]ey|[Oo]ption|[Gg]roup key) [\"'](?P<key>[\w.\-]+)[\"'] is not expected"),

@@ -97,7 +97,7 @@ def _found_by_themselves(rows: _Rows, copies: list[list[int]], names: list[str],
             Finding(
                 "note",
                 what,
-                "Scores ignore images of the query's own camera, so this does no harm (with --ignore_camera it would).",
+                "Scores ignore a person's images by the query's own camera, so this does no harm (with --ignore_camera it would).",
                 rows.images(ignored),
             )
         )

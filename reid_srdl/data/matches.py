@@ -32,7 +32,7 @@ def states(
         query_cameras: ``(Q,)``.
         gallery_labels: ``(G,)``.
         gallery_cameras: ``(G,)``.
-        same_camera: images of the query's own camera count like all others.
+        same_camera: images of the query's person by the query's own camera are matches too.
 
     Returns:
         uint8 ``(Q, G)`` of ``NEITHER``, ``MATCH`` and ``IGNORED``.

@@ -18,7 +18,7 @@ def rank_distances(query: Embeddings, gallery: Embeddings, blocks: Iterable[tupl
         query: Q queries with labels and cameras; their vectors are not looked at.
         gallery: G items, alike.
         blocks: consecutive queries, all in all Q, and their distances to the gallery ``(queries, G)``.
-        same_camera: images of the query's own camera count like all others; cameras are then not needed.
+        same_camera: images of the query's person by the query's own camera are matches too; cameras are then not needed.
     """
     exists = gallery.labels != JUNK
     starts, ranks = [0], []

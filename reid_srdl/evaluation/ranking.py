@@ -38,7 +38,7 @@ def rank(
         query: Q vectors with labels and cameras.
         gallery: G vectors with labels and cameras; may be memory-mapped.
         metric: ``euclidean`` (squared, as in faiss: the same order) or ``cosine``.
-        same_camera: images of the query's own camera count like all others; cameras are then not needed.
+        same_camera: images of the query's person by the query's own camera are matches too; cameras are then not needed.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         tile: (queries at most, gallery items) a tile of distances; by default what suits the device.
 

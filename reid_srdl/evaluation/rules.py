@@ -27,7 +27,7 @@ class Rules:
 
     Args:
         metric: ``euclidean`` (squared) or ``cosine``.
-        same_camera: images of the query's own camera count like all others.
+        same_camera: images of the query's person by the query's own camera are matches too.
         engine: ``exact``, or ``faiss`` for its flat index.
         multi_query: how the images of a person and camera become one query: their ``mean``, or the ``max`` of each number.
         device: where the exact engine computes: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

@@ -65,7 +65,7 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
     head = ["directions", "network", "split", "loss", "accuracy", "distance at which the loss has risen by 1", "rise at distance 1"]
     how = (
         f"{study.title}, seed {seed}. {settings.directions} directions, {settings.points} distances along each, {settings.images:,} images of each split at most; "
-        "`renewed` variants take BatchNorm's statistics anew at each point, `filter` variants move each filter by a share of its norm."
+        "`renewed` variants take BatchNorm's statistics anew at each point, `filter` variants move each filter by a share of its norm. Losses and accuracies are no percentages here; `inf`: not within the distances that were looked at."
     )
     asked = {"seed": seed, "images": settings.images, "points": settings.points, "directions": settings.directions}
     command = ["python", "tools/reproduce.py", *tables.words(study, "fig4"), *(word for name, value in asked.items() for word in (f"--fig4.{name}", str(value)))]

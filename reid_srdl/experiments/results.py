@@ -92,16 +92,12 @@ def row_section(plan: Study, found: Found, paper: Mapping[str, float], arms: Seq
     left = study.pending(plan, found, arms)
     if left:
         parts.append(f"{_unfinished(len(left))}.")
-    parts += [scores_table(shown, paper), *_against(plan, shown), *_learnt_from(plan, found, shown), _arms(shown), _facts(found)]
+    parts += [scores_table(shown, paper), *_against(plan, shown), *soft_targets.section(plan, found, shown), _arms(shown), _facts(found)]
     return parts
 
 
 def _unfinished(left: int) -> str:
     return f"**Not finished**: at least {left:,} {'run is' if left == 1 else 'runs are'} still to be done"
-
-
-def _learnt_from(plan: Study, found: Found, shown: Sequence[Line]) -> list[str]:
-    return soft_targets.section(shown, {line.arm: list(lines.finished(plan, found, line.arm).values()) for line in shown}, plan.baseline)
 
 
 def _arms(shown: Sequence[Line]) -> str:
@@ -118,7 +114,7 @@ def _study(plan: Study, found: Found) -> list[str]:
         parts += ["Chosen rates (mAP on the held-out identities, one seed):", _tries_table(plan, found)]
     shown = lines.of(plan, found)
     if shown:
-        parts += ["On the test split:", scores_table(shown, {}), *_compared(plan, found), *_learnt_from(plan, found, shown), _facts(found), _commands(plan, found)]
+        parts += ["On the test split:", scores_table(shown, {}), *_compared(plan, found), *soft_targets.section(plan, found, shown), _facts(found), _commands(plan, found)]
     return parts
 
 

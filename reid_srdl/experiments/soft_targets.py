@@ -8,9 +8,11 @@ from typing import Any
 
 from .. import diagnostics, files
 from ..diagnostics import SoftTargets
+from . import lines
 from .lines import SCORES, Line
 from .markdown import gain, table
-from .statistics import summary
+from .statistics import Difference, summary
+from .study import Found, Study
 
 KEPT = ("temperature", "classes", "entropy_share", "agreement", "label", "ece")
 """Of ``diagnostics.SoftTargets``: what a record keeps."""
@@ -28,22 +30,24 @@ def of_run(run: Path) -> list[dict[str, Any]]:
     return found
 
 
-def section(shown: Sequence[Line], records: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str) -> list[str]:
+def section(plan: Study, found: Found, shown: Sequence[Line]) -> list[str]:
     """A row an arm that learnt from soft targets: means over its seeds, what the rule of thumb says, and the gain; nothing where no record has any.
 
     Args:
+        plan: of the study, which says what an arm's gain is measured against.
+        found: its records.
         shown: the arms.
-        records: of each arm's seeds.
-        baseline: what the gains are measured against.
     """
     rows = []
     for line in shown:
-        last = [record["soft_targets"][-1] for record in records[line.arm] if record.get("soft_targets")]
+        runs = lines.finished(plan, found, line.arm)
+        last = [record["soft_targets"][-1] for record in runs.values() if record.get("soft_targets")]
         if last:
-            rows.append([line.arm, str(len(last)), *_figures(last), _verdict(last), _gain(line)])
+            control = plan.control_of(line.arm)
+            rows.append([line.arm, str(len(last)), *_figures(last), _verdict(last), _gain(lines.difference(runs, lines.finished(plan, found, control))), control])
     if not rows:
         return []
-    head = ["arm", "n", "entropy, % of the most possible", "right about the training images, %", "calibration error, %", "last network agrees, %", "rule of thumb", f"gain over {baseline}"]
+    head = ["arm", "n", "entropy, % of the most possible", "right about the training images, %", "calibration error, %", "last network agrees, %", "rule of thumb", "gain", "over"]
     return ["What the last stage learnt from, as the diagnostics saw it before that stage began:", table(head, rows)]
 
 
@@ -62,6 +66,6 @@ def _verdict(last: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(dict.fromkeys(text.partition(",")[0].partition(":")[0].partition(".")[0].removeprefix("They are ") for text in words))
 
 
-def _gain(line: Line) -> str:
-    name = next((name for name in SCORES if name in line.differences), None)
-    return gain(line.differences[name]) if name else ""
+def _gain(differences: Mapping[str, Difference]) -> str:
+    name = next((name for name in SCORES if name in differences), None)
+    return gain(differences[name]) if name else ""

@@ -22,7 +22,7 @@ from .tables import Asked, Row
 TITLE = "What training costs"
 ALL = Asked()
 NOT_BESIDE = (
-    "The paper prints such costs too (TrCost, Tables 1 and 2). Its figures were not at hand when this was written, so that none stands beside these, and it is not said here "
+    "The paper prints such costs too (TrCost, Tables 1 and 2). Its figures are not repeated here, and it is not said "
     "which of them follow from its own formula."
 )
 

@@ -61,6 +61,10 @@ class Study:
     def seeds_of(self, arm: str) -> int:
         return self.seeds.get(arm, self.seeds["default"])
 
+    def control_of(self, arm: str) -> str:
+        """What an arm's gain is measured against: its first partner in ``compare``, or else the baseline."""
+        return next((other for one, other in self.compare if one == arm), self.baseline)
+
 
 @dataclass(frozen=True)
 class Member:

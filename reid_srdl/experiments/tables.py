@@ -24,7 +24,7 @@ SCORINGS = 10
 
 @dataclass(frozen=True)
 class Row:
-    """A data set and a network; ``paper`` has the paper's values of its arms in percent, as far as they were at hand."""
+    """A data set and a network; ``paper`` has the paper's values of its arms in percent, as far as ``configs/tables/tables.yaml`` has them."""
 
     dataset: str
     network: str

@@ -81,7 +81,7 @@ def _images(left: dict[str, Any]) -> list[str]:
     if "same_camera" in left:
         asked = left.pop("same_camera")
         said.append(
-            "Images from the query’s own camera count like all others."
+            "Images of the query’s person from the query’s own camera count as matches."
             if asked
             else "Images of the query’s person from the query’s own camera do not exist for it."
         )

@@ -126,3 +126,12 @@ def test_a_list_may_be_empty_or_none_and_other_words_stay():
     assert configuration.parse(Config, ["--schedule.drops", "0.25", "0.5"], "train").schedule.drops == (0.25, 0.5)
     with pytest.raises(UserError, match="more"):
         configuration.parse(EmbedOptions, ["--images", "a", "more"])
+
+
+def test_the_help_says_whose_defaults_it_shows(capsys):
+    with pytest.raises(SystemExit):
+        parse("--dataset", "cifar100", "--help", prog="train", recipes=True)
+    text = capsys.readouterr().out
+    assert text.startswith("usage: reid-srdl train [options]\n")
+    assert "Defaults below are those of the recipe cifar100." in text and "default: 200)" in " ".join(text.split())
+    assert "Path to a configuration file" not in text and "config file locations" not in text and ".yaml" not in text

@@ -1,3 +1,5 @@
+import dataclasses
+
 from reid_srdl import files
 from reid_srdl.experiments import lines, soft_targets
 from reid_srdl.experiments.study import Cell, Study
@@ -31,10 +33,9 @@ def test_premature_targets_stand_beside_what_they_cost():
     found |= {Cell("srdl", seed, None, False): _record(0.53 + 0.01 * seed, BELIEFS) for seed in range(2)}
     found |= {Cell("stage_incomplete", seed, None, False): _record(0.46 + 0.01 * seed, premature) for seed in range(2)}
     shown = lines.of(study, found)
-    records = {line.arm: list(lines.finished(study, found, line.arm).values()) for line in shown}
-    _, text = soft_targets.section(shown, records, "vanilla")
+    _, text = soft_targets.section(study, found, shown)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
-    assert rows[2] == ["srdl", "2", "40.0", "90.0", "5.0", "75.0", "soft and mostly right", "+3.0 [+3.0, +3.0]"]
+    assert rows[2] == ["srdl", "2", "40.0", "90.0", "5.0", "75.0", "soft and mostly right", "+3.0 [+3.0, +3.0]", "vanilla"]
     assert rows[3][3] == "30.0" and rows[3][6] == "premature" and rows[3][7].startswith("-4.0")
     assert len(rows) == 4  # vanilla learnt from labels alone
 
@@ -43,4 +44,12 @@ def test_there_is_no_table_where_no_record_has_soft_targets():
     study = _study()
     found = {Cell("vanilla", 0, None, False): _record(0.5), Cell("srdl", 0, None, False): {key: value for key, value in _record(0.6).items() if key != "soft_targets"}}
     shown = lines.of(study, found)
-    assert soft_targets.section(shown, {line.arm: list(lines.finished(study, found, line.arm).values()) for line in shown}, "vanilla") == []
+    assert soft_targets.section(study, found, shown) == []
+
+
+def test_a_gain_is_over_the_control_that_the_study_names():
+    """On top of another recipe, the baseline is no control."""
+    study = dataclasses.replace(_study(), compare=(("stage_incomplete", "srdl"), ("srdl", "vanilla")))
+    found = {Cell(arm, 0, None, False): _record(top1, BELIEFS) for arm, top1 in (("vanilla", 0.5), ("srdl", 0.6), ("stage_incomplete", 0.53))}
+    _, text = soft_targets.section(study, found, lines.of(study, found))
+    assert "| +10.0 | vanilla |" in text and "| -7.0 | srdl |" in text

@@ -31,7 +31,7 @@ def test_only_what_is_asked_for_and_that_which_there_is():
 
 def test_the_table_names_every_arm_and_the_share_of_a_teacher(seen):
     about, missing, table = spending.section(seen)
-    assert "convention" in about and "not at hand" in missing
+    assert "convention" in about and "not repeated" in missing
     rows = [line.split(" | ") for line in table.splitlines()[2:]]
     assert len(rows) == len(seen) and {"vanilla", "srdl"} <= {row[1] for row in rows}
     assert all(row[-1].rstrip(" |") == "1.0000" for row in rows if row[1] == "vanilla")
