@@ -69,7 +69,7 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
     )
     asked = {"seed": seed, "images": settings.images, "points": settings.points, "directions": settings.directions}
     command = ["python", "tools/reproduce.py", *tables.words(study, "fig4"), *(word for name, value in asked.items() for word in (f"--fig4.{name}", str(value)))]
-    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip(), how, f"Command: `{shlex.join(command)}`", table(head, summaries)]
+    text = ["# Flatness of the minima (Fig. 4)", (flatness.__doc__ or "").strip().replace("``", "`"), how, f"Command: `{shlex.join(command)}`", table(head, summaries)]
     files.write_text(output / "fig4-flatness.md", "\n\n".join(text) + "\n")
     return [*written, output / "fig4-flatness.md"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
     for plan, found in installed.values():
         settings.check_records(folder / f"{plan.name}.json", plan, found)
         parts += _study(plan, found)
-    described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json")) if path.stem not in installed]
+    described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json"), key=_in_numbers) if path.stem not in installed]
     rows = [(plan, found) for plan, found in described if plan is not None]
     whole = {plan.name for _, plan in tables.studies(tables.read("1"))}
     if not any(plan.name in whole and found for plan, found in rows):
@@ -59,6 +60,11 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
         parts += [f"## {spending.TITLE}", *spending.section(costs)]
     parts += published.section(installed)
     return "\n\n".join(parts) + "\n"
+
+
+def _in_numbers(path: Path) -> list[tuple[int, str]]:
+    """A key that puts ``e20`` before ``e120``."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)]
 
 
 def _flatness(folder: Path) -> list[str]:

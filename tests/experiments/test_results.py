@@ -48,6 +48,14 @@ def test_rows_of_the_papers_tables_are_on_the_page_and_what_is_missing_is_said(t
     assert "neither confirmed" not in results.page(tmp_path, [])
 
 
+def test_rows_stand_in_the_order_of_their_budgets(tmp_path):
+    for _, plan in tables.studies(tables.read("map"), Asked(datasets=["cifar100"], networks=["resnet32"], seeds=1, epochs=[120, 20, 60], train_per_class=[50])):
+        records.describe(tmp_path / f"{plan.name}.json", plan)
+    page = results.page(tmp_path, [])
+    places = [page.index(f"### cifar100, resnet32, {epochs} epochs") for epochs in (20, 60, 120)]
+    assert places == sorted(places)
+
+
 def test_a_study_in_a_file_stands_on_its_page(tmp_path):
     (tmp_path / "mine.yaml").write_text(
         "{title: My question, about: Mine., recipe: synthetic, arms: {a: {plan.name: vanilla}}, seeds: {default: 1}, baseline: a, compare: []}"
