@@ -211,5 +211,10 @@ def flags(study: Study, cell: Cell) -> list[str]:
     if cell.held_out:
         settings["data.holdout_identities"] = study.tune.holdout_identities
     for key, value in settings.items():
-        words += [f"--{key}", str(value).lower() if isinstance(value, bool) else str(value)]
+        words += [f"--{key}", _word(value)]
     return words
+
+
+def _word(value: Any) -> str:
+    """A value as YAML and the command line have it."""
+    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from reid_srdl import config as configuration
@@ -56,6 +58,13 @@ def test_flags_say_all_in_which_a_run_differs():
     assert (config.seed, config.optimiser.rate, config.data.holdout_identities) == (3, 0.2, 10)
     assert config.plan.name == "srdl" and config.reference.shuffle
     assert "--data.holdout_identities" not in study.flags(PLAN, Cell("b", 3, 0.2, False))
+
+
+def test_what_a_recipe_limits_a_study_may_leave_whole():
+    whole = dataclasses.replace(PLAN, settings={"data.train_identities": None})
+    words = study.flags(whole, Cell("b", 0, 0.2, False))
+    config = configuration.parse(Config, [*words, "--config", "market1501_mobilenet_v2_cpu"], recipes=True)
+    assert config.data.train_identities is None and configuration.recipe("market1501_mobilenet_v2_cpu").read_text().count("train_identities: 100") == 1
 
 
 def test_a_study_that_is_not_there_or_not_whole(tmp_path):
