@@ -18,6 +18,7 @@ SPLITS = {
     "gallery": ("gallery", "bounding_box_test", "test"),
     "multi_query": ("multi_query", "gt_bbox"),
 }
+AMONG_OTHERS = "folder"
 LAYOUT = (
     "Wanted: the folders train, query and gallery, each with a folder of images a person (train/anna/1.jpg) or with "
     "images named "
@@ -34,6 +35,8 @@ _CAMERA = re.compile(r"(?:^|_)c(\d+)(?=s\d|[_.])", re.ASCII)
 def read_folder(root: Path) -> ReIDData:
     """A folder with ``train``, ``query`` and ``gallery`` (or Market-1501's names for them), perhaps ``multi_query``.
 
+    Among other data sets, where several are trained on or scored in one go, it is the folder ``folder`` of the data root.
+
     In each, images lie in a folder a person, or directly with person and camera in their names. Where a name tells no
     camera it is 0. Labels that are words are numbered over all splits together, see ``listing.numbered``.
 
@@ -43,7 +46,10 @@ def read_folder(root: Path) -> ReIDData:
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"there is no folder {root}", f"Name it with --data_root. {LAYOUT}")
-    found = {split: next((name for name in names if (root / name).is_dir()), None) for split, names in SPLITS.items()}
+    found = _found(root)
+    if not any(found.values()) and any(_found(root / AMONG_OTHERS).values()):
+        root = root / AMONG_OTHERS
+        found = _found(root)
     absent = [split for split in ("train", "query", "gallery") if found[split] is None]
     if absent:
         raise _incomplete(root, absent)
@@ -62,6 +68,11 @@ def read_folder(root: Path) -> ReIDData:
         splits[split] = dataclasses.replace(made, label_names=names)
     _warn_of_cameras(root, splits)
     return ReIDData("folder", **splits)
+
+
+def _found(root: Path) -> dict[str, str | None]:
+    """The folder of each split."""
+    return {split: next((name for name in names if (root / name).is_dir()), None) for split, names in SPLITS.items()}
 
 
 def parse_name(name: str) -> tuple[str, int] | None:

@@ -109,3 +109,12 @@ def test_an_empty_split_is_an_error(tmp_path: Path):
 def test_a_folder_that_is_not_there(tmp_path: Path):
     with pytest.raises(UserError, match="there is no folder .*none.*--data_root"):
         read_folder(tmp_path / "none")
+
+
+def test_among_other_data_sets_it_is_the_folder_of_its_name(tmp_path: Path):
+    names = ("train/anna/1.jpg", "train/bert/1.jpg", "query/carl/c1_1.jpg", "gallery/carl/c2_1.jpg")
+    tree(tmp_path / "folder", names)
+    among, alone = read_folder(tmp_path), read_folder(tmp_path / "folder")
+    assert among.train.files == alone.train.files and among.gallery.paths == alone.gallery.paths
+    tree(tmp_path, ("train/dora/1.jpg", "train/emil/1.jpg", "query/carl/c1_1.jpg", "gallery/carl/c2_1.jpg"))
+    assert len(read_folder(tmp_path).train) == 2 and "dora" in str(read_folder(tmp_path).train.files[0])  # its own splits come first
