@@ -86,6 +86,9 @@ clean:
 
 $(VENV)/.reid_srdl-%: setup.cfg pyproject.toml | $(IN_VENV)
 	@echo "Installing into $(VENV) (the first time this fetches PyTorch, on Linux some gigabytes with its CUDA libraries)"
+	@case $* in cpu) other=gpu ;; gpu) other=cpu ;; *) other= ;; esac; \
+	if [ -n "$$other" ] && $(IN_VENV) -m pip show --quiet faiss-$$other 2>/dev/null; then \
+	    $(IN_VENV) -m pip uninstall --yes faiss-$$other && rm -f $(VENV)/.reid_srdl-$$other; fi
 	$(IN_VENV) -m pip install --disable-pip-version-check --editable ".[$*]"
 	@echo "$(CURDIR)" > $@
 

@@ -128,7 +128,8 @@ def cores() -> int:
 def set_threads(count: int | None) -> int:
     """Sets torch's CPU threads (null: the cores this process may use) and returns their number."""
     # torchrun sets OMP_NUM_THREADS to 1 for each of several processes; a number that somebody set is respected.
-    wanted = count or int(os.environ.get("OMP_NUM_THREADS") or cores())
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # of a list, the first is of the outermost level
+    wanted = count or (int(said) if said.isdecimal() and int(said) else cores())
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)
     return wanted

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,13 +25,13 @@ Pathlike = str | os.PathLike[str]
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
     hints = {
-        errno.ENOSPC: "The disk is full: free some space, or choose another folder with --output.",
-        errno.EDQUOT: "The disk quota is used up: free some space, or choose another folder with --output.",
-        errno.EFBIG: "No file may be that large here (see ulimit -f): have the limit raised, or choose another folder with --output.",
-        errno.EROFS: "The file system is read-only: choose another folder with --output.",
-        errno.EACCES: "There is no permission to write there: choose another folder with --output.",
+        errno.ENOSPC: "The disk is full: free some space, or choose another place for it.",
+        errno.EDQUOT: "The disk quota is used up: free some space, or choose another place for it.",
+        errno.EFBIG: "No file may be that large here (see ulimit -f): have the limit raised, or choose another place for it.",
+        errno.EROFS: "The file system is read-only: choose another place for it.",
+        errno.EACCES: "There is no permission to write there: choose another place for it.",
     }
-    return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, "Choose another folder with --output."))
+    return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, "Choose another place for it."))
 
 
 def make_folder(path: Pathlike) -> None:
@@ -45,12 +46,22 @@ def make_folder(path: Pathlike) -> None:
 def writing(path: Pathlike) -> Iterator[Path]:
     """Hands out a temporary path beside ``path``; on leaving, that file is flushed and renamed to ``path``.
 
-    Whatever goes wrong inside, nothing half-written is left and a former ``path`` stays as it was.
+    Whatever goes wrong inside, nothing half-written is left and a former ``path`` stays as it was. A link stays one, and what it leads to is
+    written; what is no file, such as ``/dev/stdout``, is written to and not replaced.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written to.
     """
     path = Path(path)
+    try:
+        if _is_stream(path):
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder) / f"stream{path.suffix}"
+                path.write_bytes((Path(folder) / f"stream{path.suffix}").read_bytes())
+            return
+        path = Path(os.path.realpath(path))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,11 +71,21 @@ def writing(path: Pathlike) -> Iterator[Path]:
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _gone(temporary)
         raise _cannot_write(path, error) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _gone(temporary)
         raise
+
+
+def _is_stream(path: Path) -> bool:
+    """A pipe or a device."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _gone(temporary: Path) -> None:
+    with contextlib.suppress(OSError):  # its folder may be what cannot be written to
+        temporary.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:

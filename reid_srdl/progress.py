@@ -29,6 +29,18 @@ class StageLike(Protocol):
 MUCH_WAITING = 0.05
 """Share of the training time above which waiting for images is worth a word."""
 
+
+class _Terminal(Console):
+    def on_broken_pipe(self) -> None:
+        # rich would end the process with code 1, which means something else here.
+        raise BrokenPipeError
+
+
+def terminal(**options: Any) -> Console:
+    """The standard output, for tables."""
+    return _Terminal(highlight=False, **options)
+
+
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

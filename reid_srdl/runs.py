@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def stage_folder(run: Path, number: int, name: str) -> Path:
 
 def finished_stages(run: Path) -> list[Path]:
     """Folders of the stages that are finished, in their order."""
-    folders = [path.parent for path in (Path(run) / "stages").glob(f"*/{MODEL}")]
+    folders = [path.parent for path in (Path(run) / "stages").glob(f"[0-9]*-*/{MODEL}") if path.parent.name.split("-")[0].isdigit()]
     return sorted(folders, key=lambda folder: int(folder.name.split("-")[0]))
 
 
@@ -287,7 +288,7 @@ def checkpoint_file(path: Path) -> Path:
         raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, or a model.safetensors.")
     if not (path / FACTS).is_file():
         raise UserError(f"{path} is no run folder", "A run folder holds run.json and stages/; the command train makes one.")
-    planned = files.read_json(path / FACTS)["stages"]
+    planned = read_facts(path)["stages"]
     last = path / "stages" / planned[-1]["folder"] / MODEL
     if not last.is_file():
         done = finished_stages(path)
@@ -297,18 +298,11 @@ def checkpoint_file(path: Path) -> Path:
 
 
 def _run_of(path: Path) -> Path | None:
-    return next((folder for folder in (path, *path.parents[:3]) if (folder / CONFIG).is_file() and _is_of_a_run(folder)), None)
-
-
-def _is_of_a_run(folder: Path) -> bool:
-    """Whether the config.yaml of a folder is a run's: without a run.json, it may be anybody's."""
-    if (folder / FACTS).is_file():
-        return True
-    try:
-        configuration.load(folder / CONFIG)
-    except UserError:
-        return False
-    return True
+    """The run that a run folder, a stage folder in it, or a file of weights in that belongs to; none for what stands alone, beside whatever config.yaml."""
+    path = Path(os.path.abspath(path))
+    stage = path if path.is_dir() else path.parent
+    candidates = (stage, stage.parent.parent) if stage.parent.name == "stages" else (stage,)
+    return next((folder for folder in candidates if (folder / CONFIG).is_file() and (folder / FACTS).is_file()), None)
 
 
 # --- what else stands in a run folder ------------------------------------------------------------------------------
@@ -326,8 +320,11 @@ def read_log(stage: Path) -> list[dict[str, float | None]]:
 
 
 def read_facts(run: Path) -> dict[str, Any]:
-    """The contents of ``run.json``."""
-    return files.read_json(Path(run) / FACTS)
+    """The contents of ``run.json``. Raises ``UserError`` for one that no run wrote."""
+    facts = files.read_json(Path(run) / FACTS)
+    if not isinstance(facts, dict) or "stages" not in facts:
+        raise UserError(f"{Path(run) / FACTS} is not of a run", "Name a run folder that the command train or adopt made.")
+    return facts
 
 
 def is_adopted(facts: Mapping[str, Any]) -> bool:

@@ -44,6 +44,10 @@ def test_threads(monkeypatch):
         assert devices.set_threads(1) == torch.get_num_threads() == 1
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
         assert devices.set_threads(None) == 1
+        monkeypatch.setenv("OMP_NUM_THREADS", "1,4")  # of nested levels, the outermost
+        assert devices.set_threads(None) == 1
+        monkeypatch.setenv("OMP_NUM_THREADS", "0")
+        assert devices.set_threads(None) == devices.cores() >= 1
     finally:
         torch.set_num_threads(before)
 

@@ -119,3 +119,23 @@ def test_safetensors_of_equal_content_are_equal_files(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(made.pop())
     with safe_open(tmp_path / "a.safetensors", "pt") as opened:
         assert opened.metadata() == metadata and all(torch.equal(opened.get_tensor(name), value) for name, value in state.items())
+
+
+def test_what_is_no_file_is_written_to_and_a_link_stays_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    end = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    files.write_text(tmp_path / "pipe", "through")
+    assert os.read(end, 100) == b"through" and (tmp_path / "pipe").is_fifo()
+    os.close(end)
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    for text in ("one", "two"):
+        files.write_text(tmp_path / "link", text)
+        assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == text
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe", "target"]
+
+
+@pytest.mark.parametrize("name", ["file/inside", "n" * 300])
+def test_where_nothing_can_be_written_it_is_said(tmp_path, name):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match="cannot write"):
+        files.write_text(tmp_path / name, "text")

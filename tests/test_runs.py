@@ -44,6 +44,11 @@ def test_somebody_else_s_config_beside_a_bare_file_is_not_read(saved, tmp_path):
     assert runs.load(saved, "cpu").config is None
 
 
+def test_a_recipe_beside_a_bare_file_is_no_run_s(saved, tmp_path, config):
+    configuration.save(dataclasses.replace(config, distance="cosine"), tmp_path / "config.yaml")
+    assert runs.load(saved, "cpu").config is None and runs.load(saved, "cpu").distance == "euclidean"
+
+
 def test_flip_is_the_mean_of_both_and_blind_to_mirroring(saved, people, tmp_path):
     import cv2
 
@@ -116,13 +121,19 @@ def fabricated(folder, config, finished, network):
             network.classifier.bias += 1
 
 
-def test_a_run_is_its_last_stage(tmp_path, config, network):
+def test_a_run_is_its_last_stage(tmp_path, config, network, monkeypatch):
     fabricated(tmp_path / "run", config, 2, network)
     loaded = runs.load(tmp_path / "run")
     assert loaded.model_hash == runs.read_model(tmp_path / "run/stages/2-second/model.safetensors").hash
     assert loaded.folder == tmp_path / "run" and loaded.config.plan.epochs == 5
     assert runs.load(tmp_path / "run/stages/1-first").model_hash != loaded.model_hash
     assert runs.load(tmp_path / "run/stages/1-first").folder == tmp_path / "run"
+    for inside, path in (("stages", "2-second"), ("stages/2-second", "model.safetensors"), (".", ".")):
+        monkeypatch.chdir(tmp_path / "run" / inside)
+        assert runs.load(path).folder == tmp_path / "run"
+    (tmp_path / "run/stages/backup-1-first").mkdir()
+    (tmp_path / "run/stages/backup-1-first/model.safetensors").write_bytes(b"")
+    assert [folder.name for folder in runs.finished_stages(tmp_path / "run")] == ["1-first", "2-second"]
 
 
 def test_an_unfinished_run_says_how_to_go_on(tmp_path, config, network):

@@ -35,6 +35,8 @@ COMMANDS: dict[str, str] = {
     "reproduce": "reid_srdl.commands.reproduce",
 }
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_WAY = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 BAD_INPUT = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
@@ -63,11 +65,14 @@ def main(name: str | None = None) -> NoReturn:
         _discard_output()
         code = BROKEN_PIPE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in NO_SPACE:
+            _discard_output()
+            what = f"cannot write {error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+            code = _say(prog, f"{what}. Free some space, or choose another place for it.", BAD_INPUT)
+        elif error.filename and error.errno in NO_WAY:
+            code = _say(prog, f"cannot get at {str(error.filename)[:200]}: {error.strerror}. Name another place, or get the right to look there.", BAD_INPUT)
+        else:
             raise
-        _discard_output()
-        what = f"cannot write {error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-        code = _say(prog, f"{what}. Free some space, or choose another folder with --output.", BAD_INPUT)
     sys.exit(code)
 
 

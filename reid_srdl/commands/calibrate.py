@@ -55,6 +55,8 @@ def run(argv: list[str]) -> int:
     folder, options = of_run.parse(CalibrateOptions, argv, "calibrate")
     if options.draws < 20:
         raise UserError(f"{options.draws} bootstrap draws make no interval", "Take 20 or more; 200 are usual.")
+    if options.seed < 0:
+        raise UserError(f"--seed is {options.seed}", "It is 0 or above.")
 
     from .. import runs
     from ..evaluation import calibration
@@ -98,9 +100,9 @@ def _images(trained: Trained, options: CalibrateOptions) -> tuple[Embeddings, st
     split = ("val" if held_out else "test") if options.split == "auto" else options.split
     if split == "val" and not held_out:
         raise UserError("the run held no identities out", "Train with --data.holdout_identities, or take --split test.")
-    name = dataset if split == "test" else f"{dataset}-{split}"
-    kept = [trained.folder / "eval" / (name + ("-flip" if options.flip else "")) / f"{part}.npz" for part in ("query", "gallery")]
-    if all(path.is_file() for path in kept):
+    name = (dataset if split == "test" else f"{dataset}-{split}") + ("-flip" if options.flip else "")
+    kept = [trained.folder / "eval" / name / f"{part}.npz" for part in ("query", "gallery")]
+    if options.data_root is None and all(path.is_file() for path in kept):  # another place may hold other images
         parts = embeddings.load_pair(kept)
         if all(part.model == trained.model_hash for part in parts):
             return _together(parts), dataset, split
@@ -123,11 +125,13 @@ def _together(parts: Any) -> Embeddings:
 
 
 def _show(made: Any, dataset: str, split: str) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    from ..progress import terminal
+
     facts = made.facts
-    table = Table(title=f"Same identity or not, on {dataset} ({split})", title_justify="left")
+    table = Table(title=escape(f"Same identity or not, on {dataset} ({split})"), title_justify="left")
     for column in ("", "value", "95% interval"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("equal error rate", f"{facts['eer']:.2%}", f"{facts['eer_low']:.2%} to {facts['eer_high']:.2%}")
@@ -140,7 +144,7 @@ def _show(made: Any, dataset: str, split: str) -> None:
         except UserError:
             said = "none is so sure"
         table.add_row(f"distance at probability {probability:g}", said, "")
-    Console(highlight=False).print(table)
+    terminal().print(table)
     pairs, own = facts["pairs"], " across cameras" if facts["across_cameras"] else ""
     print(f"{pairs['genuine']:,} genuine and {pairs['impostor']:,} impostor pairs{own} of {pairs['identities']:,} identities; {facts['method']}; probabilities at a prior of {made.prior:g}.")
     if split == "test":

@@ -50,9 +50,12 @@ def unreadable(files: Sequence[Path], config: Config, track: Callable[[range], I
             return error.message.removeprefix(f"cannot read image {file}: ")
         return ""
 
-    with ThreadPoolExecutor(max(1, config.data.workers)) as pool:
+    pool = ThreadPoolExecutor(max(1, config.data.workers))
+    try:
         reasons = pool.map(reason, files)
         return {files[row]: why for row in track(range(len(files))) if (why := next(reasons))}
+    finally:
+        pool.shutdown(cancel_futures=True)  # whoever breaks off does not wait for all that are still to be looked at
 
 
 def _fit(files: Sequence[Path], config: Config) -> bool:

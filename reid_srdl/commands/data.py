@@ -84,12 +84,12 @@ def check(dataset: str, options: CheckOptions) -> int:
         data, same_camera=options.ignore_camera, workers=options.workers, track=tracked(f"looking at {data.name}")
     )
     root = data.train.root
-    _print(data.name, root, diagnosis)
     files.write_json(
         output / "findings.json", {"dataset": data.name, "folder": str(root), **dataclasses.asdict(diagnosis)}
     )
     tile = (160, 80) if isinstance(data, ReIDData) else (112, 112)
     files.write_bytes(output / "contact_sheet.png", sheet(doctor.splits_of(data), seen, tile=tile))
+    _print(data.name, root, diagnosis)
     print(f"\nSee {output / 'contact_sheet.png'}; {output / 'findings.json'} lists all images that are spoken of.")
     if diagnosis.stops:
         return 1
@@ -126,18 +126,20 @@ def verify(dataset: str, options: VerifyOptions) -> int:
 
 
 def _print(name: str, root: Path, diagnosis: Diagnosis) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"{name} in {root}", title_justify="left")
+    from ..progress import terminal
+
+    table = Table(title=escape(f"{name} in {root}"), title_justify="left")
     columns = [field.name for field in dataclasses.fields(diagnosis.counts[0])][1:]
     table.add_column("split")
     for column in columns:
         table.add_column("people" if column == "identities" else column, justify="right")
     for row in diagnosis.counts:
         table.add_row(row.name, *(f"{getattr(row, column):,}" for column in columns))
-    console = Console(highlight=False)
+    console = terminal()
     console.print(table)
     words = {"stop": ("STOP", "bold red"), "warn": ("look", "bold yellow"), "note": ("note", "dim")}
     for finding in diagnosis.findings:

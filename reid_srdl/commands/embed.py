@@ -101,7 +101,13 @@ def run(argv: list[str]) -> int:
     output = outputs[number]
     skipped: list[str] = []
     track = tracked("embedding") if number == 0 else iter
-    count = embeddings.write(output, embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, track=track))
+    batches = embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, track=track)
+    try:
+        count = embeddings.write(output, batches)
+    except UserError as error:
+        if len(skipped) < len(listed):
+            raise
+        raise UserError(f"none of the {len(listed):,} images can be read, such as: {skipped[0]}", "The command data check says more of a data set.") from error
     print(f"{count:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
     devices.wait_for_all()
     if not skipped:
@@ -208,7 +214,7 @@ def list_images(where: str) -> Listed:
         return _from_csv(path)
     if path.is_dir():
         return _with_names(_in_folder(path), path)
-    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
+    found = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
     if not found:
         raise UserError(f"there are no images {where}", "Name a folder, a pattern in quotes such as 'photos/*.jpg', or a CSV file.")
     return _with_names(found, None)
@@ -217,7 +223,20 @@ def list_images(where: str) -> Listed:
 def _in_folder(folder: Path) -> list[Path]:
     from ..data.listing import is_image
 
-    found = sorted(Path(inner) / name for inner, _, names in os.walk(folder, followlinks=True) for name in names if is_image(name))
+    found, seen = [], set()
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"cannot look into {error.filename}: {error.strerror}", "Give yourself the right to read it, or name a folder without it.") from None
+
+    for inner, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
+        known = os.stat(inner)
+        if (known.st_dev, known.st_ino) in seen:  # a link leads back to it
+            folders.clear()
+            continue
+        seen.add((known.st_dev, known.st_ino))
+        folders.sort()  # so that of two ways to a folder the same is taken everywhere
+        found += [Path(inner) / name for name in names if is_image(name)]
+    found.sort()
     if not found:
         raise UserError(f"there are no images in {folder}", "Name the folder that they or their folders are in.")
     return found
@@ -262,8 +281,8 @@ def _from_csv(path: Path) -> Listed:
 
 
 def _numbers(words: list[str]) -> np.ndarray | None:
-    """None where a word is missing. Words that are no numbers get one from the word itself, so that it is the same in every file."""
-    from ..data.listing import numbered
+    """None where a word is missing. A number stays what it is and another word gets one from itself, so that they are the same in every file."""
+    from ..data.listing import as_number, numbered
 
     if "" in words:
         return None
@@ -271,9 +290,9 @@ def _numbers(words: list[str]) -> np.ndarray | None:
     if names is None:
         return values
     # Above all labels that data sets use, and below 2^53, which a page's numbers end at; two words meet by chance once in 2^52.
-    kept = {"0": 0, "-1": -1}  # distractor and junk
     own = {word: int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> 12 | 1 << 52 for word in set(words)}
-    return np.array([kept.get(word, own[word]) for word in words], dtype=np.int64)
+    own |= {word: number for word in own if (number := as_number(word)) is not None}
+    return np.array([own[word] for word in words], dtype=np.int64)
 
 
 def _alone(place: devices.Place) -> devices.Place:

@@ -14,6 +14,7 @@ from .. import devices, embeddings, files
 from ..errors import UserError
 from ..models.exported import is_exported
 from ..shell import command
+from . import sets
 from .eval_options import EvalOptions
 
 if TYPE_CHECKING:
@@ -83,7 +84,6 @@ def _score_files(options: EvalOptions) -> int:
 
 def _score_network(options: EvalOptions) -> int:
     from .. import runs
-    from . import sets
 
     trained = runs.load(options.checkpoint, options.device, input=options.input)
     asked = sets.asked(trained, options.dataset, options.data_root)
@@ -94,7 +94,7 @@ def _score_network(options: EvalOptions) -> int:
     tables = {}
     for name, data in asked.sets.items():
         output = _output(trained, name, options, several=len(asked.sets) > 1)
-        found = _scored(trained, data, options, others, output)
+        found = _scored(trained, name, data, options, others, output)
         show(found, f"{options.checkpoint} on {name}")
         print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', what they are of beside it'}.")
         tables[name] = found.table()
@@ -119,15 +119,18 @@ def _accept(trained: Trained, data: ReIDData | ClassData, options: EvalOptions) 
 
 def _output(trained: Trained, name: str, options: EvalOptions, *, several: bool) -> Path:
     if options.output is None:
-        return default_output(Path(options.checkpoint), trained, name, options.split, _variant(options, trained.distance))
+        place = sets.elsewhere(trained.config, name, options.data_root)
+        return default_output(Path(options.checkpoint), trained, name, options.split, _variant(options, trained.distance) + place)
     return Path(options.output) / name if several else Path(options.output)
 
 
-def _scored(trained: Trained, data: ReIDData | ClassData, options: EvalOptions, others: list[Trained], output: Path) -> Scored:
+def _scored(trained: Trained, name: str, data: ReIDData | ClassData, options: EvalOptions, others: list[Trained], output: Path) -> Scored:
     """Scores one set and writes what was found."""
     from .kinds import kind_of
 
     found = kind_of(data).evaluate(trained, data, options, others, _tracks)
+    if sets.elsewhere(trained.config, name, options.data_root):
+        found.metrics["protocol"]["data_root"] = os.path.realpath(configuration.data_root(options.data_root))
     if trained.facts is not None:  # what was rounded has a hash of its own; this is what it came from
         found.metrics["protocol"] |= {"source": trained.facts.source, "precision": trained.facts.precision}
     found.save(output, details=not options.no_save)
@@ -213,13 +216,15 @@ def show_together(tables: Mapping[str, Sequence[tuple[str, ...]]], title: str) -
 
 
 def _print(lines: Sequence[tuple[str, ...]], title: str) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    from ..progress import terminal
+
     header, *rows = lines
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for column in header:
         table.add_column(column, justify="left" if column in WORDS else "right", no_wrap=column in WORDS)
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    terminal().print(table)

@@ -183,6 +183,10 @@ def _refuse(config: Config, why: str, **fields: str) -> None:
 
 def rules(options: EvalOptions) -> protocol.Rules:
     """The choices that concern ranking."""
+    usual = type(options)()
+    idle = [name for name in ("rerank_k1", "rerank_k2", "rerank_weight") if not options.rerank and getattr(options, name) != getattr(usual, name)]
+    if idle:
+        raise UserError(f"--{idle[0]} means nothing without --rerank", "Add --rerank, or leave it out.")
     reranking = Reranking(options.rerank_k1, options.rerank_k2, options.rerank_weight) if options.rerank else None
     if reranking is not None:
         reranking.check()

@@ -73,7 +73,10 @@ def run(argv: list[str]) -> int:
 def _own_dataset(folder: Path) -> str:
     if not (folder / runs.FACTS).is_file():
         raise UserError(f"{folder} is no run folder", "A run folder holds run.json and stages/; the command train makes one.")
-    return runs.read_facts(folder)["dataset"]
+    facts = runs.read_facts(folder)
+    if "dataset" not in facts:
+        raise UserError(f"{folder / runs.FACTS} names no data set", "Name a run folder that the command train or adopt made.")
+    return facts["dataset"]
 
 
 def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | ClassData | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Optional
 from .. import config as configuration
 from .. import devices, files
 from ..errors import UserError
-from ..progress import says
+from ..progress import says, terminal
 
 if TYPE_CHECKING:
     from ..config import Config, ModelConfig
@@ -153,7 +153,6 @@ def _extra(options: ReproduceOptions) -> tuple[str, ...]:
 
 
 def _forecast(parts: list, arms: list[str]) -> int:
-    from rich.console import Console
     from rich.table import Table as Shown
 
     from ..experiments import reproducing
@@ -167,7 +166,7 @@ def _forecast(parts: list, arms: list[str]) -> int:
         shown.add_column(head, justify="left" if head == "run" else "right")
     for row in rows:
         shown.add_row(*row)
-    Console(highlight=False, width=140).print(shown)
+    terminal(width=140).print(shown)
     minutes = sum(float(row[2].replace(",", "")) for row in rows)
     print(f"{len(rows)} runs, about {minutes / 60:,.1f} hours one after the other. Stages that runs share are trained once, which saves some of it.")
     return 0

@@ -70,6 +70,8 @@ def run(argv: list[str]) -> int:
         raise UserError(f"there is no folder {options.images}", "Name the one that the paths of the index are relative to.")
     if options.camera is not None and not options.camera:
         raise UserError("--camera names no camera", "Give one or more numbers, or leave it out.")
+    if not options.rerank and options.candidates != SearchOptions().candidates:
+        raise UserError("--candidates means nothing without --rerank", "Add --rerank, or leave it out.")
     queries = _queries(str(options.query))
 
     from .. import runs
@@ -121,9 +123,10 @@ def _queries(where: str) -> Listed:
 
 
 def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from ..progress import terminal
 
     if not hits:
         print(f"{name}: nothing was found.")
@@ -139,7 +142,7 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
         numbers = [f"{hit['rank']}", f"{hit['distance']:.4g}", *([f"{percent(hit['probability'])}%"] if sure else []), *([f"{hit['reranked']:.3f}"] if again else [])]
         label = hit["name"] or ("–" if hit["label"] is None else str(hit["label"]))
         table.add_row(*numbers, escape(hit["path"]), "–" if hit["camera"] is None else str(hit["camera"]), escape(label))
-    Console(highlight=False).print(table)
+    terminal().print(table)
 
 
 def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted, prior: float | None) -> None:

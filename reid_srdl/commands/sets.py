@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,19 @@ def roots(config: Config | None, name: str, given: str | None) -> list[Path]:
         return [configuration.data_root(given or runs_own)]
     beside = [runs_own] if config is not None and runs_own and not set(part_names(config.dataset)) & OWN else []
     return list(dict.fromkeys(configuration.data_root(root) for root in (None, *beside)))
+
+
+def elsewhere(config: Config | None, name: str, given: str | None) -> str:
+    """What tells one's own images in another place than the run's apart from those: ``@FOLDER``, the end of a name; else nothing.
+
+    A published set is the same wherever it lies.
+    """
+    if name not in OWN or given is None:
+        return ""
+    place = os.path.realpath(configuration.data_root(given))
+    if is_own(config, name) and place == os.path.realpath(configuration.data_root(config.data_root)):
+        return ""
+    return f"@{Path(place).stem}"
 
 
 def read_set(config: Config | None, name: str, given: str | None) -> ReIDData | ClassData:

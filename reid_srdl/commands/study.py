@@ -62,14 +62,14 @@ def run(argv: list[str]) -> int:
     own = [] if name is None or name in study.names() else [name]
     if name is not None and not options.write:
         plan = study.read(name)
-        arms = options.arms.split(",") if options.arms else None
+        arms = [arm.strip() for arm in options.arms.split(",")] if options.arms else None
         if arms and (unknown := set(arms) - set(plan.arms)):
             raise UserError(f"the study {name} has no arm {', '.join(sorted(unknown))}", f"Its arms: {', '.join(plan.arms)}.")
         record = Path(options.records) / f"{plan.name}.json"
         if options.dry_run:
             cells = study.pending(plan, records.read(record), arms)
             for cell in cells:
-                print(f"{cell.name:<32} {command('train', *study.flags(plan, cell))}")
+                print(f"{cell.name:<32} {command('train', *study.flags(plan, cell), *_extra(options))}")
             if not cells:
                 print("All runs of this study are finished; without --dry_run the page of results is written anew.")
             return 0

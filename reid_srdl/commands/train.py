@@ -12,6 +12,7 @@ from ..config import Config
 from ..data import part_names, parts_of, read
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
+from ..evaluation.scored import Scored
 from ..progress import TrainingDisplay, tracked
 from ..shell import command
 from ..training import beliefs
@@ -87,17 +88,20 @@ def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
     """Scores the last network, writes the report, and says what there is now and what comes next."""
     from ..report import write
 
-    print(f"The run is in {folder}")
-    dataset = _score(folder, config, data) if config.evaluate != "none" else None
+    scored = _score(folder, config, data) if config.evaluate != "none" else {}
     if config.log.diagnostics:
         beliefs.compare(folder, config.device, data.train, tracked("comparing with the soft targets"))
-    report = write(folder, data=parts_of(data)[0], dataset=dataset)
+    report = write(folder, data=parts_of(data)[0], dataset=next((output for _, output in scored.values()), None))
+    # All is written by now: whoever listens may go away.
+    print(f"The run is in {folder}")
+    for name, (found, _) in scored.items():
+        show(found, f"{folder} on {name}")
     print(f"Report: {report} (open it in a browser)")
     print("Next, take embeddings away:", command("embed", "--checkpoint", folder, "--images", "DIR", "--output", "embeddings.npz"))
 
 
-def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> str:
-    """Scores the run, and its earlier stages where they are compared, on each of its sets; returns the name of the first folder of its scores in ``eval/``."""
+def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> dict[str, tuple[Scored, str]]:
+    """Scores the run, and its earlier stages where they are compared, on each of its sets: the scores by the set's name, with the name of their folder in ``eval/``."""
     kind, options = kind_of(data), EvalOptions(split=config.evaluate, metric=config.distance, device=config.device)
     earlier = runs.finished_stages(folder)[:-1] if config.log.diagnostics and kind.compares_stages else []
     for checkpoint in (*earlier, folder):
@@ -108,6 +112,4 @@ def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> str:
             output = default_output(checkpoint, trained, name, config.evaluate)
             found.save(output)
             scored[name] = (found, output.name)
-    for name, (found, _) in scored.items():
-        show(found, f"{folder} on {name}")
-    return next(iter(scored.values()))[1]
+    return scored

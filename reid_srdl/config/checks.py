@@ -33,6 +33,7 @@ def check(config: Config) -> None:
         "plan.second.rate": config.plan.second.rate,
         "plan.second.scale": config.plan.second.scale,
         "plan.teacher.epochs": config.plan.teacher.epochs,
+        "schedule.factor": config.schedule.factor,
     }
     for key, value in positive.items():
         if value is not None and not value > 0:
@@ -75,10 +76,10 @@ def check(config: Config) -> None:
             f"data.batch {config.data.batch} is not a multiple of data.instances {config.data.instances}",
             "The identity sampler needs whole people in a batch.",
         )
-    below_one = {"ema.decay": config.ema.decay, **{f"optimiser.betas[{i}]": beta for i, beta in enumerate(config.optimiser.betas)}}
+    below_one = {"ema.decay": config.ema.decay, "optimiser.momentum": config.optimiser.momentum, **{f"optimiser.betas[{i}]": beta for i, beta in enumerate(config.optimiser.betas)}}
     for key, value in below_one.items():
-        if value == 1:
-            raise UserError(f"{key} is 1", "It must be below 1, or nothing new would ever count.")
+        if value >= 1:
+            raise UserError(f"{key} is {value:g}", "It must be below 1, or nothing new would ever count.")
     if config.reference.weights == "ema" and not config.ema.decay:
         raise UserError("reference.weights ema, but no average is kept", "Set --ema.decay, such as 0.999.")
     _check_metric(config)

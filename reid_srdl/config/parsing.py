@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import functools
 import importlib.resources
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .. import files
 from ..errors import UserError
@@ -57,7 +58,16 @@ class _Parser:
         except UnicodeDecodeError:
             raise UserError("the recipe is no text in UTF-8", "A recipe is a YAML file; --print_config prints one.") from None
         values = {key: values[key] for key in (f.name for f in dataclasses.fields(self.kind))}
-        return _checked(_built(self.kind, values))
+        options = _built(self.kind, values)
+        _refuse_nulls(options)
+        return _checked(options)
+
+
+def _refuse_nulls(options: Any) -> None:
+    """``null`` in a recipe for what has to have a value."""
+    for key, kinds in _types(type(options)):
+        if type(None) not in kinds and functools.reduce(getattr, key.split("."), options) is None:
+            raise UserError(f"{key} is null, and has to have a value", "Leave it out for its default; --help says what it takes.")
 
 
 def _refuse_values_for_groups(parsed: Any, kind: type, prefix: str = "") -> None:
@@ -102,7 +112,7 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
     """
     keys = _keys(kind)
     argv = [_underscored(word, keys) for word in argv]
-    argv = _recipes_first(_located_recipes(_with_true(_lists_joined(argv, _lists(kind)), _keys(kind, of=bool))))
+    argv = _recipes_first(_located_recipes(_with_true(_lists_joined(argv, _lists(kind)), _switches(kind))))
     defaults = None
     if recipes:
         dataset = _asked_dataset(argv)
@@ -126,24 +136,30 @@ def _with_true(argv: list[str], switches: list[str]) -> list[str]:
     for position, word in enumerate(argv):
         said.append(word)
         ends = position + 1 == len(argv) or argv[position + 1].startswith("--")
-        if word[2:] in switches and ends:
+        if word.startswith("--") and word[2:] in switches and ends:
             said.append("true")
     return said
 
 
-def _lists(kind: type, prefix: str = "") -> dict[str, bool]:
-    """The keys that take lists, and whether these are of words (or else of numbers)."""
-    found: dict[str, bool] = {}
+def _types(kind: type, prefix: str = "") -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Each key, and what it may be: of an Optional, each of its types."""
     defaults, types = kind(), get_type_hints(kind)
     for f in dataclasses.fields(kind):
         value = getattr(defaults, f.name)
         if dataclasses.is_dataclass(value):
-            found |= _lists(type(value), f"{prefix}{f.name}.")
-            continue
-        for one in (types[f.name], *get_args(types[f.name])):  # Optional's own among them
-            if get_origin(one) is tuple:
-                found[prefix + f.name] = str in get_args(one)
-    return found
+            yield from _types(type(value), f"{prefix}{f.name}.")
+        else:
+            one = types[f.name]
+            yield prefix + f.name, get_args(one) if get_origin(one) is Union else (one,)
+
+
+def _switches(kind: type) -> list[str]:
+    return [key for key, kinds in _types(kind) if bool in kinds]
+
+
+def _lists(kind: type) -> dict[str, bool]:
+    """The keys that take lists, and whether these are of words (or else of numbers)."""
+    return {key: str in get_args(one) for key, kinds in _types(kind) for one in kinds if get_origin(one) is tuple}
 
 
 def _lists_joined(argv: list[str], lists: dict[str, bool]) -> list[str]:
@@ -152,7 +168,7 @@ def _lists_joined(argv: list[str], lists: dict[str, bool]) -> list[str]:
     while at < len(argv):
         name, _, value = argv[at].partition("=")
         at += 1
-        if name[2:] not in lists:
+        if not name.startswith("--") or name[2:] not in lists:
             joined.append(argv[at - 1])
             continue
         values = [value] if value else []
@@ -160,12 +176,21 @@ def _lists_joined(argv: list[str], lists: dict[str, bool]) -> list[str]:
             values.append(argv[at])
             at += 1
         if lists[name[2:]]:
-            whole = values[0] if len(values) == 1 and values[0].startswith("[") else json.dumps(values)
+            whole = values[0] if len(values) == 1 and _is_list(values[0]) else json.dumps(values, ensure_ascii=False)
         else:
             whole = ",".join(each.strip(",") for each in values)
             whole = whole if whole.startswith("[") else f"[{whole}]"
         joined.append(f"{name}={'null' if values == ['null'] else whole}")
     return joined
+
+
+def _is_list(text: str) -> bool:
+    import yaml
+
+    try:
+        return isinstance(yaml.safe_load(text), list)
+    except yaml.YAMLError:
+        return False
 
 
 def _recipes_first(argv: list[str]) -> list[str]:
@@ -193,9 +218,13 @@ def _located_recipes(argv: list[str]) -> list[str]:
 
 
 def _find_recipe(name: str) -> Path:
-    if Path(name).is_file():
-        return Path(name)
-    found = recipe(Path(name).stem)
+    path = Path(name)
+    if path.is_file():
+        if _yaml(path) is None:
+            raise UserError(f"{path} is empty", "A recipe is lines of the form `key: value`; --print_config prints one.")
+        return path
+    # Installed ones have no folder, but for that of a checkout, which a command may be pasted with from elsewhere.
+    found = recipe(path.stem) if path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs") else None
     if found is None:
         near = difflib.get_close_matches(Path(name).stem, recipe_names(), n=3)
         raise UserError(f"there is no recipe {name}", f"Near ones: {', '.join(near) or ', '.join(recipe_names())}.")
@@ -262,7 +291,7 @@ def _keys(kind: type, prefix: str = "", *, of: type = object) -> list[str]:
 _RECIPE_NOTE = re.compile(r"default config file locations:\n.*?(?=\n\n)", re.DOTALL)
 _GROUP_FILE = re.compile(r"^  --\S+ CONFIG\s+Path to a configuration file\.\n", re.MULTILINE)
 _UNKNOWN = (
-    re.compile(r"[Uu]nrecognized arguments?: (?:--)?(?P<key>[\w.\-]+)"),
+    re.compile(r"[Uu]nrecognized arguments?: --(?P<key>[\w.\-]+)"),
     re.compile(r"(?:[Kk]ey|[Oo]ption|[Gg]roup key) [\"'](?P<key>[\w.\-]+)[\"'] is not expected"),
     re.compile(r"No action for (?:destination )?key [\"'](?P<key>[\w.\-]+)[\"']"),
     re.compile(r"Group [\"'](?P<group>[\w.]+)[\"'] does not accept option [\"'](?P<key>[\w.\-]+)[\"']"),
@@ -274,6 +303,8 @@ _UNKNOWN = (
 
 def _explain(message: str, keys: list[str]) -> tuple[str, str]:
     """jsonargparse's message as one line, and the way out."""
+    if word := re.search(r"[Uu]nrecognized arguments?: ([^-\s]\S*)", message):
+        return f"the word {word[1]!r} belongs to no option", "Each choice is named, such as --checkpoint RUN, and stands behind what comes first; --help lists them."
     for pattern in _UNKNOWN:
         if found := pattern.search(message):
             unknown = ".".join(filter(None, [found.groupdict().get("group"), found["key"]]))

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from .. import files
 from .fields import Config
+
+_PLAIN = re.compile(r"[A-Za-z_/.][\w/.:+-]*", re.ASCII)
+"""What begins like a word; ``null``, ``true`` and their like are quoted by the dumper itself."""
 
 
 def as_yaml(config: Any) -> str:
     """The whole configuration as YAML, which ``--config`` reads again."""
     import yaml
 
-    return yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False)
+    class Dumper(yaml.SafeDumper):
+        """Quotes whatever YAML readers do not agree on: to PyYAML ``1e-3`` is a word, and to the parser of the configuration a number."""
+
+    Dumper.add_representer(str, lambda dumper, word: dumper.represent_scalar("tag:yaml.org,2002:str", word, style=None if _PLAIN.fullmatch(word) else "'"))
+    return yaml.dump(_plain(dataclasses.asdict(config)), Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _plain(value: Any) -> Any:

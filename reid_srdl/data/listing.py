@@ -70,6 +70,11 @@ def natural_key(word: str) -> tuple:
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts), word
 
 
+def as_number(word: str) -> int | None:
+    """The whole number that a label is; none for a word."""
+    return int(word) if re.fullmatch(r"-?\d+", word, re.ASCII) else None
+
+
 def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """Labels from the words of a user's data.
 
@@ -85,7 +90,7 @@ def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     Raises:
         UserError: two spellings of one number, or a number below -1.
     """
-    numbers = {word: int(word) for word in set(words) if re.fullmatch(r"-?\d+", word, re.ASCII)}
+    numbers = {word: number for word in set(words) if (number := as_number(word)) is not None}
     spellings: dict[int, str] = {}
     for word, number in sorted(numbers.items()):
         if number > np.iinfo(np.int64).max:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reid_srdl import data, embeddings, files, runs
-from reid_srdl.commands import calibrate, embed, index, search, verify
+from reid_srdl.commands import calibrate, embed, index, search, sets, verify
 from reid_srdl.commands import eval as evaluation
 from reid_srdl.data.records import ReIDData
 from reid_srdl.errors import UserError
@@ -60,6 +60,19 @@ def test_from_a_run_to_a_threshold_and_a_verdict(run, crowd, capsys):
     assert [row["same"] for row in said["pairs"]] == [bool(value <= made.threshold(0.5)) for value in far]
     assert verify.run([*images[:2], "--checkpoint", str(run), "--probability", "0.9", "--prior", "0.4"]) == 0
     assert "a hint and no proof" in capsys.readouterr().out
+
+
+def test_kept_embeddings_are_of_the_run_s_own_place(run, monkeypatch, capsys):
+    """Whoever names another one means what lies there."""
+    evaluation.run(["--checkpoint", str(run)])
+    asked = []
+    monkeypatch.setattr(sets, "read_set", lambda config, name, root: asked.append(root) or data.read(name, root))
+    calibrate.run([str(run), "--draws", "20"])
+    assert asked == []
+    calibrate.run([str(run), "--draws", "20", "--data_root", "elsewhere"])
+    assert asked == ["elsewhere"]
+    with pytest.raises(UserError, match="--seed is -1"):
+        calibrate.run([str(run), "--seed", "-1"])
 
 
 def test_kept_embeddings_are_used_and_those_of_another_network_are_not(run, monkeypatch):

@@ -69,7 +69,7 @@ def test_names_of_people_and_cameras_are_labels_and_cameras(checkpoint, people, 
 
 def test_nothing_readable_writes_nothing(checkpoint, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
-    with pytest.raises(UserError, match="nothing to write"):
+    with pytest.raises(UserError, match=r"none of the 1 images can be read, such as: .*a.jpg: it is empty"):
         embed(checkpoint, tmp_path / "*.jpg", tmp_path / "out.npz")
     assert not (tmp_path / "out.npz").exists()
 
@@ -87,6 +87,11 @@ def test_a_csv_keeps_its_order_labels_and_cameras(checkpoint, people, tmp_path):
     embed(checkpoint, tmp_path / "more.csv", tmp_path / "more.npz")
     more = embeddings.load(tmp_path / "more.npz")
     assert more.labels[1] == found.labels[0] > 0 and len({*more.labels.tolist(), *found.labels.tolist()}) == 4 and more.labels[2] == 0
+    # A number is the same person beside words as it is beside numbers.
+    for rest in ("anna", "7"):
+        (tmp_path / "mixed.csv").write_text(f"path,label,camera\n3.png,12,1\n1.png,{rest},4\n")
+        embed(checkpoint, tmp_path / "mixed.csv", tmp_path / "mixed.npz")
+        assert embeddings.load(tmp_path / "mixed.npz").labels[0] == 12
     (tmp_path / "list.csv").write_text("path\n3.png\n")
     embed(checkpoint, tmp_path / "list.csv", tmp_path / "out.npz")
     found = embeddings.load(tmp_path / "out.npz")
@@ -130,3 +135,20 @@ def test_a_network_trained_on_crops_sees_the_centres(people, tmp_path):
     assert embed(tmp_path / "crop.safetensors", people.query.root / "query", tmp_path / "out.npz") == 0
     expected = runs.load(tmp_path / "crop.safetensors", "cpu").embed(people.query.files)
     np.testing.assert_allclose(embeddings.load(tmp_path / "out.npz").vectors, expected, atol=1e-6)
+
+
+def test_each_image_of_a_folder_is_found_once_or_said(checkpoint, people, tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    (photos / "deep").mkdir(parents=True)
+    (photos / "deep" / "im[1].png").write_bytes(people.query.files[0].read_bytes())
+    (photos / "again").symlink_to(photos)
+    assert command.list_images(str(photos)).paths == ["deep/im[1].png"]
+    assert len(command.list_images(str(photos / "deep" / "im[1].png"))) == 1  # a file, whatever a pattern would mean
+
+    def walk(folder, followlinks, onerror):
+        onerror(PermissionError(13, "Permission denied", str(photos / "deep")))
+        yield from ()
+
+    monkeypatch.setattr(command.os, "walk", walk)  # root may look everywhere
+    with pytest.raises(UserError, match="cannot look into .*deep: Permission denied"):
+        command.list_images(str(photos))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import scipy.io
 
 from reid_srdl import data, embeddings, runs
 from reid_srdl.commands import eval as command
+from reid_srdl.commands import sets
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import rank
@@ -152,3 +154,25 @@ def test_results_can_be_ranked_again(run):
     for words, message in ((["--rerank", "--engine", "faiss"], "distances of its own"), (["--expand", "-1"], "expand is -1"), (["--rerank", "--rerank_k1", "0"], "by 0")):
         with pytest.raises(UserError, match=message):
             command.run(["--checkpoint", str(run), *words])
+
+
+def test_one_s_own_images_of_another_place_take_no_score_s_place(run, tmp_path):
+    """``folder`` is whatever lies in a folder, and a run may be scored on several."""
+    config = runs.load(run, "cpu").config
+    assert sets.elsewhere(config, "market1501", "there") == ""
+    assert sets.elsewhere(config, "folder", None) == "" and sets.elsewhere(config, "folder", str(tmp_path / "site_b")) == "@site_b"
+    own = dataclasses.replace(config, dataset="folder", data_root=str(tmp_path / "photos"))
+    assert sets.elsewhere(own, "folder", str(tmp_path / "photos")) == "" and sets.elsewhere(own, "folder", str(tmp_path / "more")) == "@more"
+    command.run(["--checkpoint", str(run), "--dataset", "folder", "--data_root", str(tmp_path / "site_b"), "--flip"])
+    assert (run / "eval" / "folder-flip@site_b" / "metrics.json").is_file() and not (run / "eval" / "folder-flip").exists()
+    assert scores(run / "eval" / "folder-flip@site_b")["protocol"]["data_root"] == str(tmp_path / "site_b")
+
+
+def test_titles_are_text(run, capsys):
+    command.show_together({"a": [("", "Rank-1"), ("single", "1.0")]}, "runs/[/a] of [old]")
+    assert "runs/[/a] of [old]" in capsys.readouterr().out
+
+
+def test_what_only_re_ranking_has_is_refused_without_it(run):
+    with pytest.raises(UserError, match="--rerank_k1 means nothing without --rerank"):
+        command.run(["--checkpoint", str(run), "--rerank_k1", "5"])

@@ -80,6 +80,12 @@ def test_a_full_disk_is_one_line(command):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENAMETOOLONG, errno.ENOTDIR])
+def test_a_place_that_cannot_be_looked_at_is_one_line(command, number):
+    code, _, err = command(raising(OSError(number, "so it is", "shut/a")), "train")
+    assert code == 2 and err.startswith("reid-srdl train: cannot get at shut/a: so it is. ") and err.count("\n") == 1
+
+
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
     module = ModuleType("stand_in")
     module.run = raising(PermissionError(errno.EACCES, "no"))  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 import pytest
 
 from reid_srdl import config as configuration
+from reid_srdl.commands.calibrate import CalibrateOptions
 from reid_srdl.commands.embed import EmbedOptions
 from reid_srdl.commands.eval_options import EvalOptions
 from reid_srdl.config import Config
@@ -135,3 +136,44 @@ def test_the_help_says_whose_defaults_it_shows(capsys):
     assert text.startswith("usage: reid-srdl train [options]\n")
     assert "Defaults below are those of the recipe cifar100." in text and "default: 200)" in " ".join(text.split())
     assert "Path to a configuration file" not in text and "config file locations" not in text and ".yaml" not in text
+
+
+def test_a_wrong_path_is_no_installed_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("nowhere/cifar10.yaml", "mine/demo.yml", "demo.yml"):
+        with pytest.raises(UserError, match="there is no recipe"):
+            parse("--config", path)
+    assert parse("--config", "cifar10").dataset == parse("--config", "configs/cifar10.yaml").dataset == "cifar10"
+
+
+def test_values_are_no_flags_whatever_they_end_with():
+    options = configuration.parse(EvalOptions, ["--checkpoint", "x/members", "--output", "./embeddings"], "eval")
+    assert (options.checkpoint, options.output, options.members, options.embeddings) == ("x/members", "./embeddings", None, None)
+    options = configuration.parse(EvalOptions, ["--output", "./flip", "--embeddings", "\U0001f600.npz", "[1].npz", "--rerank"], "eval")
+    assert options.output == "./flip" and not options.flip and options.rerank and options.embeddings == ("\U0001f600.npz", "[1].npz")
+    assert configuration.parse(EvalOptions, ["--members", "[1].npz"], "eval").members == ("[1].npz",)
+    assert configuration.parse(CalibrateOptions, ["--across_cameras"], "calibrate").across_cameras is True
+
+
+@pytest.mark.parametrize("text", ["model: {weights: null}", "data: {height: null}", "plan: {epochs: null}", "plan: {name: null}", "optimiser: {betas: null}", "seed: null", "dataset: null"])
+def test_null_is_refused_where_a_value_has_to_be(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UserError, match="is null, and has to have a value"):
+        parse("--config", str(tmp_path / "mine.yaml"))
+
+
+def test_an_empty_recipe_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("# nothing yet\n")
+    with pytest.raises(UserError, match="mine.yaml is empty"):
+        parse("--config", str(tmp_path / "mine.yaml"))
+
+
+def test_a_word_without_an_option_is_named():
+    with pytest.raises(UserError, match="the word 'runs/a' belongs to no option"):
+        parse("runs/a")
+
+
+@pytest.mark.parametrize(("flag", "value"), [("schedule.factor", "-1"), ("schedule.factor", "0"), ("optimiser.momentum", "5"), ("optimiser.momentum", "1")])
+def test_what_would_train_uphill_is_refused(flag, value):
+    with pytest.raises(UserError, match=flag):
+        parse(f"--{flag}", value)

@@ -1,5 +1,7 @@
 import dataclasses
 
+import pytest
+
 from reid_srdl import config as configuration
 from reid_srdl.config import Config
 
@@ -9,3 +11,11 @@ def test_saved_and_loaded(tmp_path):
     configuration.save(config, tmp_path / "config.yaml")
     assert configuration.load(tmp_path / "config.yaml") == config
     assert configuration.changed(config, dataclasses.replace(config, seed=3)) == ["seed"]
+
+
+@pytest.mark.parametrize("word", ["1e-3", "1E3", "1.5e3", "-1e-3", "0x10", "true", "no", "a: b", "a #b", "it's", "[a]", "12:30:00", "runs/\u00fc \U0001f600", ".5", "", "a\nb"])
+def test_a_word_stays_one_whatever_it_looks_like(tmp_path, word):
+    """A run is named by its rate in many a sweep."""
+    config = dataclasses.replace(Config(), output=word)
+    configuration.save(config, tmp_path / "config.yaml")
+    assert configuration.load(tmp_path / "config.yaml").output == word
