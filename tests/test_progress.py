@@ -1,3 +1,7 @@
+import io
+
+import pytest
+
 from reid_srdl import progress
 from reid_srdl.config import Config
 from reid_srdl.training.plans import build
@@ -47,3 +51,14 @@ def test_waiting_for_images_is_said_once_and_with_the_way_out(capsys):
     display.epoch_ends({**row(2), "waited": 15.0})
     said = capsys.readouterr().err
     assert said.count("waited for images 25% of the time: raise --data.workers") == 1
+
+
+def test_a_listener_that_has_gone_ends_no_process_by_itself():
+    """rich would exit with code 1; the commands have one of their own for this."""
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        progress.terminal(file=Gone()).print("a table")

@@ -1,0 +1,35 @@
+"""``study``: what it lists, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid_srdl.commands import study
+from reid_srdl.errors import UserError
+
+NAME = "market1501_mobilenet_v2_strong"
+
+
+def test_a_dry_run_lists_commands_that_are_the_runs(tmp_path, capsys):
+    flags = ["--records", str(tmp_path), "--data_root", "sets here", "--weights", "w.safetensors", "--threads", "3", "--arms", "vanilla, srdl"]
+    assert study.run([NAME, "--dry_run", *flags]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["vanilla-s0", "srdl-s0", "vanilla-s1", "srdl-s1"]
+    assert all(line.endswith("--threads 3 --data_root 'sets here' --model.weights w.safetensors") for line in lines)
+
+
+def test_what_is_unknown_is_said(tmp_path, capsys):
+    with pytest.raises(UserError, match="has no arm nothing"):
+        study.run([NAME, "--arms", "nothing"])
+    with pytest.raises(UserError, match="--jobs is 0"):
+        study.run([NAME, "--jobs", "0"])
+    with pytest.raises(UserError, match="there are no records"):
+        study.run(["--write", "--records", str(tmp_path)])
+    assert study.run([]) == 2 and NAME in capsys.readouterr().out
+
+
+def test_the_help_lists_the_studies(capsys):
+    with pytest.raises(SystemExit):
+        study.run(["--help"])
+    text = capsys.readouterr().out
+    assert text.startswith("usage: reid-srdl study NAME [options]") and NAME in text
