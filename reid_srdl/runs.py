@@ -20,9 +20,8 @@ from safetensors.torch import save as serialised
 
 from . import config as configuration
 from . import devices, files, inference
-from .config import Config, ModelConfig
+from .config import MEAN, STD, Config, ModelConfig
 from .data import crops
-from .data.augment import MEAN, STD
 from .data.images import ImageSource, open_source
 from .data.records import Split
 from .embeddings import Embeddings
@@ -30,6 +29,7 @@ from .errors import UserError
 from .models import IdentityClassifier, configured
 from .models.exported import ExportedNetwork, InputOptions, is_exported, open_exported
 from .models.exported_facts import ExportFacts
+from .models.from_timm import own_pixels
 from .shell import command
 
 CONFIG = "config.yaml"
@@ -45,6 +45,7 @@ BEST = "best.safetensors"
 LOG = "log.csv"
 REFERENCE = "reference.safetensors"
 _FORMAT = "reid_srdl model 1"
+_OF_TIMM = "timm:"
 
 
 def stage_folder(run: Path, number: int, name: str) -> Path:
@@ -106,6 +107,8 @@ def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size
     }
     if crop != "none":
         metadata["crop"] = crop
+    if model.backbone.startswith(_OF_TIMM):
+        metadata["pixels"] = "its own"
     metadata["facts"] = _facts_hash(metadata)
     # As bytes, since safetensors' own writing has another exception for a full disk.
     files.write_bytes(path, files.canonical_safetensors(serialised(state, metadata=metadata)))
@@ -142,6 +145,8 @@ def read_model(path: Path) -> ModelFile:
     crop = metadata.get("crop", "none")
     if crop not in crops.NAMES:
         raise UserError(f"{path} was trained on crops that this version does not know ({crop})", "Use the version that wrote it.")
+    if model.backbone.startswith(_OF_TIMM) and "pixels" not in metadata and own_pixels(model.backbone.removeprefix(_OF_TIMM)):
+        raise UserError(f"{path} is of a version that normalised the images of {model.backbone} otherwise", "Use the version that wrote it, or train anew.")
     return ModelFile(
         state=state,
         model=model,

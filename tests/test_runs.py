@@ -168,3 +168,17 @@ def test_crops_of_another_version_are_refused(saved, tmp_path):
     save_file(load_file(saved), tmp_path / "new", metadata={**metadata, "crop": "spiral"})
     with pytest.raises(UserError, match="crops that this version does not know"):
         runs.load(tmp_path / "new")
+
+
+def test_networks_of_timm_from_before_their_own_pixels_are_refused(tmp_path, monkeypatch):
+    """Their images were normalised by ImageNet's mean and deviation, whatever the weights had been trained on."""
+    pytest.importorskip("timm")
+    name = "timm:vit_tiny_patch16_224"
+    network = build(name, 3, image_size=(32, 16))
+    runs.save_model(tmp_path / "new", network, ModelConfig(name, "none"), (32, 16), LABELS)
+    assert runs.read_model(tmp_path / "new").model.backbone == name
+    monkeypatch.setattr(runs, "_OF_TIMM", "none of them")
+    runs.save_model(tmp_path / "old", network, ModelConfig(name, "none"), (32, 16), LABELS)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="of a version that normalised the images of timm:vit_tiny_patch16_224 otherwise"):
+        runs.read_model(tmp_path / "old")

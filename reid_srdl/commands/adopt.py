@@ -71,6 +71,8 @@ def run(argv: list[str]) -> int:
         raise UserError(f"{options.dataset} is a set of classes, and such networks tell people or vehicles apart", "Name the set that it was trained on, such as market1501.")
     file = Path(argv[0]).expanduser()
     folder = Path(options.output or f"runs/adopted-{file.name.partition('.')[0]}")
+    if folder.resolve() == Path.cwd():
+        raise UserError(f"{folder} is the folder that you are in", "Name a new one with --output.")
     _refuse_other_files(folder)
 
     from ..models import adopting
@@ -102,9 +104,11 @@ def _refuse_other_files(folder: Path) -> None:
 
 
 def _refuse_other_normalisation(foreign: Foreign) -> None:
-    from ..data.augment import MEAN, STD
+    from ..config import MEAN, STD
 
     for theirs, ours, what in ((foreign.mean, MEAN, "mean"), (foreign.std, STD, "deviation")):
+        if theirs is not None and len(theirs) != len(ours):
+            raise UserError(f"{foreign.file} takes images of {len(theirs)} channels", "Networks here see three, red, green and blue.")
         if theirs is not None and any(abs(one - other) > 1e-3 for one, other in zip(theirs, ours, strict=True)):
             raise UserError(
                 f"{foreign.file} normalises images by the {what} {theirs}, and here it is ImageNet's {tuple(ours)}", "Such a network cannot be adopted."
@@ -140,7 +144,7 @@ def _facts(foreign: Foreign, dataset: str, size: tuple[int, int], stage: str, di
     import time
 
     from .. import __version__
-    from ..data.augment import MEAN, STD
+    from ..config import MEAN, STD
 
     return {
         "finished": True,

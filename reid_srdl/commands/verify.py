@@ -57,8 +57,10 @@ def run(argv: list[str]) -> int:
     trained = runs.load(options.checkpoint, options.device)
     found = calibration.of_run(trained.folder) if trained.folder else None
     if found is None or found.model != trained.model_hash:
+        if trained.folder is None:
+            raise UserError(f"{options.checkpoint} stands alone, and a calibration is a run's", "Name the run folder that it is of with --checkpoint.")
         state = "has no calibration" if found is None else "has a calibration of another network"
-        raise UserError(f"{options.checkpoint} {state}", f"Make one: {command('calibrate', trained.folder or 'RUN')}")
+        raise UserError(f"{options.checkpoint} {state}", f"Make one: {command('calibrate', trained.folder)}")
     prior = found.prior if options.prior is None else options.prior
     # What can be refused is refused before anything is computed.
     limit = found.threshold(options.probability, prior)

@@ -6,13 +6,24 @@ import os
 from pathlib import Path
 
 from .checks import check
-from .fields import AugmentConfig, Config, DataConfig, LogConfig, ModelConfig, PlanConfig, StageConfig, TeacherConfig
+from .fields import (
+    MEAN,
+    STD,
+    AugmentConfig,
+    Config,
+    DataConfig,
+    LogConfig,
+    ModelConfig,
+    PlanConfig,
+    StageConfig,
+    TeacherConfig,
+)
 from .learning import EmaConfig, LossConfig, MetricConfig, OptimiserConfig, ReferenceConfig, ScheduleConfig
 from .parsing import load, parse, recipe, recipe_names
 from .saving import as_yaml, changed, save
 
 __all__ = [
-    "AugmentConfig", "Config", "DataConfig", "EmaConfig", "LogConfig", "LossConfig", "MetricConfig", "ModelConfig", "OptimiserConfig", "PlanConfig",
+    "MEAN", "STD", "AugmentConfig", "Config", "DataConfig", "EmaConfig", "LogConfig", "LossConfig", "MetricConfig", "ModelConfig", "OptimiserConfig", "PlanConfig",
     "ReferenceConfig", "ScheduleConfig", "StageConfig", "TeacherConfig", "as_yaml", "changed", "check", "data_root", "load", "parse", "recipe",
     "recipe_names", "save",
 ]  # fmt: skip

@@ -7,6 +7,10 @@ from typing import Literal, Optional
 
 from .learning import EmaConfig, LossConfig, MetricConfig, OptimiserConfig, ReferenceConfig, ScheduleConfig
 
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's RGB values in 0..1, by which all images are normalised: most pretrained networks expect it."""
+
 
 @dataclass(frozen=True)
 class DataConfig:

@@ -10,11 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from ..config import AugmentConfig
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-"""Mean and standard deviation of ImageNet's RGB values in 0..1, which its pretrained networks expect."""
+from ..config import MEAN, STD, AugmentConfig
 
 
 def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..config import ModelConfig
 from ..errors import UserError
 from .classifier import IdentityClassifier
+from .from_fastreid import PADDED
 from .weights import Report, read_state
 
 Size = tuple[int, int]
@@ -67,6 +68,7 @@ class Foreign:
         toolkit: a key of ``TOOLKITS``.
         state: its tensors under their names here.
         unused: names of tensors that are no part of a network.
+        padded: whether it is of fast-reid's early code, whose max-pooling pads: its neck was called ``heads.bnneck`` then.
         mean, std: what images are normalised by, each of three numbers between 0 and 1, where the file says it.
     """
 
@@ -74,6 +76,7 @@ class Foreign:
     toolkit: str
     state: dict[str, Tensor]
     unused: tuple[str, ...]
+    padded: bool
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
 
@@ -99,13 +102,17 @@ def read(file: str | Path) -> Foreign:
             ours[new] = tensor.float() if tensor.is_floating_point() else tensor
         else:
             unused.append(name)
-    if ours.get("classifier.weight", torch.empty(0)).ndim != 2:
+    if ours.get("classifier.weight", torch.empty(0)).ndim != 2 or not len(ours["classifier.weight"]):
         raise UserError(
             f"{file} has no classifier of identities, as torchreid's and fast-reid's checkpoints have",
             "To start training from a backbone alone, give train --model.weights FILE.",
         )
     mean, std = (_three(state.get(name)) for name in ("pixel_mean", "pixel_std"))
-    return Foreign(Path(file), toolkit, ours, tuple(unused), mean, std)
+    padded = any(name.startswith("heads.bnneck.") for name in state)
+    broken = next((name for name, tensor in ours.items() if tensor.is_floating_point() and not tensor.isfinite().all()), None)
+    if broken:
+        raise UserError(f"{file} holds numbers that are none (NaN or infinite) in {broken}", "Its training went astray, or it is damaged: take another one.")
+    return Foreign(Path(file), toolkit, ours, tuple(unused), padded, mean, std)
 
 
 def _renamed(name: str, toolkit: Toolkit) -> str:
@@ -138,6 +145,8 @@ def model_of(foreign: Foreign, backbone: str, *, pooling: str | None = None, las
             f"{foreign.file} is of {foreign.toolkit}, whose networks differ from {backbone} in layers without weights",
             f"Give --backbone {toolkit.library}:{backbone.rpartition(':')[2]}.",
         )
+    if foreign.padded and not backbone.endswith(PADDED):
+        backbone += PADDED
     power = "backbone.avgpool.p" in foreign.state
     return ModelConfig(
         backbone=backbone,

@@ -36,6 +36,8 @@ def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image
     elif last_stride != 2:
         raise UserError(f"a last stride of {last_stride} cannot be built", "Choose 1 or 2.")
     state = {} if weights in ("none", "imagenet") else read_state(weights)
+    if state and name.startswith("timm:"):
+        state = from_timm.resized_positions(made.network, state)
     if state:
         made = made._replace(report=load_backbone(made.network, state, weights, name))
     # After the weights, most of which know of no other pooling than the network's own.

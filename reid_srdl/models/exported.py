@@ -109,8 +109,14 @@ def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, .
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file and, of OpenVINO's, of the ``.bin`` beside it."""
-    return files.sha256_file(*((path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)))
+    """SHA-256 of a file and of what it keeps in others: of OpenVINO's the ``.bin`` beside it, of an ONNX file its external data."""
+    if path.suffix.lower() == ".xml":
+        return files.sha256_file(path, path.with_suffix(".bin"))
+    if path.suffix.lower() == ".onnx":
+        from .exported_onnx import external_data
+
+        return files.sha256_file(path, *external_data(path))
+    return files.sha256_file(path)
 
 
 def _image_input(engine: Engine, path: Path) -> Port:
@@ -142,6 +148,8 @@ def _foreign(engine: Engine, port: Port, options: InputOptions, path: Path) -> P
         return Pixels(size, order=options.order)
     if options.mean is None or options.std is None:
         raise UserError(f"{path} was not exported here and does not say how its images are normalised", _WAY_OUT)
+    if options.white == 1 and max(*options.mean, *options.std) > 1:
+        raise UserError(f"--input.mean {options.mean} and --input.std {options.std} are of pixels from 0 to 255", "Add --input.white 255.")
     if min(options.std) <= 0:
         raise UserError(f"--input.std is {options.std}", "Standard deviations are above 0.")
     return Pixels(size, options.mean, options.std, options.order, options.white)

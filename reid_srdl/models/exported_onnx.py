@@ -31,6 +31,18 @@ def open_file(path: Path) -> Engine:
     )
 
 
+def external_data(path: Path) -> tuple[Path, ...]:
+    """The files beside an ONNX file that its weights are in, in the order of their names; mostly none."""
+    try:
+        import onnx
+    except ImportError:  # then the name that torch gives to the only one
+        beside = path.with_name(f"{path.name}.data")
+        return (beside,) if beside.is_file() else ()
+    tensors = onnx.load(path, load_external_data=False).graph.initializer
+    places = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+    return tuple(path.parent / place for place in sorted(places))
+
+
 def _port(port: Any) -> Port:
     # Free lengths are words or None.
     shape = tuple(length if isinstance(length, int) and length > 0 else None for length in port.shape)

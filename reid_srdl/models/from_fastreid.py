@@ -1,6 +1,7 @@
 """ResNets as fast-reid (He et al. 2020) builds them: torchvision's and torchreid's but for one layer, which weights do not show.
 
-Its max-pooling behind the first convolution rounds up and adds no margin, so that all later maps are shifted by a pixel.
+Its max-pooling behind the first convolution rounds up and adds no margin, so that all later maps are shifted by a pixel. Before the summer of
+2020 it padded as everybody's: ``NAME_padded``.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ NETWORKS: dict[str, Callable[[bool], Made]] = {
 """Name to the same network of another library; whether ImageNet's weights are wanted is its argument."""
 
 
+PADDED = "_padded"
+"""What the name of a network with the earlier max-pooling ends with."""
+
+
 def names() -> list[str]:
     """Names with their prefix."""
-    return [f"fastreid:{name}" for name in NETWORKS]
+    return [f"fastreid:{name}{end}" for name in NETWORKS for end in ("", PADDED)]
 
 
 def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
@@ -31,12 +36,14 @@ def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
     Raises:
         UserError: unknown, weights that cannot be had.
     """
-    full = f"fastreid:{name}"
+    full, padded = f"fastreid:{name}", name.endswith(PADDED)
+    name = name.removesuffix(PADDED)
     if name not in NETWORKS:
         raise no_such(full, [f"fastreid:{other}" for other in difflib.get_close_matches(name, NETWORKS, n=3) or NETWORKS])
     if imagenet and name == "resnet50_ibn_a":
         # torchreid would fill it with those of the plain network, instance normalisations left out.
         raise no_weights(full)
     made = NETWORKS[name](imagenet)
-    made.network.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
+    if not padded:
+        made.network.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True)
     return made

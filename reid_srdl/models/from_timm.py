@@ -5,17 +5,25 @@ from __future__ import annotations
 import difflib
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
+import torch
+from torch import Tensor, nn
+
+from ..config import MEAN, STD
 from ..errors import UserError
-from .making import PATIENCE, Made, Size, no_download, no_such, no_weights, probe, short_patience
+from .making import OTHER_SIZE, PATIENCE, Made, Size, no_download, no_such, no_weights, probe, short_patience
 
 
 def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
     """timm's ``name``, pooled as its authors do; networks made for one size of images are made for ``image_size``.
 
+    Images come normalised by ImageNet's mean and deviation; where the published weights were trained on others (0.5 and 0.5 in many), the network
+    gets what those want.
+
     Raises:
-        UserError: not installed, unknown, an unknown tag of weights, weights that cannot be had.
+        UserError: not installed, unknown, an unknown tag of weights, weights that cannot be had, a size that it cannot be made for.
     """
     try:
         import timm
@@ -33,17 +41,60 @@ def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
     options: dict[str, Any] = {"num_classes": 0}
     if image_size is not None and published is not None and published.fixed_input_size:
         options["img_size"] = image_size
-    if imagenet:
-        options |= _weights(full, published)
     try:
-        with short_patience():
-            network = timm.create_model(name, **options)
-    except Exception as error:  # the Hub's client, timm and torch have exceptions of their own
-        if imagenet:
+        network = timm.create_model(name, **options)
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        size = image_size or (224, 224)
+        raise UserError(f"{full} cannot be made for images of {size[0]}x{size[1]} pixels ({_first_line(error)})", OTHER_SIZE) from error
+    if imagenet:
+        # Once more with its weights, so that what it cannot be made for is no fault of the network connection.
+        options |= _weights(full, published)
+        try:
+            with short_patience():
+                network = timm.create_model(name, **options)
+        except Exception as error:  # the Hub's client, timm and torch have exceptions of their own
             raise no_download(full, error) from error
-        raise
+    if published is not None and own_pixels(name):
+        network.register_forward_pre_hook(_Renormalised(published.mean, published.std))
     size = image_size or (published.input_size[1:] if published is not None else (224, 224))
     return Made(network, probe(network, size, full).shape[1], None)
+
+
+def own_pixels(name: str) -> bool:
+    """Whether the published weights of a network were trained on images that are normalised otherwise than by ImageNet's mean and deviation."""
+    import timm
+
+    published = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    return published is not None and any(abs(one - other) > 1e-3 for one, other in zip((*published.mean, *published.std), (*MEAN, *STD), strict=True))
+
+
+class _Renormalised:
+    """Images that come normalised by ImageNet's mean and deviation, by others."""
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        theirs, ours = (torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in (std, STD))
+        self.scale = (ours / theirs).float()
+        self.shift = ((torch.tensor(MEAN, dtype=torch.float64).view(1, 3, 1, 1) - torch.tensor(mean, dtype=torch.float64).view(1, 3, 1, 1)) / theirs).float()
+
+    def __call__(self, network: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        images, *others = inputs
+        return images * self.scale.to(images) + self.shift.to(images), *others
+
+
+def resized_positions(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A file's weights, with position embeddings of another size of images resampled to the network's own, as timm does with its download."""
+    ours = getattr(network, "pos_embed", None)
+    grid, prefix = getattr(getattr(network, "patch_embed", None), "grid_size", None), getattr(network, "num_prefix_tokens", None)
+    if not isinstance(ours, Tensor) or ours.ndim != 3 or grid is None or prefix is None:
+        return dict(state)
+    from timm.layers import resample_abs_pos_embed
+
+    fits = {key: tensor for key, tensor in state.items() if key.endswith("pos_embed") and tensor.ndim == 3 and tensor.shape[-1] == ours.shape[-1]}
+    return {**state, **{key: resample_abs_pos_embed(tensor, list(grid), num_prefix_tokens=prefix) for key, tensor in fits.items() if tensor.shape != ours.shape}}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 def _weights(full: str, published: Any) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class AnySizeViT(nn.Module):
         if height % self.patch_size or width % self.patch_size:
             raise ValueError(f"height and width must be multiples of {self.patch_size}")
         tokens = self.conv_proj(images).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1).to(tokens.dtype), tokens], dim=1)
+        tokens = torch.cat([self.class_token.expand(tokens.shape[0], -1, -1).to(tokens.dtype), tokens], dim=1)
         tokens = tokens + self._positions((height // self.patch_size, width // self.patch_size))
         return self.encoder.ln(self.encoder.layers(self.encoder.dropout(tokens)))[:, 0]
 

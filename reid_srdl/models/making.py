@@ -14,6 +14,7 @@ from ..errors import UserError
 from .weights import Report
 
 Size = tuple[int, int]
+OTHER_SIZE = "Choose another --data.height and --data.width, or another --model.backbone."
 # Seconds to wait for a server before saying that there is none.
 PATIENCE = 10.0
 
@@ -64,7 +65,7 @@ def probe(network: nn.Module, size: Size, name: str) -> Tensor:
         reason = str(error).strip().split("\n")[0][:120]
         raise UserError(
             f"{name} cannot take images of {size[0]}x{size[1]} pixels ({reason})",
-            "Choose another --data.height and --data.width, or another --model.backbone.",
+            OTHER_SIZE,
         ) from error
     finally:
         network.train(was_training)

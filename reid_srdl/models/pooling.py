@@ -1,4 +1,4 @@
-"""How a map (B, D, h, w) becomes a vector, where that is not the average: its largest values, or their generalised mean."""
+"""How a map (B, D, h, w) becomes a vector: its average, its largest values, or their generalised mean."""
 
 from __future__ import annotations
 
@@ -40,6 +40,15 @@ class GeM(nn.Module):
             return functional.adaptive_avg_pool2d(maps.clamp(min=self.eps).pow(self.p), 1).pow(1 / self.p)
 
 
+class Average(nn.AdaptiveAvgPool2d):
+    """The average in float32, whatever the maps are computed in: in bf16 an embedding would keep 8 bits of each of its numbers."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, D, h, w) to (B, D, 1, 1)."""
+        with torch.autocast(maps.device.type, enabled=False):
+            return super().forward(maps.to(torch.promote_types(maps.dtype, torch.float32)))
+
+
 class _Pooled(nn.Module):
     """A network of maps, pooled."""
 
@@ -70,13 +79,17 @@ def with_pooling(network: nn.Module, pooling: Pooling, name: str) -> nn.Module:
 
     Args:
         network: from images to a map or a vector, changed in place.
-        pooling: ``gem`` or ``max`` (``avg`` changes nothing).
+        pooling: ``gem``, ``max``, or ``avg``, which changes only the precision that it is computed in.
         name: of the network, for errors.
 
     Raises:
         UserError: an unknown pooling; the network pools in another way than by a layer of its own.
     """
     if pooling == "avg":
+        for layer in LAYERS:
+            found = getattr(network, layer, None)
+            if type(found) is nn.AdaptiveAvgPool2d and found.output_size in (1, (1, 1)):
+                setattr(network, layer, Average(1))
         return network
     if pooling not in ("gem", "max"):
         raise UserError(f"unknown pooling {pooling!r}", "Choose avg, gem or max.")
@@ -84,7 +97,9 @@ def with_pooling(network: nn.Module, pooling: Pooling, name: str) -> nn.Module:
     for layer in LAYERS:
         kind = type(getattr(network, layer, None)).__name__
         if kind in KINDS:
-            setattr(network, layer, pool if kind != "SelectAdaptivePool2d" else nn.Sequential(pool, nn.Flatten()))  # timm's own ends flattened
+            # timm's own ends flattened, but for networks that go on with a map of one place.
+            flat = kind == "SelectAdaptivePool2d" and not isinstance(getattr(network, layer).flatten, nn.Identity)
+            setattr(network, layer, nn.Sequential(pool, nn.Flatten()) if flat else pool)
             return network
     if probe(network, TRIAL, name).ndim == 4:
         return _Pooled(network, pool)

@@ -124,7 +124,10 @@ def _read_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_scalars()):
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # what cannot be read is an error below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            try:
+                return torch.load(path, map_location="cpu", weights_only=True)
+            except UnicodeDecodeError:  # Python 2 wrote it, as it did some of torchreid's zoo
+                return torch.load(path, map_location="cpu", weights_only=True, encoding="latin1")
     except pickle.UnpicklingError as error:
         # PyTorch's own words run over many lines and advise to switch the protection off.
         refused = re.search(r"GLOBAL ([\w.]+)", str(error)) or re.search(r"[Uu]nsupported class\W+([\w.]+)", str(error))

@@ -165,7 +165,7 @@ def check_network(trained: Trained, index: Index, checkpoint: object) -> None:
 
 def other_distance(index: Index, trained: Trained) -> str:
     """A line where the network's own run compares embeddings otherwise than the index does; else empty."""
-    own = trained.config.distance if trained.config is not None else index.about.metric
+    own = trained.distance if trained.config is not None or trained.facts is not None else index.about.metric
     if own == index.about.metric:
         return ""
     return f"note: the run is scored by its {own} distance, and {index.path} has {index.about.metric} ones; index --metric {own} builds one that ranks as the scores do"

@@ -114,6 +114,29 @@ def test_older_names_of_the_head_are_known(images, tmp_path):
     assert adopted(tmp_path / "old.pth", "fastreid:resnet18").num_classes == 11
 
 
+def test_fastreid_s_early_checkpoints_pad_as_it_did(images, tmp_path):
+    """Code that calls the neck ``heads.bnneck`` pools with a margin, as torchvision does; the weights are the same."""
+    state = fastreid_state(resnet(), power=None)
+    renamed = {key.replace("heads.bottleneck.0.", "heads.bnneck.").replace("heads.weight", "heads.classifier.weight"): value for key, value in state.items()}
+    torch.save({"model": renamed}, tmp_path / "old.pth")
+    torch.save({"model": state}, tmp_path / "new.pth")
+    model = adopting.model_of(adopting.read(tmp_path / "old.pth"), "fastreid:resnet18")
+    assert model.backbone == "fastreid:resnet18_padded" and adopting.model_of(adopting.read(tmp_path / "new.pth"), "fastreid:resnet18").backbone == "fastreid:resnet18"
+    plain = dataclasses.replace(model, backbone="resnet18")
+    with torch.no_grad():
+        old = adopted(tmp_path / "old.pth", "fastreid:resnet18").embed(images)
+        torch.testing.assert_close(old, adopting.adopt(adopting.read(tmp_path / "old.pth"), plain, SIZE).embed(images))
+        assert (old - adopted(tmp_path / "new.pth", "fastreid:resnet18").embed(images)).abs().max() > 1e-2
+
+
+def test_numbers_that_are_none_are_named(tmp_path):
+    state = fastreid_state(resnet(), power=None)
+    state["backbone.conv1.weight"][0, 0, 0, 0] = float("nan")
+    torch.save({"model": state}, tmp_path / "bad.pth")
+    with pytest.raises(UserError, match="NaN or infinite.* in backbone.conv1.weight"):
+        adopting.read(tmp_path / "bad.pth")
+
+
 def test_a_power_that_is_not_learnt_is_asked_for(images, tmp_path):
     network = resnet()
     state = fastreid_state(network, power=None)

@@ -109,6 +109,7 @@ def test_a_free_size_is_that_which_is_said(tmp_path):
         (InputOptions((4, 2), MEAN), "does not say how its images are normalised"),
         (InputOptions((8, 2), MEAN, STD), "takes images of 4 x 2, not of 8 x 2"),
         (InputOptions((4, 2), MEAN, (0, 1, 1)), "Standard deviations are above 0"),
+        (InputOptions((4, 2), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)), "are of pixels from 0 to 255. Add --input.white 255"),
     ],
 )
 def test_what_is_not_said_is_asked_for(options, message, tmp_path):
@@ -143,6 +144,22 @@ def test_no_such_kind_of_file(name, tmp_path):
     with pytest.raises(UserError, match=r"a\.\w+ cannot be read as") as error:
         opened(tmp_path / name)
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_external_data_of_onnx_counts(tmp_path):
+    """Two networks with equal graph files are two networks."""
+    hashes = []
+    for value in (1.0, 2.0):
+        helper, folder = onnx.helper, tmp_path / str(value)
+        folder.mkdir()
+        weight = onnx.numpy_helper.from_array(np.full((3, 4), value, dtype=np.float32), "weight")
+        nodes = [helper.make_node("GlobalAveragePool", ["images"], ["pooled"]), helper.make_node("Flatten", ["pooled"], ["flat"]), helper.make_node("MatMul", ["flat", "weight"], ["out"])]
+        ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in (("images", ["b", 3, 4, 2]), ("out", ["b", 4]))]
+        model = helper.make_model(helper.make_graph(nodes, "foreign", ends[:1], ends[1:], [weight]), opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        onnx.save(model, folder / "a.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+        assert opened(folder / "a.onnx").network.dimension == 4
+        hashes.append(file_hash(folder / "a.onnx"))
+    assert (tmp_path / "1.0/a.onnx").read_bytes() == (tmp_path / "2.0/a.onnx").read_bytes() and hashes[0] != hashes[1]
 
 
 def test_weights_of_openvino_lie_beside(tmp_path):

@@ -6,8 +6,10 @@ import pytest
 import safetensors.torch
 import torch
 
+from reid_srdl.config import MEAN, STD
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
+from reid_srdl.models.from_timm import own_pixels
 
 
 def test_timm_networks_have_the_dimension_of_what_comes_out(needs, images: torch.Tensor) -> None:
@@ -20,6 +22,40 @@ def test_timm_networks_of_one_size_are_made_for_ours(needs, images: torch.Tensor
     needs("timm")
     network = build("timm:vit_tiny_patch16_224", 5, image_size=(64, 32))
     assert network(images).embedding.shape == (2, 192)
+
+
+def test_timm_networks_see_the_pixels_that_their_weights_were_trained_on(needs, images: torch.Tensor) -> None:
+    """Ours come normalised by ImageNet's mean and deviation; this one's weights want 0.5 and 0.5."""
+    needs("timm")
+    network = build("timm:vit_tiny_patch16_224", 5, image_size=(64, 32)).eval()
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    shares = images * std + mean
+    ours = network.embed(images).detach()
+    network.backbone._forward_pre_hooks.clear()
+    torch.testing.assert_close(ours, network.embed((shares - 0.5) / 0.5).detach(), atol=1e-5, rtol=1e-4)
+    assert (ours - network.embed(images).detach()).abs().max() > 1e-3
+    assert own_pixels("vit_tiny_patch16_224") and not own_pixels("resnet18") and not own_pixels("nothing")
+    assert not build("timm:resnet18", 5).backbone._forward_pre_hooks
+
+
+def test_positions_of_a_file_are_resampled_as_timm_does_with_its_own(needs, tmp_path) -> None:
+    needs("timm")
+    import timm
+    from timm.models.vision_transformer import checkpoint_filter_fn
+
+    state = timm.create_model("vit_tiny_patch16_224", num_classes=0).state_dict()
+    torch.save(state, tmp_path / "vit.pth")
+    ours = build("timm:vit_tiny_patch16_224", 5, weights=str(tmp_path / "vit.pth"), image_size=(64, 32))
+    theirs = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=(64, 32))
+    theirs.load_state_dict(checkpoint_filter_fn(state, theirs))
+    assert ours.weights_report.complete and torch.equal(ours.backbone.pos_embed, theirs.pos_embed)
+
+
+@pytest.mark.parametrize("weights", ["none", "imagenet"])
+def test_a_size_that_timm_cannot_make_is_said(needs, weights: str, offline: None) -> None:
+    needs("timm")
+    with pytest.raises(UserError, match="timm:nest_tiny cannot be made for images of 256x128 pixels"):
+        build("timm:nest_tiny", 5, weights=weights, image_size=(256, 128))
 
 
 def test_timm_takes_the_hubs_cached_file(needs, tmp_path, monkeypatch: pytest.MonkeyPatch, offline: None) -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from reid_srdl.config import ModelConfig
 from reid_srdl.errors import UserError
 from reid_srdl.models import build, configured
-from reid_srdl.models.pooling import GeM
+from reid_srdl.models.pooling import Average, GeM
 
 
 def test_the_generalised_mean_is_the_formula_and_lies_between_average_and_maximum():
@@ -49,6 +49,24 @@ def test_a_learnt_power_comes_with_the_weights_of_a_file(needs, name: str, tmp_p
     assert not any(key.endswith(".p") for key in again.weights_report.unexpected) and again.weights_report.complete
     without = build(name, 5, weights=str(tmp_path / "model.safetensors"))
     assert any(key.endswith(".p") for key in without.weights_report.unexpected)
+
+
+@pytest.mark.parametrize("pooling", ["gem", "max"])
+def test_networks_that_go_on_with_a_pooled_map_do(needs, pooling: str, images: torch.Tensor) -> None:
+    needs("timm")
+    assert build("timm:lcnet_050", 5, pooling=pooling)(images).embedding.shape == (2, 1280)
+
+
+def test_the_average_is_of_float32_whatever_the_maps_are() -> None:
+    network = build("resnet18", 5).eval()
+    images = torch.randn(2, 3, 128, 64)  # smaller ones meet a fault of oneDNN, see training.precision
+    assert isinstance(network.backbone.avgpool, Average)
+    maps = []
+    network.backbone.layer4.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        embedded = network.embed(images)
+    assert maps[0].dtype == torch.bfloat16 and not torch.equal(embedded, embedded.bfloat16().float())
+    torch.testing.assert_close(embedded, maps[0].float().mean((2, 3)))
 
 
 def test_the_power_is_learnt(images: torch.Tensor) -> None:

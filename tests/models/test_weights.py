@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
-from reid_srdl.models.weights import load_backbone, read_state
+from reid_srdl.models.weights import _numpy_scalars, load_backbone, read_state
 
 
 def backbone(width: int = 4) -> nn.Sequential:
@@ -48,6 +50,29 @@ def test_a_checkpoint_with_a_score_of_numpy_is_read(tmp_path: Path) -> None:
     file = tmp_path / "model-best.pth.tar"
     torch.save({"state_dict": filled(backbone()), "rank1": np.float64(0.9), "mAP": np.float32(0.7)}, file)
     assert read_state(file)["0.weight"].shape == (4, 3, 3, 3)
+
+
+def test_a_checkpoint_of_python_2_is_read(tmp_path: Path) -> None:
+    """Some of torchreid's zoo is: its words, and the bytes of NumPy's numbers, are strings without an encoding."""
+
+    class Old(pickle._Pickler):
+        dispatch = dict(pickle._Pickler.dispatch)
+
+        def word(self, obj: str | bytes) -> None:
+            encoded = obj.encode("latin1") if isinstance(obj, str) else obj
+            self.write(pickle.SHORT_BINSTRING + bytes([len(encoded)]) + encoded)
+            self.memoize(obj)
+
+        dispatch[str] = dispatch[bytes] = word
+
+    module = SimpleNamespace(Pickler=Old, dump=lambda obj, file, protocol=2: Old(file, protocol).dump(obj))
+    state = OrderedDict(filled(backbone()))
+    with open(tmp_path / "old.pth.tar", "wb") as file:
+        torch.serialization._legacy_save({"state_dict": state, "rank1": np.float64(0.879)}, file, module, 2)
+    with pytest.raises(UnicodeDecodeError), torch.serialization.safe_globals(_numpy_scalars()):
+        torch.load(tmp_path / "old.pth.tar", weights_only=True)
+    read = read_state(tmp_path / "old.pth.tar")
+    assert read.keys() == state.keys() and torch.equal(read["0.weight"], state["0.weight"])
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
