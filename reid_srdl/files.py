@@ -25,13 +25,13 @@ Pathlike = str | os.PathLike[str]
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
     hints = {
-        errno.ENOSPC: "The disk is full: free some space, or choose another place for it.",
-        errno.EDQUOT: "The disk quota is used up: free some space, or choose another place for it.",
-        errno.EFBIG: "No file may be that large here (see ulimit -f): have the limit raised, or choose another place for it.",
-        errno.EROFS: "The file system is read-only: choose another place for it.",
-        errno.EACCES: "There is no permission to write there: choose another place for it.",
+        errno.ENOSPC: "The disk is full: free some space, or choose another folder with --output.",
+        errno.EDQUOT: "The disk quota is used up: free some space, or choose another folder with --output.",
+        errno.EFBIG: "No file may be that large here (see ulimit -f): have the limit raised, or choose another folder with --output.",
+        errno.EROFS: "The file system is read-only: choose another folder with --output.",
+        errno.EACCES: "There is no permission to write there: choose another folder with --output.",
     }
-    return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, "Choose another place for it."))
+    return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, "Choose another folder with --output."))
 
 
 def make_folder(path: Pathlike) -> None:

@@ -68,7 +68,7 @@ def main(name: str | None = None) -> NoReturn:
         if error.errno in NO_SPACE:
             _discard_output()
             what = f"cannot write {error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-            code = _say(prog, f"{what}. Free some space, or choose another place for it.", BAD_INPUT)
+            code = _say(prog, f"{what}. Free some space, or choose another folder with --output.", BAD_INPUT)
         elif error.filename and error.errno in NO_WAY:
             code = _say(prog, f"cannot get at {str(error.filename)[:200]}: {error.strerror}. Name another place, or get the right to look there.", BAD_INPUT)
         else:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from reid_srdl import config as configuration
-from reid_srdl import retrieval, runs
+from reid_srdl import files, retrieval, runs
 from reid_srdl.config import Config, ModelConfig
 from reid_srdl.data.augment import clean
 from reid_srdl.data.images import open_source
@@ -35,6 +35,7 @@ def make_run(folder: Path, people: ReIDData) -> None:
         network(clean(open_source(people.train.files, size).batch(range(len(people.train))), size))
     runs.save_model(folder / runs.MODEL, network.eval(), ModelConfig(BACKBONE, "none"), size, np.array([1, 2, 3]))
     configuration.save(Config(), folder / runs.CONFIG)
+    files.write_json(folder / runs.FACTS, {"dataset": "synthetic", "stages": []})
     trained = runs.load(folder, "cpu")
     vectors = trained.embeddings(people.train).vectors
     far = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)

@@ -31,7 +31,7 @@ def test_every_entry_of_a_stamp_has_its_sentence():
 
 def test_other_rules_are_told_otherwise():
     text = " ".join(words.protocol({**stamp(metric="cosine", same_camera=True), "split": "val", "dataset": "people"}))
-    assert "cosine" in text and "length 1" in text and "like all others" in text and "held out" in text
+    assert "cosine" in text and "length 1" in text and "count as matches" in text and "held out" in text
 
 
 def test_expansion_and_reranking_are_told_and_their_absence_is_not():

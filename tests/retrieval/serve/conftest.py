@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from reid_srdl import config as configuration
-from reid_srdl import retrieval, runs
+from reid_srdl import files, retrieval, runs
 from reid_srdl.config import Config, ModelConfig
 from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
 from reid_srdl.models import build
@@ -47,6 +47,7 @@ def loaded(small_backbone, tmp_path_factory: pytest.TempPathFactory) -> runs.Tra
             weights.mul_(2)
     digest = runs.save_model(folder / runs.MODEL, network, ModelConfig("small", "none"), (32, 16), np.array([1, 2, 3]))
     configuration.save(Config(), folder / runs.CONFIG)
+    files.write_json(folder / runs.FACTS, {"dataset": "synthetic", "stages": []})
     Calibration(digest, "euclidean", False, prior=0.5, facts={}, **KNOTS).save(folder / CALIBRATION)
     return runs.load(folder, "cpu")
 
