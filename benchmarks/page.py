@@ -18,14 +18,14 @@ from reid_srdl.experiments.markdown import table
 from . import BENCHMARKS, Figure, script
 
 RECORDS, PAGE = "benchmarks/records", "docs/speed.md"
-ELSEWHERE = {"scaling": "scale.md"}
-"""Benchmarks that another page shows."""
+ELSEWHERE = frozenset({"scaling"})
+"""Benchmarks that another page shows: ``docs/scale.md``."""
 CLOCKED = {"wall": "by the clock", "cpu": "in seconds of the processor"}
 
 HEAD = """# Speed and memory
 
 Written by `python -m benchmarks.page` from `benchmarks/records`. `python -m benchmarks` measures on your machine, in alternation within one run; what
-counts are the ratios, not seconds of one machine. **Bold** is what was wanted and not reached. No record is of a GPU yet.
+counts are the ratios, not seconds of one machine. **Bold** is what was wanted and not reached.
 What each step costs at large galleries stands on [a page of its own](scale.md)."""
 
 
@@ -44,7 +44,8 @@ def page(records: Mapping[str, Mapping[str, Any]]) -> str:
     modules = [BENCHMARKS[name].partition(":")[0] for name in names]
     # Two benchmarks of one module share its words, which stand before the first.
     sections = [_section(name, "" if module in modules[:number] else _words(module), records) for number, (name, module) in enumerate(zip(names, modules, strict=True))]
-    return "\n\n".join([HEAD, *sections]) + "\n"
+    gpu = [] if any(content["machine"].get("gpu") for content in records.values()) else ["No record is of a GPU yet."]
+    return "\n\n".join([HEAD, *gpu, *sections]) + "\n"
 
 
 def _section(name: str, words: str, records: Mapping[str, Mapping[str, Any]]) -> str:

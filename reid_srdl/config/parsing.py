@@ -275,17 +275,9 @@ def _yaml(path: Path) -> dict[str, Any] | None:
     return values
 
 
-def _keys(kind: type, prefix: str = "", *, of: type = object) -> list[str]:
-    """Names of all fields, nested ones with dots; only those whose default is ``of`` a type."""
-    keys: list[str] = []
-    defaults = kind()
-    for f in dataclasses.fields(kind):
-        value = getattr(defaults, f.name)
-        if dataclasses.is_dataclass(value):
-            keys += _keys(type(value), f"{prefix}{f.name}.", of=of)
-        elif isinstance(value, of):
-            keys.append(prefix + f.name)
-    return keys
+def _keys(kind: type, prefix: str = "") -> list[str]:
+    """Names of all fields, nested ones with dots."""
+    return [key for key, _ in _types(kind, prefix)]
 
 
 _RECIPE_NOTE = re.compile(r"default config file locations:\n.*?(?=\n\n)", re.DOTALL)

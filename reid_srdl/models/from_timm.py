@@ -13,7 +13,18 @@ from torch import Tensor, nn
 
 from ..config import MEAN, STD
 from ..errors import UserError
-from .making import OTHER_SIZE, PATIENCE, Made, Size, no_download, no_such, no_weights, probe, short_patience
+from .making import (
+    OTHER_SIZE,
+    PATIENCE,
+    Made,
+    Size,
+    first_line,
+    no_download,
+    no_such,
+    no_weights,
+    probe,
+    short_patience,
+)
 
 
 def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
@@ -45,7 +56,7 @@ def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
         network = timm.create_model(name, **options)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         size = image_size or (224, 224)
-        raise UserError(f"{full} cannot be made for images of {size[0]}x{size[1]} pixels ({_first_line(error)})", OTHER_SIZE) from error
+        raise UserError(f"{full} cannot be made for images of {size[0]}x{size[1]} pixels ({first_line(error)})", OTHER_SIZE) from error
     if imagenet:
         # Once more with its weights, so that what it cannot be made for is no fault of the network connection.
         options |= _weights(full, published)
@@ -91,10 +102,6 @@ def resized_positions(network: nn.Module, state: Mapping[str, Tensor]) -> dict[s
 
     fits = {key: tensor for key, tensor in state.items() if key.endswith("pos_embed") and tensor.ndim == 3 and tensor.shape[-1] == ours.shape[-1]}
     return {**state, **{key: resample_abs_pos_embed(tensor, list(grid), num_prefix_tokens=prefix) for key, tensor in fits.items() if tensor.shape != ours.shape}}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 def _weights(full: str, published: Any) -> dict[str, Any]:

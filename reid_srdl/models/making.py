@@ -44,6 +44,11 @@ def no_download(name: str, error: BaseException) -> UserError:
     )
 
 
+def first_line(error: BaseException) -> str:
+    """Of a library's message, what has room in one of ours; of an empty one, its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+
+
 @contextlib.contextmanager
 def short_patience() -> Iterator[None]:
     # The libraries open connections without a time limit of their own.
@@ -62,9 +67,8 @@ def probe(network: nn.Module, size: Size, name: str) -> Tensor:
         with torch.no_grad():
             return network.eval()(torch.zeros(1, 3, *size).contiguous(memory_format=torch.channels_last))
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0][:120]
         raise UserError(
-            f"{name} cannot take images of {size[0]}x{size[1]} pixels ({reason})",
+            f"{name} cannot take images of {size[0]}x{size[1]} pixels ({first_line(error)})",
             OTHER_SIZE,
         ) from error
     finally:
