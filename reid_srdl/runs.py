@@ -304,10 +304,12 @@ def checkpoint_file(path: Path) -> Path:
 
 def _run_of(path: Path) -> Path | None:
     """The run that a run folder, a stage folder in it, or a file of weights in that belongs to; none for what stands alone, beside whatever config.yaml."""
-    path = Path(os.path.abspath(path))
-    stage = path if path.is_dir() else path.parent
+    whole = Path(os.path.abspath(path))  # a name from inside the run has no folders above it
+    stage = whole if whole.is_dir() else whole.parent
     candidates = (stage, stage.parent.parent) if stage.parent.name == "stages" else (stage,)
-    return next((folder for folder in candidates if (folder / CONFIG).is_file() and (folder / FACTS).is_file()), None)
+    found = next((folder for folder in candidates if (folder / CONFIG).is_file() and (folder / FACTS).is_file()), None)
+    # As the user names things, in what is printed.
+    return found if found is None or path.is_absolute() else Path(os.path.relpath(found))
 
 
 # --- what else stands in a run folder ------------------------------------------------------------------------------

@@ -130,7 +130,9 @@ def test_a_run_is_its_last_stage(tmp_path, config, network, monkeypatch):
     assert runs.load(tmp_path / "run/stages/1-first").folder == tmp_path / "run"
     for inside, path in (("stages", "2-second"), ("stages/2-second", "model.safetensors"), (".", ".")):
         monkeypatch.chdir(tmp_path / "run" / inside)
-        assert runs.load(path).folder == tmp_path / "run"
+        assert runs.load(path).folder.resolve() == tmp_path / "run"
+    monkeypatch.chdir(tmp_path)
+    assert str(runs.load("run/stages/1-first").folder) == "run"  # in the words of whoever named it
     (tmp_path / "run/stages/backup-1-first").mkdir()
     (tmp_path / "run/stages/backup-1-first/model.safetensors").write_bytes(b"")
     assert [folder.name for folder in runs.finished_stages(tmp_path / "run")] == ["1-first", "2-second"]
