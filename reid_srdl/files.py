@@ -19,19 +19,21 @@ from typing import Any
 from .errors import UserError
 
 _TEMPORARY = ".tmp"
+_OUTPUT = "--output"
 
 Pathlike = str | os.PathLike[str]
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
+def _cannot_write(path: Path, error: OSError, flag: str) -> UserError:
+    another = f"choose another folder with {flag}."
     hints = {
-        errno.ENOSPC: "The disk is full: free some space, or choose another folder with --output.",
-        errno.EDQUOT: "The disk quota is used up: free some space, or choose another folder with --output.",
-        errno.EFBIG: "No file may be that large here (see ulimit -f): have the limit raised, or choose another folder with --output.",
-        errno.EROFS: "The file system is read-only: choose another folder with --output.",
-        errno.EACCES: "There is no permission to write there: choose another folder with --output.",
+        errno.ENOSPC: f"The disk is full: free some space, or {another}",
+        errno.EDQUOT: f"The disk quota is used up: free some space, or {another}",
+        errno.EFBIG: f"No file may be that large here (see ulimit -f): have the limit raised, or {another}",
+        errno.EROFS: f"The file system is read-only: {another}",
+        errno.EACCES: f"There is no permission to write there: {another}",
     }
-    return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, "Choose another folder with --output."))
+    return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, another[0].upper() + another[1:]))
 
 
 def make_folder(path: Pathlike) -> None:
@@ -39,15 +41,19 @@ def make_folder(path: Pathlike) -> None:
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _cannot_write(Path(path), error) from None
+        raise _cannot_write(Path(path), error, _OUTPUT) from None
 
 
 @contextlib.contextmanager
-def writing(path: Pathlike) -> Iterator[Path]:
+def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
     """Hands out a temporary path beside ``path``; on leaving, that file is flushed and renamed to ``path``.
 
     Whatever goes wrong inside, nothing half-written is left and a former ``path`` stays as it was. A link stays one, and what it leads to is
     written; what is no file, such as ``/dev/stdout``, is written to and not replaced.
+
+    Args:
+        path: of the file.
+        flag: by which the user chose it.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written to.
@@ -61,7 +67,7 @@ def writing(path: Pathlike) -> Iterator[Path]:
             return
         path = Path(os.path.realpath(path))
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise _cannot_write(path, error, flag) from error
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +78,7 @@ def writing(path: Pathlike) -> Iterator[Path]:
         _flush_folder(path.parent)
     except OSError as error:
         _gone(temporary)
-        raise _cannot_write(path, error) from error
+        raise _cannot_write(path, error, flag) from error
     except BaseException:
         _gone(temporary)
         raise
@@ -117,18 +123,18 @@ def canonical_safetensors(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
-def write_bytes(path: Pathlike, data: bytes) -> None:
-    with writing(path) as temporary:
+def write_bytes(path: Pathlike, data: bytes, flag: str = _OUTPUT) -> None:
+    with writing(path, flag) as temporary:
         temporary.write_bytes(data)
 
 
-def write_text(path: Pathlike, text: str) -> None:
-    write_bytes(path, text.encode())
+def write_text(path: Pathlike, text: str, flag: str = _OUTPUT) -> None:
+    write_bytes(path, text.encode(), flag)
 
 
-def write_json(path: Pathlike, value: Any) -> None:
+def write_json(path: Pathlike, value: Any, flag: str = _OUTPUT) -> None:
     """Indented JSON; NaN becomes null, since JSON has no word for it."""
-    write_text(path, json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n", flag)
 
 
 def _without_nan(value: Any) -> Any:
@@ -211,7 +217,7 @@ def extract_zip(archive: Pathlike, folder: Pathlike, *, max_bytes: int = 64 << 3
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:  # the last two: a packing it does not know, a password
         raise UserError(f"{archive} is not a readable zip archive ({error})", "Fetch it again.") from None
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise _cannot_write(folder, error, _OUTPUT) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder

@@ -44,6 +44,7 @@ BEST = "best.safetensors"
 """Of a stage that keeps its best epoch, while it goes on."""
 LOG = "log.csv"
 REFERENCE = "reference.safetensors"
+CALIBRATION = "calibration.json"
 _FORMAT = "reid_srdl model 1"
 _OF_TIMM = "timm:"
 
@@ -189,6 +190,7 @@ class Trained:
         folder: of the run, where it is known.
         crop: what it was trained on of each image (``data.crop``), and sees the centre of where nothing is random.
         facts: what an exported file of ours says of itself, such as the hash of its source.
+        file: that the weights were read from.
     """
 
     network: IdentityClassifier | ExportedNetwork
@@ -201,6 +203,7 @@ class Trained:
     folder: Path | None = None
     crop: str = "none"
     facts: ExportFacts | None = None
+    file: Path | None = None
 
     @property
     def dimension(self) -> int:
@@ -213,6 +216,18 @@ class Trained:
         if self.config is not None:
             return self.config.distance
         return self.facts.metric if self.facts is not None else "euclidean"
+
+    @property
+    def calibration_file(self) -> Path | None:
+        """Where it is kept what distances mean: in the run folder, or beside a file that stands alone."""
+        if self.folder is not None:
+            return self.folder / CALIBRATION
+        return None if self.file is None else self.file.with_name(f"{self.file.name}.{CALIBRATION}")
+
+    @property
+    def same_as(self) -> frozenset[str]:
+        """Hashes of the networks whose embeddings are its own: its hash, and of a full-precision export that of its source."""
+        return frozenset((self.model_hash, *((self.facts.source,) if self.facts is not None and self.facts.precision == "fp32" else ())))
 
     def source(self, paths: Sequence[files.Pathlike], *, memory_gb: float = 0.0, track: inference.Track = iter) -> ImageSource:
         """Image files as the network sees them where nothing is augmented, decoded on demand unless they fit into ``memory_gb``.
@@ -262,7 +277,8 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
         return _exported(path, device, input or InputOptions())
     if input not in (None, InputOptions()):
         raise UserError(f"{path} is no exported file", "--input.… is for .onnx, .xml and .pt2 files from elsewhere.")
-    file = read_model(checkpoint_file(path))
+    where = checkpoint_file(path)
+    file = read_model(where)
     run = _run_of(path)
     config = configuration.load(run / CONFIG) if run else None
     chosen = devices.choose(device)
@@ -271,7 +287,7 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
         precision = wanted if devices.computes(wanted, chosen) else "fp32"
     rank, world = devices.processes()
     place = devices.Place(chosen, precision, rank, world) if torch.distributed.is_initialized() else devices.Place(chosen, precision)
-    return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop)
+    return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop, file=where)
 
 
 def _exported(path: Path, device: str, options: InputOptions) -> Trained:
@@ -280,9 +296,9 @@ def _exported(path: Path, device: str, options: InputOptions) -> Trained:
     opened = open_exported(path, options, (MEAN, STD))
     facts, place = opened.facts, devices.Place(torch.device("cpu"), "fp32", *devices.processes() if torch.distributed.is_initialized() else ())
     if facts is None:
-        return Trained(opened.network, opened.size, np.empty(0, np.int64), opened.hash, place, ModelConfig(path.name, "none"))
+        return Trained(opened.network, opened.size, np.empty(0, np.int64), opened.hash, place, ModelConfig(path.name, "none"), file=path)
     labels = np.array(facts.labels, dtype=np.int64)
-    return Trained(opened.network, facts.size, labels, opened.hash, place, facts.model, crop=facts.crop, facts=facts)
+    return Trained(opened.network, facts.size, labels, opened.hash, place, facts.model, crop=facts.crop, facts=facts, file=path)
 
 
 def checkpoint_file(path: Path) -> Path:

@@ -1,8 +1,9 @@
-"""Find out which distance means the same person, and keep it with the run."""
+"""Find out which distance means the same person, and keep it with the network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from .. import embeddings
 from ..embeddings import Embeddings
 from ..errors import UserError
+from ..models.exported import InputOptions
 from ..shell import command
 from . import of_run
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class CalibrateOptions:
     """Turn distances into probabilities that two images show the same identity, and say how often a threshold errs.
+
+    RUN is a run folder, or a file such as an exported one, which has a calibration of its own beside it.
 
     Args:
         split: ``val``, the people that the run held out (--data.holdout_identities), or ``test``; ``auto`` takes val where there is one.
@@ -34,6 +38,7 @@ class CalibrateOptions:
         most_images: of larger sets so many are drawn, at least four of a person and of as many people as there is room for.
         seed: of all that is drawn.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        input: what an exported file from elsewhere takes.
     """
 
     split: Literal["auto", "val", "test"] = "auto"
@@ -48,11 +53,12 @@ class CalibrateOptions:
     most_images: int = 2500
     seed: int = 0
     device: str = "auto"
+    input: InputOptions = InputOptions()
 
 
 def run(argv: list[str]) -> int:
     """``RUN`` and options."""
-    folder, options = of_run.parse(CalibrateOptions, argv, "calibrate")
+    checkpoint, options = of_run.parse(CalibrateOptions, argv, "calibrate")
     if options.draws < 20:
         raise UserError(f"{options.draws} bootstrap draws make no interval", "Take 20 or more; 200 are usual.")
     if options.seed < 0:
@@ -63,11 +69,9 @@ def run(argv: list[str]) -> int:
     from ..evaluation.verification import facts_of, pairs_of
     from ..progress import says, tracked
 
-    trained = runs.load(folder, options.device)
-    if trained.folder is None:
-        raise UserError(f"{folder} is no run folder", "A calibration is kept in one.")
+    trained = runs.load(checkpoint, options.device, input=options.input)
     metric = options.metric or trained.distance
-    images, dataset, split = _images(trained, options)
+    images, dataset, split = _images(checkpoint, trained, options)
     says(f"{len(images):,} images of {dataset} ({split})")
     pairs = pairs_of(images, metric=metric, across_cameras=options.across_cameras, most_images=options.most_images, seed=options.seed)
     made = calibration.fit(
@@ -76,32 +80,33 @@ def run(argv: list[str]) -> int:
     says(f"{len(pairs):,} pairs; intervals by {options.draws} draws of identities")
     made.facts.update(facts_of(pairs, draws=options.draws, seed=options.seed, track=tracked("drawing identities")))
     made.facts.update(dataset=dataset, split=split, flip=options.flip, across_cameras=pairs.cameras is not None and bool((pairs.cameras[:, 0] != pairs.cameras[:, 1]).all()))
-    path = trained.folder / calibration.CALIBRATION
+    path = trained.calibration_file
     made.save(path)
     _show(made, dataset, split)
     print(f"The calibration is in {path}; search and verify use it from now on.")
-    print("Next, try two images:", command("verify", "A.jpg", "B.jpg", "--checkpoint", folder))
+    print("Next, try two images:", command("verify", "A.jpg", "B.jpg", "--checkpoint", checkpoint))
     return 0
 
 
-def _images(trained: Trained, options: CalibrateOptions) -> tuple[Embeddings, str, str]:
+def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tuple[Embeddings, str, str]:
     """Embeddings of the people, the name of their data set and of their split."""
     from ..data.records import ReIDData
     from ..progress import tracked
     from . import sets
+    from .eval import default_output
     from .kinds import kind_of
 
     config = trained.config
     dataset = options.dataset or (config.dataset if config else None)
     if dataset is None:
-        raise UserError(f"{trained.folder} names no data set", "Name one with --dataset.")
+        raise UserError(f"{checkpoint} names no data set", "Name one with --dataset.")
     own = sets.is_own(config, dataset)
     held_out = own and config.data.holdout_identities > 0
     split = ("val" if held_out else "test") if options.split == "auto" else options.split
     if split == "val" and not held_out:
-        raise UserError("the run held no identities out", "Train with --data.holdout_identities, or take --split test.")
-    name = (dataset if split == "test" else f"{dataset}-{split}") + ("-flip" if options.flip else "")
-    kept = [trained.folder / "eval" / name / f"{part}.npz" for part in ("query", "gallery")]
+        raise UserError(f"{checkpoint} held no identities out", "Train with --data.holdout_identities, or take --split test.")
+    scored = default_output(checkpoint, trained, dataset, split, "-flip" if options.flip else "")
+    kept = [scored / f"{part}.npz" for part in ("query", "gallery")]
     if options.data_root is None and all(path.is_file() for path in kept):  # another place may hold other images
         parts = embeddings.load_pair(kept)
         if all(part.model == trained.model_hash for part in parts):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import glob
-import hashlib
-import os
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,11 +13,12 @@ from typing import TYPE_CHECKING, Optional
 import numpy as np
 
 from .. import config as configuration
-from .. import devices, embeddings
+from .. import devices, embeddings, files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..models.exported import InputOptions, is_exported
 from ..shell import command
+from .image_list import LabelsBy, Listed, in_folders_of_people, list_images
 
 if TYPE_CHECKING:
     from ..runs import Trained
@@ -35,6 +34,8 @@ class EmbedOptions:
         checkpoint: a run folder, a stage folder in it, a ``model.safetensors``, or an exported file (``.onnx``, OpenVINO's ``.xml``, ``.pt2``).
         images: a folder (with all folders in it), a pattern such as ``'photos/*.jpg'``, or a CSV file with a column path and perhaps label and camera.
         output: the file to write, ``.npz`` or ``.parquet``; several processes write ``NAME-1-of-N`` each.
+        labels: what tells whom an image shows: its name, such as ``0002_c1s1_000451_03.jpg`` or ``anna_c2_017.jpg`` (where all have one), or the
+            ``folders`` of one person that it lies in.
         flip: average the embeddings of the image and its mirror.
         batch: images at a time.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; exported files run on the CPU.
@@ -44,35 +45,11 @@ class EmbedOptions:
     checkpoint: Optional[str] = None
     images: Optional[str] = None
     output: Optional[str] = None
+    labels: LabelsBy = "names"
     flip: bool = False
     batch: int = 64
     device: str = "auto"
     input: InputOptions = InputOptions()
-
-
-@dataclass(frozen=True, eq=False)
-class Listed:
-    """N images to embed.
-
-    Args:
-        files: where they are.
-        paths: how they are called in the output.
-        labels, cameras: ``(N,)``, where they are known of every image.
-    """
-
-    files: list[Path]
-    paths: list[str]
-    labels: np.ndarray | None = None
-    cameras: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def rows(self, start: int, stop: int) -> Listed:
-        """Those from ``start`` to before ``stop``."""
-        labels = None if self.labels is None else self.labels[start:stop]
-        cameras = None if self.cameras is None else self.cameras[start:stop]
-        return Listed(self.files[start:stop], self.paths[start:stop], labels, cameras)
 
 
 def run(argv: list[str]) -> int:
@@ -84,7 +61,7 @@ def run(argv: list[str]) -> int:
     if options.batch < 1:
         raise UserError(f"batch is {options.batch}", "It must be above 0.")
     embeddings.check_suffix(options.output)
-    listed = list_images(options.images)
+    whole = list_images(options.images, options.labels)
 
     from .. import runs
     from ..data.loader import share
@@ -93,10 +70,10 @@ def run(argv: list[str]) -> int:
     number, processes = devices.processes()
     device = options.device if is_exported(options.checkpoint) else devices.own_device(options.device)
     trained = runs.load(options.checkpoint, device, input=options.input)
-    size = stored_size(listed.files, trained.size) if trained.crop == "none" else trained.size
-    if processes > len(listed):
-        raise UserError(f"{processes} processes share {len(listed)} images", f"Start no more than {len(listed)}.")
-    listed = listed.rows(*share(len(listed), number, processes))
+    size = stored_size(whole.files, trained.size) if trained.crop == "none" else trained.size
+    if processes > len(whole):
+        raise UserError(f"{processes} processes share {len(whole)} images", f"Start no more than {len(whole)}.")
+    listed = whole.rows(*share(len(whole), number, processes))
     outputs = _parts(Path(options.output), processes)
     output = outputs[number]
     skipped: list[str] = []
@@ -110,15 +87,34 @@ def run(argv: list[str]) -> int:
         raise UserError(f"none of the {len(listed):,} images can be read, such as: {skipped[0]}", "The command data check says more of a data set.") from error
     print(f"{count:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
     devices.wait_for_all()
-    if not skipped:
-        if number == 0:
-            cosine = ["--metric", "cosine"] if trained.distance == "cosine" else []
-            print(f"Next, search among them: {command('index', '--embeddings', *outputs, '--output', 'gallery.index', *cosine)}")
-        if processes == 1 and listed.labels is not None:
-            print(f"Or score them as queries or gallery: {command('eval', '--embeddings', 'QUERY', 'GALLERY')}")
-        return 0
-    print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
-    return SKIPPED
+    if skipped:
+        print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
+    if number == 0:
+        _next(whole, outputs, _written_names(whole, Path(options.output)), trained.distance)
+    return SKIPPED if skipped else 0
+
+
+def _written_names(whole: Listed, output: Path) -> Path | None:
+    """The file that says which word each label stands for, where labels are words; beside the embeddings, as ``index --names`` takes it."""
+    if not whole.names:
+        return None
+    rows, path = io.StringIO(), output.with_suffix(".names.csv")
+    csv.writer(rows, lineterminator="\n").writerows([("label", "name"), *sorted(whole.names.items(), key=lambda item: item[1])])
+    files.write_text(path, rows.getvalue())
+    print(f"Labels are numbers of words, which are in {path}.")
+    return path
+
+
+def _next(whole: Listed, outputs: Sequence[Path], names: Path | None, distance: str) -> None:
+    words = ["--embeddings", *outputs, "--output", "gallery.index"]
+    words += ["--metric", "cosine"] if distance == "cosine" else []
+    words += ["--images", whole.folder] if whole.folder is not None else []
+    words += ["--names", names] if names is not None else []
+    print("Next, search among them:", command("index", *words))
+    if whole.labels is None and in_folders_of_people(whole):
+        print("Whom they show is not known. If each folder is a person, --labels folders says so.")
+    if whole.labels is not None and len(outputs) == 1:
+        print("Or score them as queries or gallery:", command("eval", "--embeddings", "QUERY", "GALLERY"))
 
 
 def _parts(output: Path, processes: int) -> list[Path]:
@@ -198,101 +194,6 @@ def embed_in_batches(
                 cameras=None if some.cameras is None else some.cameras[good],
                 model=trained.model_hash,
             )
-
-
-# --- which images ------------------------------------------------------------------------------------------------
-
-
-def list_images(where: str) -> Listed:
-    """The images of a folder, a pattern or a CSV file, in ascending order of path (of a CSV file: in its order).
-
-    Raises:
-        UserError: nothing is there, or there are no images.
-    """
-    path = Path(where).expanduser()
-    if path.suffix.lower() == ".csv":
-        return _from_csv(path)
-    if path.is_dir():
-        return _with_names(_in_folder(path), path)
-    found = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(str(path), recursive=True) if Path(name).is_file())
-    if not found:
-        raise UserError(f"there are no images {where}", "Name a folder, a pattern in quotes such as 'photos/*.jpg', or a CSV file.")
-    return _with_names(found, None)
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    from ..data.listing import is_image
-
-    found, seen = [], set()
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"cannot look into {error.filename}: {error.strerror}", "Give yourself the right to read it, or name a folder without it.") from None
-
-    for inner, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
-        known = os.stat(inner)
-        if (known.st_dev, known.st_ino) in seen:  # a link leads back to it
-            folders.clear()
-            continue
-        seen.add((known.st_dev, known.st_ino))
-        folders.sort()  # so that of two ways to a folder the same is taken everywhere
-        found += [Path(inner) / name for name in names if is_image(name)]
-    found.sort()
-    if not found:
-        raise UserError(f"there are no images in {folder}", "Name the folder that they or their folders are in.")
-    return found
-
-
-def _with_names(found: Sequence[Path], folder: Path | None) -> Listed:
-    """Labels and cameras from names such as Market-1501's (``0002_c1s1_000451_03.jpg``, ``anna_c2_017.jpg``), where every image has one."""
-    from ..data import folder as own
-    from ..data import market1501
-    from ..data.listing import whole
-
-    paths = [(file.relative_to(folder) if folder else file).as_posix() for file in found]
-    for parse in (market1501.parse_name, own.parse_name):
-        parsed = [parse(file.name) for file in found]
-        if None not in parsed:
-            labels, cameras = zip(*parsed, strict=True)
-            return Listed(list(found), paths, _numbers([str(label) for label in labels]), whole(cameras, "camera"))
-    return Listed(list(found), paths)
-
-
-def _from_csv(path: Path) -> Listed:
-    columns: dict[str, list[str]] = {"path": [], "label": [], "camera": []}
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark in front.
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            reader.fieldnames = [(name or "").strip().lower() for name in reader.fieldnames or []]
-            if "path" not in reader.fieldnames:
-                raise UserError(f"{path} has no column path (it has: {', '.join(reader.fieldnames) or 'none'})", "Its first line names the columns: path,label,camera.")
-            for row in reader:
-                for name, values in columns.items():
-                    values.append((row.get(name) or "").strip())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not readable as CSV in UTF-8: {error}") from None
-    if not columns["path"]:
-        raise UserError(f"{path} lists no images", "Give each a line.")
-    if "" in columns["path"]:
-        raise UserError(f"{path}: line {columns['path'].index('') + 2} names no path", "Give each image a line.")
-    return Listed([path.parent / name for name in columns["path"]], columns["path"], _numbers(columns["label"]), _numbers(columns["camera"]))
-
-
-def _numbers(words: list[str]) -> np.ndarray | None:
-    """None where a word is missing. A number stays what it is and another word gets one from itself, so that they are the same in every file."""
-    from ..data.listing import as_number, numbered
-
-    if "" in words:
-        return None
-    values, names = numbered(words)
-    if names is None:
-        return values
-    # Above all labels that data sets use, and below 2^53, which a page's numbers end at; two words meet by chance once in 2^52.
-    own = {word: int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> 12 | 1 << 52 for word in set(words)}
-    own |= {word: number for word in own if (number := as_number(word)) is not None}
-    return np.array([own[word] for word in words], dtype=np.int64)
 
 
 def _alone(place: devices.Place) -> devices.Place:

@@ -73,7 +73,7 @@ def _score_files(options: EvalOptions) -> int:
     place = devices.Place(devices.choose(options.device), "fp32", *devices.processes())
     query, gallery = embeddings.load_pair(paths)
     found = score(query, own_part(gallery, place), rules(options), track=_tracks("re-ranking"), place=place, known=gallery)
-    output = Path(options.output or f"runs/eval-{Path(paths[0]).stem}")
+    output = Path(options.output) if options.output else Path(paths[0]).parent / "eval" / "-".join(Path(path).stem for path in paths)
     found.metrics["protocol"]["files"] = list(paths)
     if _is_first():
         files.write_json(output / METRICS, found.metrics)

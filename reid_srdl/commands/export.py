@@ -85,10 +85,13 @@ def run(argv: list[str]) -> int:
     print(f"{output} is {trained.model.backbone} in {options.precision}: uint8 images of {size} to vectors of {trained.dimension:,} numbers.")
     for name, parity in record["parity"].items():
         print(f"Beside PyTorch, {record['checked_on']}: {name} {parity['said']}. Allowed: {_allowed(record['tolerance'], options.precision)}.")
+    exported = runs.load(output)
     if options.precision != "fp32":
-        _score(trained, runs.load(output), data, record, options)
+        _score(trained, exported, data, record, options)
         files.write_json(output.with_name(f"{output.name}.json"), record)
     print(f"How it was checked is in {output}.json.")
+    for line in _calibrated(trained, exported):
+        print(line)
     print("Next, embed with it:", command("embed", "--checkpoint", output, "--images", "DIR", "--output", "embeddings.npz"))
     return 0
 
@@ -173,6 +176,20 @@ class _Folder(tempfile.TemporaryDirectory):
 
 def _allowed(tolerance: float, precision: str) -> str:
     return f"{tolerance:g} of the largest number" if precision == "fp32" else f"a cosine of {1 - tolerance:g}"
+
+
+def _calibrated(trained: Trained, exported: Trained) -> list[str]:
+    """Passes the run's calibration on where the file's distances are the network's; lines on that."""
+    from ..evaluation import calibration
+
+    found = calibration.of_network(trained)
+    if found is None or not calibration.fits(found, trained):
+        return []
+    if not exported.same_as & trained.same_as:
+        dataset = trained.config.dataset if trained.config is not None else "NAME"
+        return [f"Its distances are not those that the run's calibration was fitted on: {command('calibrate', exported.file, '--dataset', dataset)} makes one of its own."]
+    dataclasses.replace(found, model=exported.model_hash).save(exported.calibration_file)
+    return [f"Its calibration, by which verify, search and serve give probabilities, is in {exported.calibration_file}."]
 
 
 def _score(trained: Trained, exported: Trained, data: ReIDData | ClassData | None, record: dict[str, Any], options: ExportOptions) -> None:

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..models.exported import InputOptions
 from ..report.words import percent
 from ..shell import command
-from .embed import Listed, list_images
+from .image_list import Listed, list_images
 from .index import token_of
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: L
     if options.json:
         found = [{"query": name, "hits": hits} for name, hits in zip(queries.paths, records, strict=True)]
         how = {"top_k": wanted.top_k, "cameras": wanted.cameras, "expand": wanted.expand, "rerank": options.rerank, "flip": options.flip}
-        files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": index.about.distance, "prior": prior, **how, "queries": found})
+        files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": index.about.distance, "prior": prior, **how, "queries": found}, "--json")
         print(f"All hits are in {options.json}.")
     if options.html:
         _page(options, index, queries, records, prior)

@@ -55,10 +55,17 @@ def elsewhere(config: Config | None, name: str, given: str | None) -> str:
     """
     if name not in OWN or given is None:
         return ""
-    place = os.path.realpath(configuration.data_root(given))
-    if is_own(config, name) and place == os.path.realpath(configuration.data_root(config.data_root)):
+    place = _place(name, given)
+    if is_own(config, name) and place == _place(name, config.data_root):
         return ""
     return f"@{Path(place).stem}"
+
+
+def _place(name: str, root: str | None) -> str:
+    from ..data.folder import place_of
+
+    place = configuration.data_root(root)
+    return os.path.realpath(place_of(place) if name == "folder" else place)
 
 
 def read_set(config: Config | None, name: str, given: str | None) -> ReIDData | ClassData:

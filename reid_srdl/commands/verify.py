@@ -1,4 +1,4 @@
-"""Do two images show the same person? The distance, and the probability that the run's calibration gives it."""
+"""Do two images show the same person? The distance, and the probability that the network's calibration gives it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import config as configuration
 from ..errors import UserError
+from ..models.exported import InputOptions
 from ..report.words import percent
 from ..shell import command
 
@@ -25,11 +26,12 @@ class VerifyOptions:
     """Compare two images, or each pair of several.
 
     Args:
-        checkpoint: a run folder that ``calibrate`` has been through.
+        checkpoint: a run folder or an exported file that ``calibrate`` has been through (``export`` passes a run's calibration on).
         probability: from which on two images are called the same identity.
         prior: share of genuine pairs among those that are asked about; null means that of the calibration.
         json: print JSON.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        input: what an exported file from elsewhere takes.
     """
 
     checkpoint: Optional[str] = None
@@ -37,6 +39,7 @@ class VerifyOptions:
     prior: Optional[float] = None
     json: bool = False
     device: str = "auto"
+    input: InputOptions = InputOptions()
 
 
 def run(argv: list[str]) -> int:
@@ -49,18 +52,16 @@ def run(argv: list[str]) -> int:
     if len(images) < 2:
         raise UserError("verify needs two images, before its options", "For instance: verify a.jpg b.jpg --checkpoint runs/demo")
     if options.checkpoint is None:
-        raise UserError("verify needs --checkpoint", "Name the run folder whose network and calibration are used.")
+        raise UserError("verify needs --checkpoint", "Name the run folder (or exported file) whose network and calibration are used.")
 
     from .. import runs
     from ..evaluation import calibration
 
-    trained = runs.load(options.checkpoint, options.device)
-    found = calibration.of_run(trained.folder) if trained.folder else None
-    if found is None or found.model != trained.model_hash:
-        if trained.folder is None:
-            raise UserError(f"{options.checkpoint} stands alone, and a calibration is a run's", "Name the run folder that it is of with --checkpoint.")
+    trained = runs.load(options.checkpoint, options.device, input=options.input)
+    found = calibration.of_network(trained)
+    if found is None or not calibration.fits(found, trained):
         state = "has no calibration" if found is None else "has a calibration of another network"
-        raise UserError(f"{options.checkpoint} {state}", f"Make one: {command('calibrate', trained.folder)}")
+        raise UserError(f"{options.checkpoint} {state}", f"Make one: {command('calibrate', options.checkpoint)}")
     prior = found.prior if options.prior is None else options.prior
     # What can be refused is refused before anything is computed.
     limit = found.threshold(options.probability, prior)

@@ -46,10 +46,8 @@ def read_folder(root: Path) -> ReIDData:
     root = Path(root)
     if not root.is_dir():
         raise UserError(f"there is no folder {root}", f"Name it with --data_root. {LAYOUT}")
+    root = place_of(root)
     found = _found(root)
-    if not any(found.values()) and any(_found(root / AMONG_OTHERS).values()):
-        root = root / AMONG_OTHERS
-        found = _found(root)
     absent = [split for split in ("train", "query", "gallery") if found[split] is None]
     if absent:
         raise _incomplete(root, absent)
@@ -70,6 +68,12 @@ def read_folder(root: Path) -> ReIDData:
     return ReIDData("folder", **splits)
 
 
+def place_of(root: Path) -> Path:
+    """The folder that is meant by a data root: itself, or the one in it that stands among other data sets."""
+    among = root / AMONG_OTHERS
+    return among if not any(_found(root).values()) and any(_found(among).values()) else root
+
+
 def _found(root: Path) -> dict[str, str | None]:
     """The folder of each split."""
     return {split: next((name for name in names if (root / name).is_dir()), None) for split, names in SPLITS.items()}
@@ -79,6 +83,12 @@ def parse_name(name: str) -> tuple[str, int] | None:
     """Person (a word) and camera from a file name such as ``anna_c2_017.jpg``; none where it does not tell them."""
     parsed = _NAME.match(name)
     return (parsed["label"], int(parsed["camera"])) if parsed else None
+
+
+def camera_of(name: str) -> int | None:
+    """The camera that a file name tells, such as ``c3_001.jpg`` or ``anna_c3.jpg``; none where it tells none."""
+    found = _CAMERA.search(name)
+    return int(found[1]) if found else None
 
 
 def _images(root: Path, folder: str) -> list[tuple[str, str, int]]:
@@ -99,8 +109,7 @@ def _images(root: Path, folder: str) -> list[tuple[str, str, int]]:
         if not images and folder_names(root / folder / person):
             raise UserError(f"{root / folder / person} holds folders instead of images", LAYOUT)
         for name in images:
-            camera = _CAMERA.search(name)
-            rows.append((f"{folder}/{person}/{name}", person, int(camera[1]) if camera else 0))
+            rows.append((f"{folder}/{person}/{name}", person, camera_of(name) or 0))
     return rows
 
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from .. import files
 from ..errors import UserError
+from ..runs import CALIBRATION
 from .tiles import Metric
 from .verification import Pairs
 
-CALIBRATION = "calibration.json"
+if TYPE_CHECKING:
+    from ..runs import Trained
+
 Method = Literal["auto", "platt", "isotonic"]
 _FORMAT = 1
 _KNOTS = 512
@@ -104,7 +107,20 @@ class Calibration:
 
 def of_run(folder: Path) -> Calibration | None:
     """That of a run folder, if it has one."""
-    path = Path(folder) / CALIBRATION
+    return _in(Path(folder) / CALIBRATION)
+
+
+def of_network(trained: Trained) -> Calibration | None:
+    """That which is kept with a network, if there is one; whether it is of this very network is for ``fits`` to say."""
+    return None if trained.calibration_file is None else _in(trained.calibration_file)
+
+
+def fits(calibration: Calibration, trained: Trained) -> bool:
+    """Whether it was fitted on embeddings of this network, or on those of what it is a full-precision export of."""
+    return calibration.model in trained.same_as
+
+
+def _in(path: Path) -> Calibration | None:
     return Calibration.load(path) if path.is_file() else None
 
 

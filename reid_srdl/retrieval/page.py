@@ -76,7 +76,7 @@ def write(path: files.Pathlike, lists: Sequence[Shown], *, title: str, lead: str
         notes.append(missing(f"The first {len(shown):,} of {len(lists):,} queries. All of them are in what this writes:", "--json FILE"))
     header = f'<header>\n<p class="kind">Search</p>\n<h1>{escape(title)}</h1>\n<p class="lead">{escape(lead)}</p>\n</header>'
     found = section(count(len(shown), "query", "queries"), *notes, *parts)
-    files.write_text(path, document(title, header, [found], footer=". A near embedding is a hint and no proof of identity."))
+    files.write_text(path, document(title, header, [found], footer=". A near embedding is a hint and no proof of identity."), "--html")
     return gone, total
 
 

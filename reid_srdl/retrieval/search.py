@@ -152,9 +152,7 @@ def check_network(trained: Trained, index: Index, checkpoint: object) -> None:
 
     A full-precision export of the network that the index was built with counts as that network.
     """
-    facts = trained.facts
-    same = {trained.model_hash} | ({facts.source} if facts is not None and facts.precision == "fp32" else set())
-    if index.model and index.model not in same:
+    if index.model and index.model not in trained.same_as:
         raise UserError(
             f"{index.path} was built by the network {short(index.model)}, and {checkpoint} is {short(trained.model_hash)}",
             "Distances between two networks mean nothing: name the run that embedded the gallery, or build an index of this one.",
@@ -172,18 +170,18 @@ def other_distance(index: Index, trained: Trained) -> str:
 
 
 def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Calibration | None, str]:
-    """The run's calibration where it says what these distances mean; else none, and why (empty where the run has none)."""
+    """The network's calibration where it says what these distances mean; else none, and why (empty where it has none)."""
     from ..evaluation import calibration
 
-    found = calibration.of_run(trained.folder) if trained.folder is not None else None
+    found = calibration.of_network(trained)
     if found is None:
         return None, ""
-    if not index.model or found.model != index.model:
-        return None, "the run's calibration is of another network"
+    if not index.model or not calibration.fits(found, trained):
+        return None, "the calibration is of another network"
     if found.metric != index.about.metric:
-        return None, f"the run's calibration is of {found.metric} distances, and those of the index are {index.about.metric}"
+        return None, f"the calibration is of {found.metric} distances, and those of the index are {index.about.metric}"
     if found.flip != flip:
-        return None, f"the run's calibration is of embeddings {'with' if found.flip else 'without'} --flip"
+        return None, f"the calibration is of embeddings {'with' if found.flip else 'without'} --flip"
     if not index.true_distances:
         return None, "the distances of this index are approximate"
     return found, ""

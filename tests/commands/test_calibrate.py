@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reid_srdl import data, embeddings, files, runs
-from reid_srdl.commands import calibrate, embed, index, search, sets, verify
+from reid_srdl.commands import calibrate, embed, export, index, search, sets, verify
 from reid_srdl.commands import eval as evaluation
 from reid_srdl.data.records import ReIDData
 from reid_srdl.errors import UserError
@@ -113,6 +113,41 @@ def test_what_is_missing_is_said(run, crowd):
     files.write_json(run / "calibration.json", {**values, "model": "another"})
     with pytest.raises(UserError, match="another network"):
         verify.run([image, image, "--checkpoint", str(run)])
+
+
+def test_an_export_takes_the_calibration_along_and_a_rounded_one_gets_its_own(run, crowd, tmp_path, capsys):
+    words = ["--checkpoint", str(run), "--images", "9", "--output"]
+    assert export.run([*words, "plain.onnx"]) == 0
+    assert "alibration" not in capsys.readouterr().out and not Path("plain.onnx.calibration.json").exists()
+    calibrate.run([str(run), "--draws", "20"])
+    assert export.run([*words, "model.onnx"]) == 0
+    assert "is in model.onnx.calibration.json" in capsys.readouterr().out
+    pair, said = [str(crowd.query.files[0]), str(crowd.gallery.files[-1])], {}
+    for name in (str(run), "model.onnx"):
+        assert verify.run([*pair, "--checkpoint", name, "--json"]) == 0
+        said[name] = json.loads(capsys.readouterr().out)["pairs"][0]
+    assert said["model.onnx"]["probability"] == pytest.approx(said[str(run)]["probability"], rel=1e-3)
+
+    # An index of the run's own embeddings, searched by the export.
+    embed.run(["--checkpoint", str(run), "--images", str(crowd.gallery.root / "gallery"), "--output", "g.npz", "--device", "cpu"])
+    index.run(["--embeddings", "g.npz", "--output", "g.index"])
+    search.run(["--index", "g.index", "--checkpoint", "model.onnx", "--query", pair[0], "--json", "found.json"])
+    assert json.loads(Path("found.json").read_text())["queries"][0]["hits"][0]["probability"] > 0
+    capsys.readouterr()
+
+    assert export.run([*words, "small.xml", "--format", "openvino", "--precision", "bf16", "--no_score"]) == 0
+    assert "calibrate small.xml --dataset synthetic" in capsys.readouterr().out and not Path("small.xml.calibration.json").exists()
+    with pytest.raises(UserError, match="small.xml has no calibration.*calibrate small.xml"):
+        verify.run([*pair, "--checkpoint", "small.xml"])
+    with pytest.raises(UserError, match="small.xml names no data set"):
+        calibrate.run(["small.xml"])
+    before = (run / "calibration.json").read_bytes()
+    assert calibrate.run(["small.xml", "--dataset", "synthetic", "--draws", "20"]) == 0
+    assert calibration.Calibration.load("small.xml.calibration.json").model == runs.load("small.xml").model_hash
+    assert verify.run([*pair, "--checkpoint", "small.xml"]) == 0 and (run / "calibration.json").read_bytes() == before
+    Path("model.onnx.calibration.json").write_bytes(Path("small.xml.calibration.json").read_bytes())
+    with pytest.raises(UserError, match="model.onnx has a calibration of another network"):
+        verify.run([*pair, "--checkpoint", "model.onnx"])
 
 
 def test_a_run_that_is_scored_by_the_cosine_is_calibrated_indexed_and_searched_by_it(run, crowd, tmp_path, capsys):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from reid_srdl import embeddings, runs
+from reid_srdl import embeddings, files, runs
 from reid_srdl.commands import embed as command
+from reid_srdl.commands import index, search
 from reid_srdl.config import ModelConfig
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
@@ -137,18 +138,27 @@ def test_a_network_trained_on_crops_sees_the_centres(people, tmp_path):
     np.testing.assert_allclose(embeddings.load(tmp_path / "out.npz").vectors, expected, atol=1e-6)
 
 
-def test_each_image_of_a_folder_is_found_once_or_said(checkpoint, people, tmp_path, monkeypatch):
-    photos = tmp_path / "photos"
-    (photos / "deep").mkdir(parents=True)
-    (photos / "deep" / "im[1].png").write_bytes(people.query.files[0].read_bytes())
-    (photos / "again").symlink_to(photos)
-    assert command.list_images(str(photos)).paths == ["deep/im[1].png"]
-    assert len(command.list_images(str(photos / "deep" / "im[1].png"))) == 1  # a file, whatever a pattern would mean
+def test_people_s_folders_are_labels_and_their_names_go_to_the_index(checkpoint, people, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, file in zip(("anna/1.png", "anna/2.png", "bert, jr/1.png"), people.query.files, strict=False):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(file.read_bytes())
+    assert embed(checkpoint, "photos", "plain.npz") == 0
+    out = capsys.readouterr().out
+    assert embeddings.load("plain.npz").labels is None and "--labels folders" in out and "index --embeddings plain.npz --output gallery.index --images photos\n" in out
+    assert embed(checkpoint, "photos", "g.npz", "--labels", "folders") == 0
+    out, found = capsys.readouterr().out, embeddings.load("g.npz")
+    assert found.labels[0] == found.labels[1] != found.labels[2] and found.cameras is None
+    assert "--images photos --names g.names.csv" in out and "eval --embeddings" in out
+    index.run(["--embeddings", "g.npz", "--output", "gallery.index", "--images", "photos", "--names", "g.names.csv"])
+    search.run(["--index", "gallery.index", "--checkpoint", str(checkpoint), "--query", "photos/bert, jr/1.png", "--device", "cpu", "--json", "found.json"])
+    assert files.read_json("found.json")["queries"][0]["hits"][0]["name"] == "bert, jr"
 
-    def walk(folder, followlinks, onerror):
-        onerror(PermissionError(13, "Permission denied", str(photos / "deep")))
-        yield from ()
 
-    monkeypatch.setattr(command.os, "walk", walk)  # root may look everywhere
-    with pytest.raises(UserError, match="cannot look into .*deep: Permission denied"):
-        command.list_images(str(photos))
+def test_after_a_bad_image_the_way_on_is_shown_all_the_same(checkpoint, people, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"")
+    (tmp_path / "photos" / "b.png").write_bytes(people.query.files[0].read_bytes())
+    assert embed(checkpoint, tmp_path / "photos", tmp_path / "out.npz") == 1
+    out = capsys.readouterr().out
+    assert "a.png: it is empty" in out and "Next, search among them" in out and "folders" not in out

@@ -95,7 +95,7 @@ def test_a_result_file_is_scored(tmp_path, monkeypatch):
         "query_f": [[0.0]], "query_label": [[1]], "query_cam": [[1]], "gallery_f": [[2.0], [1.0]], "gallery_label": [[1, 2]], "gallery_cam": [[2, 2]],
     })  # fmt: skip
     assert command.run(["--embeddings", "result.mat"]) == 0
-    found = scores(Path("runs/eval-result"))
+    found = scores(Path("eval/result"))
     assert (found["single"]["rank1"], found["single"]["rank5"], found["single"]["mAP"]) == (0, 1, 0.5)
 
 
@@ -163,6 +163,8 @@ def test_one_s_own_images_of_another_place_take_no_score_s_place(run, tmp_path):
     assert sets.elsewhere(config, "folder", None) == "" and sets.elsewhere(config, "folder", str(tmp_path / "site_b")) == "@site_b"
     own = dataclasses.replace(config, dataset="folder", data_root=str(tmp_path / "photos"))
     assert sets.elsewhere(own, "folder", str(tmp_path / "photos")) == "" and sets.elsewhere(own, "folder", str(tmp_path / "more")) == "@more"
+    (tmp_path / "photos" / "folder" / "query").mkdir(parents=True)
+    assert sets.elsewhere(own, "folder", str(tmp_path / "photos" / "folder")) == "", "among other data sets it has a folder of its own"
     command.run(["--checkpoint", str(run), "--dataset", "folder", "--data_root", str(tmp_path / "site_b"), "--flip"])
     assert (run / "eval" / "folder-flip@site_b" / "metrics.json").is_file() and not (run / "eval" / "folder-flip").exists()
     assert scores(run / "eval" / "folder-flip@site_b")["protocol"]["data_root"] == str(tmp_path / "site_b")

@@ -102,12 +102,12 @@ def test_another_network_is_refused(index, people, tmp_path):
 def test_the_probability_stands_there_where_the_run_has_a_calibration_that_fits(index, checkpoint, people, tmp_path, monkeypatch, capsys):
     import dataclasses
 
-    from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+    from reid_srdl.evaluation.calibration import Calibration
 
     trained = dataclasses.replace(runs.load(checkpoint, "cpu"), folder=tmp_path)
     monkeypatch.setattr(runs, "load", lambda *_, **__: trained)
     calibration = Calibration(trained.model_hash, "euclidean", False, np.array([0.0, 1.0, 50.0]), np.array([4.0, 0.0, -5.0]), 0.5, {})
-    calibration.save(tmp_path / CALIBRATION)
+    calibration.save(tmp_path / runs.CALIBRATION)
     query = people.query.files[0]
     search(index, checkpoint, query, "--json", tmp_path / "out.json", "--html", tmp_path / "out.html")
     out, said = capsys.readouterr().out, "Probabilities are those where 0.5 of all pairs are genuine."
@@ -173,3 +173,11 @@ def test_saved_embeddings_lead_to_the_same_index(gallery, checkpoint, people, tm
     embeddings.save(gallery, tmp_path / "gallery.npz")
     indexing.run(["--embeddings", str(tmp_path / "gallery.npz"), "--output", str(tmp_path / "g.index"), "--images", str(people.gallery.root)])
     assert search(tmp_path / "g.index", checkpoint, people.query.files[0], "--top_k", 1) == 0
+
+
+@pytest.mark.parametrize("flag", ["--json", "--html"])
+def test_what_cannot_be_written_names_its_own_flag(flag, checkpoint, gallery, people, tmp_path):
+    made, _ = retrieval.create_index(tmp_path / "gallery.index", gallery)
+    made.close()
+    with pytest.raises(UserError, match=f"cannot write .*/out: .*another folder with {flag}"):
+        search(tmp_path / "gallery.index", checkpoint, people.query.files[0], flag, checkpoint / "out")

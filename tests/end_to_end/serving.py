@@ -17,7 +17,7 @@ from reid_srdl.config import Config, ModelConfig
 from reid_srdl.data.augment import clean
 from reid_srdl.data.images import open_source
 from reid_srdl.data.records import ReIDData
-from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+from reid_srdl.evaluation.calibration import Calibration
 from reid_srdl.models import build
 
 BACKBONE = "shufflenet_v2_x0_5"
@@ -40,7 +40,7 @@ def make_run(folder: Path, people: ReIDData) -> None:
     vectors = trained.embeddings(people.train).vectors
     far = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)
     knots = np.array([0.0, np.median(far), far.max()])
-    Calibration(trained.model_hash, "euclidean", False, knots, np.array([3.0, 0.0, -3.0]), 0.5, {}).save(folder / CALIBRATION)
+    Calibration(trained.model_hash, "euclidean", False, knots, np.array([3.0, 0.0, -3.0]), 0.5, {}).save(folder / runs.CALIBRATION)
 
 
 def make_index(path: Path, run: Path, people: ReIDData, root: Path) -> None:

@@ -7,7 +7,10 @@ import types
 
 import numpy as np
 import pytest
+import torch
 
+from reid_srdl import devices, runs
+from reid_srdl.config import ModelConfig
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation.expansion import expand
 from reid_srdl.evaluation.rerank import Reranking, rerank
@@ -150,7 +153,9 @@ def test_what_was_not_found_is_said_once(build):
 
 
 def network(model=MODEL, dimension=DIMENSION, facts=None, folder=None):
-    return types.SimpleNamespace(model_hash=model, dimension=dimension, facts=facts, folder=folder)
+    """As ``load`` makes one, but for the layers."""
+    made, place = types.SimpleNamespace(dimension=dimension), devices.Place(torch.device("cpu"))
+    return runs.Trained(made, (32, 16), np.empty(0, np.int64), model, place, ModelConfig("small", "none"), folder=folder, facts=facts)
 
 
 def test_only_the_network_of_the_index_may_search_it(build):
@@ -171,11 +176,11 @@ def test_only_the_network_of_the_index_may_search_it(build):
 
 
 def test_a_calibration_is_used_only_where_it_fits(build, tmp_path):
-    from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+    from reid_srdl.evaluation.calibration import Calibration
 
     def written(**changes):
         values = {"model": MODEL, "metric": "euclidean", "flip": False, "distances": np.array([0.0, 9.0]), "log_odds": np.array([3.0, -3.0]), "prior": 0.5, "facts": {}}
-        Calibration(**{**values, **changes}).save(tmp_path / CALIBRATION)
+        Calibration(**{**values, **changes}).save(tmp_path / runs.CALIBRATION)
 
     index, run = build(embedded(5)), network(folder=tmp_path)
     assert search.calibration_for(index, network(), flip=False) == (None, "") == search.calibration_for(index, run, flip=False)
@@ -190,9 +195,9 @@ def test_a_calibration_is_used_only_where_it_fits(build, tmp_path):
 
 
 def test_distances_of_approximate_vectors_get_no_probability(tmp_path):
-    from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+    from reid_srdl.evaluation.calibration import Calibration
     from reid_srdl.retrieval import create_index
 
     index, _ = create_index(tmp_path / "g.index", embedded(300), factory="SQ8")
-    Calibration(MODEL, "euclidean", False, np.array([0.0, 9.0]), np.array([3.0, -3.0]), 0.5, {}).save(tmp_path / CALIBRATION)
+    Calibration(MODEL, "euclidean", False, np.array([0.0, 9.0]), np.array([3.0, -3.0]), 0.5, {}).save(tmp_path / runs.CALIBRATION)
     assert search.calibration_for(index, network(folder=tmp_path), flip=False) == (None, "the distances of this index are approximate")

@@ -75,16 +75,15 @@ class Service:
     def _calibrate(self) -> None:
         file = self._calibration_file()  # before it is read: one that comes meanwhile is seen next time
         found, why_not = search.calibration_for(self.index, self.trained, flip=self.flip)
-        self.why_not = "" if found else why_not or f"{self.checkpoint} has no calibration: {command('calibrate', 'RUN')} makes one"
+        self.why_not = "" if found else why_not or f"{self.checkpoint} has no calibration: {command('calibrate', self.checkpoint)} makes one"
         self.calibration: Calibration | None = found
         self._calibrated_by = file
 
     def _calibration_file(self) -> tuple[int, ...]:
         """Which file the calibration stands in now: the command calibrate puts a new one in its place. Empty where there is none."""
-        from ...evaluation.calibration import CALIBRATION
-
+        kept = self.trained.calibration_file
         try:
-            return stamp_of(self.trained.folder / CALIBRATION) if self.trained.folder is not None else ()
+            return stamp_of(kept) if kept is not None else ()
         except OSError:
             return ()
 
@@ -123,17 +122,17 @@ class Service:
         }
 
     def verify(self, one: bytes, other: bytes, probability: float = 0.5, prior: float | None = None) -> dict[str, Any]:
-        """Whether two images show the same identity, by the run's calibration.
+        """Whether two images show the same identity, by the network's calibration.
 
         Raises:
             Refused: no image; no calibration (409); no distance is so sure (422).
         """
         from ...evaluation import calibration
 
-        found = calibration.of_run(self.trained.folder) if self.trained.folder is not None else None
-        if found is None or found.model != self.trained.model_hash:
+        found = calibration.of_network(self.trained)
+        if found is None or not calibration.fits(found, self.trained):
             state = "has no calibration" if found is None else "has a calibration of another network"
-            raise Refused(409, f"{self.checkpoint} {state}", f"Make one: {command('calibrate', self.trained.folder or 'RUN')}")
+            raise Refused(409, f"{self.checkpoint} {state}", f"Make one: {command('calibrate', self.checkpoint)}")
         prior = prior or self._prior or found.prior
         try:
             limit = found.threshold(probability, prior)

@@ -16,7 +16,7 @@ import torch
 from reid_srdl import config as configuration
 from reid_srdl import files, retrieval, runs
 from reid_srdl.config import Config, ModelConfig
-from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+from reid_srdl.evaluation.calibration import Calibration
 from reid_srdl.models import build
 from reid_srdl.retrieval.serve.access import Access
 from reid_srdl.retrieval.serve.limits import Limits
@@ -48,7 +48,7 @@ def loaded(small_backbone, tmp_path_factory: pytest.TempPathFactory) -> runs.Tra
     digest = runs.save_model(folder / runs.MODEL, network, ModelConfig("small", "none"), (32, 16), np.array([1, 2, 3]))
     configuration.save(Config(), folder / runs.CONFIG)
     files.write_json(folder / runs.FACTS, {"dataset": "synthetic", "stages": []})
-    Calibration(digest, "euclidean", False, prior=0.5, facts={}, **KNOTS).save(folder / CALIBRATION)
+    Calibration(digest, "euclidean", False, prior=0.5, facts={}, **KNOTS).save(folder / runs.CALIBRATION)
     return runs.load(folder, "cpu")
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid_srdl import retrieval
+from reid_srdl import retrieval, runs
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
-from reid_srdl.evaluation.calibration import CALIBRATION, Calibration
+from reid_srdl.evaluation.calibration import Calibration
 from reid_srdl.evaluation.rerank import PAPER
 from reid_srdl.retrieval import faiss_index, search
 from reid_srdl.retrieval.search import Wanted
@@ -97,7 +97,7 @@ def test_two_images_are_compared_as_the_command_does(service, run, people, capsy
 
 def test_without_a_calibration_nothing_is_called_the_same(service, run, index, trained, people):
     data = people.query.files[0].read_bytes()
-    (run / CALIBRATION).unlink()
+    (run / runs.CALIBRATION).unlink()
     with pytest.raises(Refused, match="has no calibration. Make one") as found:
         service.verify(data, data)
     assert found.value.status == 409
@@ -109,14 +109,14 @@ def test_without_a_calibration_nothing_is_called_the_same(service, run, index, t
 
 def test_a_calibration_that_is_made_meanwhile_is_taken_up(service, run, index, trained, people):
     data = people.query.files[0].read_bytes()
-    kept = (run / CALIBRATION).read_bytes()
-    (run / CALIBRATION).unlink()
+    kept = (run / runs.CALIBRATION).read_bytes()
+    (run / runs.CALIBRATION).unlink()
     assert service.search(Question(data))["prior"] is None and not service.health()["calibrated"]
-    (run / CALIBRATION).write_bytes(kept)
+    (run / runs.CALIBRATION).write_bytes(kept)
     assert service.search(Question(data))["prior"] == 0.5
-    Calibration(trained.model_hash, "euclidean", False, prior=0.02, facts={}, **KNOTS).save(run / CALIBRATION)
+    Calibration(trained.model_hash, "euclidean", False, prior=0.02, facts={}, **KNOTS).save(run / runs.CALIBRATION)
     assert service.health()["prior"] == 0.02 and service.search(Question(data))["prior"] == 0.02
-    (run / CALIBRATION).write_text("{}")
+    (run / runs.CALIBRATION).write_text("{}")
     assert service.search(Question(data))["prior"] == 0.02, "what was there before still answers"
     health = service.health()
     assert health["status"] == "stale" and "no calibration that this version knows" in health["trouble"]
@@ -124,7 +124,7 @@ def test_a_calibration_that_is_made_meanwhile_is_taken_up(service, run, index, t
 
 def test_a_calibration_with_flip_compares_with_flip(service, run, trained, people):
     files = people.query.files[:2]
-    Calibration(trained.model_hash, "cosine", True, prior=0.5, facts={}, **KNOTS).save(run / CALIBRATION)
+    Calibration(trained.model_hash, "cosine", True, prior=0.5, facts={}, **KNOTS).save(run / runs.CALIBRATION)
     one, other = trained.embed(files, flip=True).astype(np.float64)
     cosine = 1 - one @ other / np.linalg.norm(one) / np.linalg.norm(other)
     assert service.verify(*(file.read_bytes() for file in files))["distance"] == pytest.approx(cosine, abs=1e-6)

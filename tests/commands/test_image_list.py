@@ -1,0 +1,59 @@
+"""Which images are embedded, and whom they show."""
+
+from __future__ import annotations
+
+import pytest
+
+from reid_srdl.commands import image_list
+from reid_srdl.errors import UserError
+
+
+def test_each_image_of_a_folder_is_found_once_or_said(people, tmp_path, monkeypatch):
+    photos = tmp_path / "photos"
+    (photos / "deep").mkdir(parents=True)
+    (photos / "deep" / "im[1].png").write_bytes(people.query.files[0].read_bytes())
+    (photos / "again").symlink_to(photos)
+    assert image_list.list_images(str(photos)).paths == ["deep/im[1].png"]
+    assert len(image_list.list_images(str(photos / "deep" / "im[1].png"))) == 1  # a file, whatever a pattern would mean
+
+    def walk(folder, followlinks, onerror):
+        onerror(PermissionError(13, "Permission denied", str(photos / "deep")))
+        yield from ()
+
+    monkeypatch.setattr(image_list.os, "walk", walk)  # root may look everywhere
+    with pytest.raises(UserError, match="cannot look into .*deep: Permission denied"):
+        image_list.list_images(str(photos))
+
+
+def _made(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"an image")
+    return root
+
+
+def test_folders_are_people_where_that_is_said(tmp_path):
+    photos = _made(tmp_path / "photos", "anna/c1_1.png", "anna/c2_1.png", "7/c1_1.png")
+    for where in (str(photos), str(photos / "*" / "*.png")):
+        listed = image_list.list_images(where, "folders")
+        assert listed.labels[0] == 7 and listed.labels[1] == listed.labels[2] > 7 and listed.cameras.tolist() == [1, 1, 2]
+        assert dict(listed.names) == {int(listed.labels[1]): "anna"}
+    by_name = image_list.list_images(str(photos))
+    assert by_name.labels is None and image_list.in_folders_of_people(by_name)
+    assert not image_list.in_folders_of_people(image_list.list_images(str(photos / "anna")))
+
+
+def test_an_image_in_no_folder_of_a_person_is_refused_and_cameras_are_known_of_all_or_none(tmp_path):
+    assert image_list.list_images(str(_made(tmp_path / "some", "anna/c1_1.png", "bert/1.png")), "folders").cameras is None
+    for name in ("1.png", "anna/deep/1.png"):
+        with pytest.raises(UserError, match=f"{name} does not lie in a folder of one person"):
+            image_list.list_images(str(_made(tmp_path / name.replace("/", "-"), "anna/1.png", name)), "folders")
+    (tmp_path / "list.csv").write_text("path,label\na.png,anna\n")
+    with pytest.raises(UserError, match="says itself whom"):
+        image_list.list_images(str(tmp_path / "list.csv"), "folders")
+
+
+def test_the_folder_of_a_list_is_known_where_all_of_it_lies_in_it(tmp_path):
+    for name, folder in (("a.png", tmp_path), ("../a.png", None), ("/a.png", None)):
+        (tmp_path / "list.csv").write_text(f"path\n{name}\n")
+        assert image_list.list_images(str(tmp_path / "list.csv")).folder == folder
