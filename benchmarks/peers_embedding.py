@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from reid_srdl import devices, embeddings, runs
-from reid_srdl.commands.embed import embed_in_batches, list_images, stored_size
+from reid_srdl.commands.embed import embed_in_batches, stored_size
+from reid_srdl.commands.image_list import list_images
 from reid_srdl.config import ModelConfig
 from reid_srdl.export import Wanted, samples, write
 from reid_srdl.models import build
@@ -108,7 +109,9 @@ def opened(way: str, folder: Path, setup: Setup) -> Callable[[], object]:
         return partial(theirs, extractor, folder, setup)
     if way in EXPORTS:
         return partial(ours, runs.load(folder / f"{way}.xml"), folder, setup)
-    return partial(ours, runs.load(folder / runs.MODEL, device, precision=way.split("_")[1]), folder, setup)
+    trained = runs.load(folder / runs.MODEL, device, precision=way.split("_")[1])
+    _ = trained.embedder  # a part of loading
+    return partial(ours, trained, folder, setup)
 
 
 def theirs(extractor: Callable[[list[str]], torch.Tensor], folder: Path, setup: Setup) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -29,6 +30,7 @@ from .errors import UserError
 from .models import IdentityClassifier, configured
 from .models.exported import ExportedNetwork, InputOptions, is_exported, open_exported
 from .models.exported_facts import ExportFacts
+from .models.folding import for_embedding
 from .models.from_timm import own_pixels
 from .shell import command
 
@@ -210,6 +212,13 @@ class Trained:
         """D of the embeddings."""
         return self.network.dimension
 
+    @functools.cached_property
+    def embedder(self) -> IdentityClassifier | ExportedNetwork:
+        """The network in the form that embeds fastest (``models.folding``), made once: of a network that is changed afterwards it knows nothing."""
+        if isinstance(self.network, ExportedNetwork):
+            return self.network
+        return for_embedding(self.network, self.size, devices.PRECISIONS[self.place.precision].dtype)
+
     @property
     def distance(self) -> str:
         """By which its embeddings are compared, ``euclidean`` or ``cosine``: what its run does, or an exported file of ours says."""
@@ -248,12 +257,18 @@ class Trained:
         Raises:
             UserError: no images, or one that cannot be read, by name.
         """
-        return inference.embed(self.network, self.source(paths), size=self.size, place=self.place, flip=flip, batch=batch, track=track)
+        return self.vectors(self.source(paths), flip=flip, batch=batch, track=track)
+
+    def vectors(
+        self, source: ImageSource, *, flip: bool = False, batch: int = inference.BATCH, track: inference.Track = iter, own: bool = False, place: devices.Place | None = None
+    ) -> np.ndarray:
+        """Embeddings float32 ``(N, D)`` of N images, in their order; see ``inference.embed``. ``place`` says otherwise than the network's own who shares the work."""
+        return inference.embed(self.embedder, source, size=self.size, place=place or self.place, flip=flip, batch=batch, track=track, own=own)
 
     def embeddings(self, split: Split, *, flip: bool = False, track: inference.Track = iter, own: bool = False) -> Embeddings:
         """A split with its junk left out, as ``Embeddings``; of several processes each gets the whole, or (``own``) its part."""
         split = split.without_junk()
-        vectors = inference.embed(self.network, self.source(split.files), size=self.size, place=self.place, flip=flip, track=track, own=own)
+        vectors = self.vectors(self.source(split.files), flip=flip, track=track, own=own)
         if own:
             split = split.take(np.arange(*inference.own_rows(len(split), self.place)))
         return Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras, model=self.model_hash)

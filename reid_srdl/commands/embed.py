@@ -166,7 +166,6 @@ def embed_in_batches(
     """
     from ..data import crops
     from ..data.images import MemoryImages, decode
-    from ..inference import embed
 
     crop = crops.clean(trained.crop, trained.size)
 
@@ -186,7 +185,7 @@ def embed_in_batches(
             if not good:
                 continue
             source = MemoryImages.of(np.stack([images[row] for row in good]))
-            vectors = embed(trained.network, source, size=trained.size, place=_alone(trained.place), flip=flip, batch=batch)
+            vectors = trained.vectors(source, flip=flip, batch=batch, place=_alone(trained.place))
             yield Embeddings(
                 vectors=vectors,
                 paths=tuple(some.paths[row] for row in good),

@@ -12,7 +12,6 @@ import numpy as np
 
 from ...data.images import MemoryImages
 from ...errors import UserError
-from ...inference import embed
 from ...shell import command
 from .. import search
 from ..index import Index
@@ -67,6 +66,7 @@ class Service:
         if prior is not None and not 0 < prior < 1:
             raise UserError(f"a prior of {prior}", "It must lie between 0 and 1: the share of genuine pairs among those that are asked about.")
         search.check_network(trained, index, checkpoint)
+        _ = trained.embedder  # made now, so that the first request does not wait for it
         self.index, self.trained, self.checkpoint, self.pictures, self.flip = index, trained, checkpoint, pictures, flip
         self._prior, self._trouble, self._foreign = prior, "", False
         self._refreshing = threading.Lock()
@@ -220,7 +220,7 @@ class Service:
     def _embedded(self, data: bytes, *, flip: bool) -> np.ndarray:
         trained = self.trained
         image = uploads.decode(data, trained.size, trained.crop)
-        return embed(trained.network, MemoryImages.of(np.stack([image])), size=trained.size, place=trained.place, flip=flip)[0]
+        return trained.vectors(MemoryImages.of(np.stack([image])), flip=flip)[0]
 
     def _at(self, prior: float | None) -> Calibration | None:
         prior = prior or self._prior
