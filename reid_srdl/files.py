@@ -25,15 +25,15 @@ Pathlike = str | os.PathLike[str]
 
 
 def _cannot_write(path: Path, error: OSError, flag: str) -> UserError:
-    another = f"choose another folder with {flag}."
-    hints = {
-        errno.ENOSPC: f"The disk is full: free some space, or {another}",
-        errno.EDQUOT: f"The disk quota is used up: free some space, or {another}",
-        errno.EFBIG: f"No file may be that large here (see ulimit -f): have the limit raised, or {another}",
-        errno.EROFS: f"The file system is read-only: {another}",
-        errno.EACCES: f"There is no permission to write there: {another}",
-    }
-    return UserError(f"cannot write {path}: {error.strerror}", hints.get(error.errno, another[0].upper() + another[1:]))
+    reason, way = {
+        errno.ENOSPC: ("The disk is full", "free some space"),
+        errno.EDQUOT: ("The disk quota is used up", "free some space"),
+        errno.EFBIG: ("No file may be that large here (see ulimit -f)", "have the limit raised"),
+        errno.EROFS: ("The file system is read-only", ""),
+        errno.EACCES: ("There is no permission to write there", ""),
+    }.get(error.errno, ("", ""))
+    ways = ", or ".join(filter(None, (way, f"choose another folder with {flag}" if flag else ""))) or "have it made writable"
+    return UserError(f"cannot write {path}: {error.strerror}", f"{reason}: {ways}." if reason else f"{ways[0].upper()}{ways[1:]}.")
 
 
 def make_folder(path: Pathlike) -> None:
@@ -53,7 +53,7 @@ def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
 
     Args:
         path: of the file.
-        flag: by which the user chose it.
+        flag: by which the user chose where it is; empty where it can be nowhere else.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written to.

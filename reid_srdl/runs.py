@@ -193,6 +193,7 @@ class Trained:
         crop: what it was trained on of each image (``data.crop``), and sees the centre of where nothing is random.
         facts: what an exported file of ours says of itself, such as the hash of its source.
         file: that the weights were read from.
+        input: what was said of an exported file from elsewhere.
     """
 
     network: IdentityClassifier | ExportedNetwork
@@ -206,6 +207,7 @@ class Trained:
     crop: str = "none"
     facts: ExportFacts | None = None
     file: Path | None = None
+    input: InputOptions = InputOptions()
 
     @property
     def dimension(self) -> int:
@@ -228,8 +230,8 @@ class Trained:
 
     @property
     def calibration_file(self) -> Path | None:
-        """Where it is kept what distances mean: in the run folder, or beside a file that stands alone."""
-        if self.folder is not None:
+        """Where it is kept what distances mean: in the run folder, or beside a file that stands alone or is not what the run ends with."""
+        if self.folder is not None and (self.file is None or os.path.realpath(self.file) == os.path.realpath(_last_model(self.folder))):
             return self.folder / CALIBRATION
         return None if self.file is None else self.file.with_name(f"{self.file.name}.{CALIBRATION}")
 
@@ -311,7 +313,7 @@ def _exported(path: Path, device: str, options: InputOptions) -> Trained:
     opened = open_exported(path, options, (MEAN, STD))
     facts, place = opened.facts, devices.Place(torch.device("cpu"), "fp32", *devices.processes() if torch.distributed.is_initialized() else ())
     if facts is None:
-        return Trained(opened.network, opened.size, np.empty(0, np.int64), opened.hash, place, ModelConfig(path.name, "none"), file=path)
+        return Trained(opened.network, opened.size, np.empty(0, np.int64), opened.hash, place, ModelConfig(path.name, "none"), file=path, input=options)
     labels = np.array(facts.labels, dtype=np.int64)
     return Trained(opened.network, facts.size, labels, opened.hash, place, facts.model, crop=facts.crop, facts=facts, file=path)
 
@@ -324,13 +326,16 @@ def checkpoint_file(path: Path) -> Path:
         raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, or a model.safetensors.")
     if not (path / FACTS).is_file():
         raise UserError(f"{path} is no run folder", "A run folder holds run.json and stages/; the command train makes one.")
-    planned = read_facts(path)["stages"]
-    last = path / "stages" / planned[-1]["folder"] / MODEL
+    last = _last_model(path)
     if not last.is_file():
         done = finished_stages(path)
         also = f" Its finished stage can be used as {done[-1]}." if done else ""
         raise UserError(f"the run {path} is not finished", f"{also} Go on with it: {command('train', '--resume', path)}".lstrip())
     return last
+
+
+def _last_model(run: Path) -> Path:
+    return run / "stages" / read_facts(run)["stages"][-1]["folder"] / MODEL
 
 
 def _run_of(path: Path) -> Path | None:

@@ -11,7 +11,7 @@ import numpy as np
 from .. import embeddings
 from ..embeddings import Embeddings
 from ..errors import UserError
-from ..models.exported import InputOptions
+from ..models.exported import InputOptions, input_words
 from ..shell import command
 from . import of_run
 
@@ -84,7 +84,7 @@ def run(argv: list[str]) -> int:
     made.save(path)
     _show(made, dataset, split)
     print(f"The calibration is in {path}; search and verify use it from now on.")
-    print("Next, try two images:", command("verify", "A.jpg", "B.jpg", "--checkpoint", checkpoint))
+    print("Next, try two images:", command("verify", "A.jpg", "B.jpg", "--checkpoint", checkpoint, *input_words(options.input)))
     return 0
 
 

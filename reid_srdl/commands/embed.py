@@ -17,8 +17,9 @@ from .. import devices, embeddings, files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..models.exported import InputOptions, is_exported
+from ..report.words import count
 from ..shell import command
-from .image_list import LabelsBy, Listed, in_folders_of_people, list_images
+from .image_list import LabelsBy, Listed, list_images, other_people_by_folders
 
 if TYPE_CHECKING:
     from ..runs import Trained
@@ -62,6 +63,7 @@ def run(argv: list[str]) -> int:
         raise UserError(f"batch is {options.batch}", "It must be above 0.")
     embeddings.check_suffix(options.output)
     whole = list_images(options.images, options.labels)
+    names = _names_file(whole, options) if whole.names else None
 
     from .. import runs
     from ..data.loader import share
@@ -80,29 +82,39 @@ def run(argv: list[str]) -> int:
     track = tracked("embedding") if number == 0 else iter
     batches = embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, track=track)
     try:
-        count = embeddings.write(output, batches)
+        written = embeddings.write(output, batches)
     except UserError as error:
         if len(skipped) < len(listed):
             raise
         raise UserError(f"none of the {len(listed):,} images can be read, such as: {skipped[0]}", "The command data check says more of a data set.") from error
-    print(f"{count:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
+    print(f"{written:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
     devices.wait_for_all()
     if skipped:
         print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
     if number == 0:
-        _next(whole, outputs, _written_names(whole, Path(options.output)), trained.distance)
+        if names is not None:
+            _write_names(whole, names)
+        _next(whole, outputs, names, trained.distance)
     return SKIPPED if skipped else 0
 
 
-def _written_names(whole: Listed, output: Path) -> Path | None:
-    """The file that says which word each label stands for, where labels are words; beside the embeddings, as ``index --names`` takes it."""
-    if not whole.names:
-        return None
-    rows, path = io.StringIO(), output.with_suffix(".names.csv")
-    csv.writer(rows, lineterminator="\n").writerows([("label", "name"), *sorted(whole.names.items(), key=lambda item: item[1])])
-    files.write_text(path, rows.getvalue())
-    print(f"Labels are numbers of words, which are in {path}.")
+_NAMES = ("label", "name")
+
+
+def _names_file(whole: Listed, options: EmbedOptions) -> Path:
+    """What will say which word each label stands for, beside the embeddings. Raises ``UserError`` where another file has that name."""
+    path = Path(options.output).with_suffix(".names.csv")
+    if path.is_file() and path.read_bytes().splitlines()[:1] != [",".join(_NAMES).encode()]:
+        raise UserError(f"{path} is there already, and the people's names would be written to it", "Choose another --output, or move that file.")
     return path
+
+
+def _write_names(whole: Listed, path: Path) -> None:
+    """As ``index --names`` takes them."""
+    rows = io.StringIO()
+    csv.writer(rows, lineterminator="\n").writerows([_NAMES, *sorted(whole.names.items(), key=lambda item: item[1])])
+    files.write_bytes(path, rows.getvalue().encode(errors="replace"))  # a folder's name need not be UTF-8
+    print(f"Labels are numbers of words, which are in {path}.")
 
 
 def _next(whole: Listed, outputs: Sequence[Path], names: Path | None, distance: str) -> None:
@@ -111,10 +123,12 @@ def _next(whole: Listed, outputs: Sequence[Path], names: Path | None, distance: 
     words += ["--images", whole.folder] if whole.folder is not None else []
     words += ["--names", names] if names is not None else []
     print("Next, search among them:", command("index", *words))
-    if whole.labels is None and in_folders_of_people(whole):
-        print("Whom they show is not known. If each folder is a person, --labels folders says so.")
+    if other_people_by_folders(whole):
+        known = "is not known" if whole.labels is None else f"is told by their names ({count(len(set(whole.labels.tolist())), 'person', 'people')})"
+        print(f"Whom they show {known}. If each folder is a person, --labels folders says so.")
     if whole.labels is not None and len(outputs) == 1:
-        print("Or score them as queries or gallery:", command("eval", "--embeddings", "QUERY", "GALLERY"))
+        camera = [] if whole.cameras is not None else ["--ignore_camera"]
+        print("Or score them as queries or gallery:", command("eval", "--embeddings", "QUERY", "GALLERY", *camera))
 
 
 def _parts(output: Path, processes: int) -> list[Path]:

@@ -72,14 +72,32 @@ def _score_files(options: EvalOptions) -> int:
     paths = options.embeddings or ()
     place = devices.Place(devices.choose(options.device), "fp32", *devices.processes())
     query, gallery = embeddings.load_pair(paths)
+    output = Path(options.output) if options.output else _beside(paths, options)
     found = score(query, own_part(gallery, place), rules(options), track=_tracks("re-ranking"), place=place, known=gallery)
-    output = Path(options.output) if options.output else Path(paths[0]).parent / "eval" / "-".join(Path(path).stem for path in paths)
     found.metrics["protocol"]["files"] = list(paths)
+    show(found, " and ".join(paths))
     if _is_first():
         files.write_json(output / METRICS, found.metrics)
-    show(found, " and ".join(paths))
     print(f"The scores and how they were reached are in {output / METRICS}.")
     return 0
+
+
+def _beside(paths: Sequence[str], options: EvalOptions) -> Path:
+    """``scores/QUERY-GALLERY`` beside the first file, and not in ``eval``, which belongs to runs."""
+    usual = "euclidean"
+    name = "-".join(Path(path).stem for path in paths) + _variant(dataclasses.replace(options, metric=options.metric or usual), usual)
+    return _not_of_others(Path(paths[0]).parent / "scores" / name, "files", paths)
+
+
+def _not_of_others(output: Path, key: str, own: Sequence[files.Pathlike]) -> Path:
+    """A folder that is chosen for the user. Raises ``UserError`` where it holds scores of what lies elsewhere under the same name."""
+    if not (output / METRICS).is_file():
+        return output
+    there = files.read_json(output / METRICS).get("protocol", {}).get(key, own)
+    there = [there] if isinstance(there, str) else there
+    if list(map(os.path.realpath, there)) != list(map(os.path.realpath, own)):
+        raise UserError(f"{output} holds scores of {' and '.join(map(str, there))}", "Choose another folder with --output, or move it.")
+    return output
 
 
 def _score_network(options: EvalOptions) -> int:
@@ -120,7 +138,8 @@ def _accept(trained: Trained, data: ReIDData | ClassData, options: EvalOptions) 
 def _output(trained: Trained, name: str, options: EvalOptions, *, several: bool) -> Path:
     if options.output is None:
         place = sets.elsewhere(trained.config, name, options.data_root)
-        return default_output(Path(options.checkpoint), trained, name, options.split, _variant(options, trained.distance) + place)
+        output = default_output(Path(options.checkpoint), trained, name, options.split, _variant(options, trained.distance) + place)
+        return _not_of_others(output, "data_root", [configuration.data_root(options.data_root)]) if place else output
     return Path(options.output) / name if several else Path(options.output)
 
 

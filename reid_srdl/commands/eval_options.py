@@ -34,7 +34,7 @@ class EvalOptions:
         members: further checkpoints, as many as follow, that are scored together with the first in the same way.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         output: folder for metrics.json and the embeddings or predictions (of several sets, a folder each in it); null means the run's ``eval/DATASET``,
-            and for embeddings ``eval/QUERY-GALLERY`` beside the first file.
+            and for embeddings ``scores/QUERY-GALLERY`` beside the first file.
         no_save: keep metrics.json only, not the embeddings or predictions.
         input: what an exported file from elsewhere takes.
     """

@@ -90,7 +90,7 @@ def run(argv: list[str]) -> int:
         _score(trained, exported, data, record, options)
         files.write_json(output.with_name(f"{output.name}.json"), record)
     print(f"How it was checked is in {output}.json.")
-    for line in _calibrated(trained, exported):
+    for line in _calibrated(trained, exported, options):
         print(line)
     print("Next, embed with it:", command("embed", "--checkpoint", output, "--images", "DIR", "--output", "embeddings.npz"))
     return 0
@@ -178,16 +178,24 @@ def _allowed(tolerance: float, precision: str) -> str:
     return f"{tolerance:g} of the largest number" if precision == "fp32" else f"a cosine of {1 - tolerance:g}"
 
 
-def _calibrated(trained: Trained, exported: Trained) -> list[str]:
-    """Passes the run's calibration on where the file's distances are the network's; lines on that."""
+def _calibrated(trained: Trained, exported: Trained, options: ExportOptions) -> list[str]:
+    """Passes the run's calibration on where the file's distances are the network's, and takes away one of an earlier file; lines on that."""
     from ..evaluation import calibration
 
-    found = calibration.of_network(trained)
+    try:
+        found, former = (calibration.of_network(network) for network in (trained, exported))
+    except UserError as error:
+        return [f"No calibration was passed on: {error.message}."]
+    if former is not None and not calibration.fits(former, exported):
+        exported.calibration_file.unlink()
     if found is None or not calibration.fits(found, trained):
         return []
     if not exported.same_as & trained.same_as:
-        dataset = trained.config.dataset if trained.config is not None else "NAME"
-        return [f"Its distances are not those that the run's calibration was fitted on: {command('calibrate', exported.file, '--dataset', dataset)} makes one of its own."]
+        own = trained.config
+        words = ["--dataset", options.dataset or (own.dataset if own is not None else "NAME")]
+        root = options.data_root or (own.data_root if own is not None else None)
+        words += ["--data_root", root] if root else []
+        return [f"Its distances are not those that the run's calibration was fitted on: {command('calibrate', exported.file, *words)} makes one of its own."]
     dataclasses.replace(found, model=exported.model_hash).save(exported.calibration_file)
     return [f"Its calibration, by which verify, search and serve give probabilities, is in {exported.calibration_file}."]
 

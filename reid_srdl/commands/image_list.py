@@ -72,10 +72,13 @@ def list_images(where: str, labels: LabelsBy = "names") -> Listed:
     return _by_folders(listed) if labels == "folders" else _by_names(listed)
 
 
-def in_folders_of_people(listed: Listed) -> bool:
-    """Whether each image lies in one of several folders in the folder, so that these may be people."""
+def other_people_by_folders(listed: Listed) -> bool:
+    """Whether each image lies in one of several folders in the folder, so that these may be people, and they are not those that the labels tell of."""
     parts = [Path(path).parts for path in listed.paths]
-    return listed.folder is not None and all(len(part) == 2 for part in parts) and len({part[0] for part in parts}) > 1
+    if listed.folder is None or any(len(part) != 2 for part in parts) or len({part[0] for part in parts}) < 2:
+        return False
+    people = {part[0] for part in parts}
+    return listed.labels is None or not len(people) == len(set(listed.labels.tolist())) == len(set(zip((part[0] for part in parts), listed.labels.tolist(), strict=True)))
 
 
 def _matching(pattern: Path) -> list[Path]:
@@ -119,13 +122,18 @@ def _by_names(listed: Listed) -> Listed:
 
 def _by_folders(listed: Listed) -> Listed:
     from ..data.folder import camera_of
+    from ..data.listing import whole
 
     for file, path in zip(listed.files, listed.paths, strict=True):
         if listed.folder is not None and len(Path(path).parts) != 2:
             raise UserError(f"{file} does not lie in a folder of one person in {listed.folder}", "Move it, name the folder that the people's folders are in, or leave --labels folders out.")
+    folders = [Path(os.path.abspath(file)).parent for file in listed.files]
+    known = {folder.name: folder for folder in folders}
+    for folder in folders:
+        if known[folder.name] != folder:
+            raise UserError(f"{known[folder.name]} and {folder} would be one person", "Name the folder that the people's folders are in, with --images.")
     cameras = [camera_of(file.name) for file in listed.files]
-    known = None if None in cameras else np.array(cameras, dtype=np.int64)
-    return _labelled(listed, [file.absolute().parent.name for file in listed.files], known)
+    return _labelled(listed, [folder.name for folder in folders], None if None in cameras else whole(cameras, "camera"))
 
 
 def _from_csv(path: Path) -> Listed:
@@ -173,6 +181,6 @@ def _numbers(words: list[str]) -> np.ndarray | None:
     if names is None:
         return values
     # Above all labels that data sets use, and below 2^53, which a page's numbers end at; two words meet by chance once in 2^52.
-    own = {word: int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big") >> 12 | 1 << 52 for word in set(words)}
+    own = {word: int.from_bytes(hashlib.sha256(os.fsencode(word)).digest()[:8], "big") >> 12 | 1 << 52 for word in set(words)}
     own |= {word: number for word in own if (number := as_number(word)) is not None}
     return np.array([own[word] for word in words], dtype=np.int64)

@@ -39,7 +39,7 @@ class IndexOptions:
         token: of a Milvus that asks for one, USER:PASSWORD or a key; null means ``$MILVUS_TOKEN``. It is not written down.
         metric: ``euclidean`` (squared), or ``cosine``, which networks with a BNNeck want; null means euclidean.
         images: folder that the paths are relative to, so that pictures can be shown.
-        names: a CSV file with columns label and name: words for labels.
+        names: CSV files with columns label and name: words for labels. Those that are added (with --add) join what the index has.
         replace: build anew what is there already.
     """
 
@@ -56,11 +56,11 @@ class IndexOptions:
     token: Optional[str] = None
     metric: Optional[Literal["euclidean", "cosine"]] = None
     images: Optional[str] = None
-    names: Optional[str] = None
+    names: Optional[tuple[str, ...]] = None
     replace: bool = False
 
 
-_OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "names", "replace", "output")
+_OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "replace", "output")
 
 
 def run(argv: list[str]) -> int:
@@ -77,7 +77,7 @@ def run(argv: list[str]) -> int:
         return _build(options)
     if options.index is None:
         raise UserError(f"--{asked[0]} needs --index", "Name the index that is changed.")
-    idle = [name for name in _OF_BUILDING if getattr(options, name) != getattr(IndexOptions(), name)]
+    idle = [name for name in (*_OF_BUILDING, *(["names"] if asked[0] == "delete" else [])) if getattr(options, name) != getattr(IndexOptions(), name)]
     if idle:
         raise UserError(f"--{idle[0]} means nothing where an index is changed", "It belongs to the building of one, with --embeddings.")
     return _add(options) if asked[0] == "add" else _delete(options)
@@ -98,7 +98,7 @@ def _build(options: IndexOptions) -> int:
         raise UserError("--embeddings needs --output" if options.output is None else "--index means nothing where one is built", "Name the index with --output, such as gallery.index.")
     if options.images is not None and not Path(options.images).is_dir():
         raise UserError(f"there is no folder {options.images}", "Name the one that the paths are relative to, or leave --images out.")
-    names = _names(options.names) if options.names else {}
+    names = _names(options.names or ())
     gallery = _loaded(options.embeddings or ())
     root = os.path.abspath(options.images) if options.images else None
     index, added = retrieval.create_index(
@@ -120,7 +120,7 @@ def _add(options: IndexOptions) -> int:
     from ..progress import tracked
 
     with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
-        added = index.add(_loaded(options.add or ()), track=tracked("adding"))
+        added = index.add(_loaded(options.add or ()), names=_names(options.names or ()), track=tracked("adding"))
         print(f"Added {count(added.images, 'image')}{_but(added)}; {index.path} holds {len(index):,} now.")
         _next(index)
     return 0
@@ -180,7 +180,11 @@ def _paths(words: Sequence[str]) -> list[str]:
     return paths
 
 
-def _names(path: str) -> dict[int, str]:
+def _names(paths: Sequence[str]) -> dict[int, str]:
+    return {label: name for path in paths for label, name in _read_names(path).items()}
+
+
+def _read_names(path: str) -> dict[int, str]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)

@@ -58,7 +58,9 @@ def elsewhere(config: Config | None, name: str, given: str | None) -> str:
     place = _place(name, given)
     if is_own(config, name) and place == _place(name, config.data_root):
         return ""
-    return f"@{Path(place).stem}"
+    root = Path(configuration.data_root(given)).resolve()
+    # A folder of that name stands among other sets, and says less than theirs.
+    return f"@{root.parent.name if root.name == name else root.stem if root.is_file() else root.name}"
 
 
 def _place(name: str, root: str | None) -> str:

@@ -14,7 +14,6 @@ from .. import config as configuration
 from ..errors import UserError
 from ..models.exported import InputOptions
 from ..report.words import percent
-from ..shell import command
 
 USAGE = """usage: verify A.jpg B.jpg [C.jpg ...] --checkpoint RUN [--probability P] [--prior P] [--json]
 
@@ -61,7 +60,7 @@ def run(argv: list[str]) -> int:
     found = calibration.of_network(trained)
     if found is None or not calibration.fits(found, trained):
         state = "has no calibration" if found is None else "has a calibration of another network"
-        raise UserError(f"{options.checkpoint} {state}", f"Make one: {command('calibrate', options.checkpoint)}")
+        raise UserError(f"{options.checkpoint} {state}", f"Make one: {calibration.making(trained, options.checkpoint)}")
     prior = found.prior if options.prior is None else options.prior
     # What can be refused is refused before anything is computed.
     limit = found.threshold(options.probability, prior)

@@ -15,7 +15,9 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
+from ..models.exported import input_words
 from ..runs import CALIBRATION
+from ..shell import command
 from .tiles import Metric
 from .verification import Pairs
 
@@ -87,7 +89,7 @@ class Calibration:
         """As JSON."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         values |= {"distances": self.distances.tolist(), "log_odds": self.log_odds.tolist(), "format": _FORMAT}
-        files.write_json(path, values)
+        files.write_json(path, values, flag="")
 
     @staticmethod
     def load(path: files.Pathlike) -> Calibration:
@@ -118,6 +120,11 @@ def of_network(trained: Trained) -> Calibration | None:
 def fits(calibration: Calibration, trained: Trained) -> bool:
     """Whether it was fitted on embeddings of this network, or on those of what it is a full-precision export of."""
     return calibration.model in trained.same_as
+
+
+def making(trained: Trained, checkpoint: object) -> str:
+    """The command that makes one for a network that is called so; what no run says stays to be filled in."""
+    return command("calibrate", checkpoint, *([] if trained.config is not None else ["--dataset", "NAME"]), *input_words(trained.input))
 
 
 def _in(path: Path) -> Calibration | None:

@@ -52,7 +52,7 @@ def describe(path: Path, study: Study) -> None:
                 settings={**before.settings, **study.settings},
             )
         cells = files.read_json(path)["cells"] if path.is_file() else []
-        files.write_json(path, {"study": {**dataclasses.asdict(study), "tune": None}, "cells": cells})
+        files.write_json(path, {"study": {**dataclasses.asdict(study), "tune": None}, "cells": cells}, "--records")
 
 
 def add(path: Path, cell: Cell, record: dict[str, Any]) -> Found:
@@ -62,7 +62,7 @@ def add(path: Path, cell: Cell, record: dict[str, Any]) -> Found:
         found[cell] = record
         ordered = sorted(found.items(), key=lambda item: (not item[0].held_out, item[0].arm, item[0].seed, item[0].value or 0))
         kept = {key: value for key, value in (files.read_json(path) if path.is_file() else {}).items() if key != "cells"}
-        files.write_json(path, {**kept, "cells": [{"cell": dataclasses.asdict(one), **row} for one, row in ordered]})
+        files.write_json(path, {**kept, "cells": [{"cell": dataclasses.asdict(one), **row} for one, row in ordered]}, "--records")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,16 @@ class InputOptions:
     white: Literal[1, 255] = 1
 
 
+def input_words(options: InputOptions) -> list[str]:
+    """As they stand on a command line, those that say something."""
+    words = []
+    for option in dataclasses.fields(options):
+        value = getattr(options, option.name)
+        if value != option.default:
+            words += [f"--input.{option.name}", *map(str, value if isinstance(value, tuple) else [value])]
+    return words
+
+
 @dataclass(frozen=True)
 class Pixels:
     """How pixels have to come to a file: ``InputOptions`` with nothing left open."""
@@ -65,7 +76,8 @@ class Exported:
     Args:
         network: takes what every network here takes.
         facts: what it says of itself; none for a file from elsewhere.
-        hash: SHA-256 of the file (of OpenVINO's two files): what was rounded is another network than its source.
+        hash: SHA-256 of the file (of OpenVINO's two files): what was rounded is another network than its source. Of a file from elsewhere
+            also of how its pixels come, since it makes other vectors of others.
         size: (height, width) of its input in pixels.
     """
 
@@ -105,7 +117,8 @@ def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, .
             raise UserError(f"{path} was exported here and says itself what it takes", "Leave --input.… out.")
         pixels = Pixels(facts.size)
     network = ExportedNetwork(engine, pixels, given, path)
-    return Exported(network, facts, file_hash(path), pixels.size)
+    digest = file_hash(path)
+    return Exported(network, facts, digest if facts is not None else files.sha256_json([digest, dataclasses.asdict(pixels)]), pixels.size)
 
 
 def file_hash(path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,5 +42,5 @@ class CosineIndex:
         hits = self._inner.search(unit_length(vectors), top_k, cameras)
         return dataclasses.replace(hits, distances=hits.distances / 2)
 
-    def add(self, embeddings: Embeddings, *, track: Track = iter) -> Added:
-        return self._inner.add(at_unit_length(embeddings), track=track)
+    def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
+        return self._inner.add(at_unit_length(embeddings), names=names, track=track)

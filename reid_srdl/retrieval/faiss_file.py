@@ -39,7 +39,7 @@ def write(path: Path, index: Any, rows: Rows, description: dict[str, Any]) -> No
         UserError: the file cannot be written.
     """
     faiss = load_faiss()
-    with files.writing(path) as temporary, open(temporary, "wb") as file:
+    with files.writing(path, flag="") as temporary, open(temporary, "wb") as file:
         file.write(MAGIC)
         vectors = _Hashed(file.write)
         faiss.write_index(index, faiss.PyCallbackIOWriter(vectors.write))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,7 @@ class FaissIndex:
 
     # --- changing ------------------------------------------------------------------------------------------------------
 
-    def add(self, embeddings: Embeddings, *, track: Track = iter) -> Added:
+    def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
         check_fits(embeddings, self.about, self.path)
         fresh = incoming(embeddings)
         with self._lock, changing(self.path):
@@ -191,7 +191,7 @@ class FaissIndex:
             index = state.index if state is not self._state else _copy(state.index)
             rows = fresh.rows(state.last_id + 1, state.places)
             factories.add(index, fresh.vectors, rows.places, track)
-            self._save(_State(index, state.rows.followed_by(rows), state.places + len(rows), int(rows.ids[-1])))
+            self._save(_State(index, state.rows.followed_by(rows), state.places + len(rows), int(rows.ids[-1])), self.about.named(names))
         return Added(len(rows), replaced + fresh.repeated, fresh.junk)
 
     def delete(self, paths: Sequence[str]) -> int:
@@ -229,14 +229,15 @@ class FaissIndex:
         self._state, self._stamp = other._state, other._stamp
         return True
 
-    def _save(self, state: _State) -> None:
+    def _save(self, state: _State, about: About | None = None) -> None:
         """First the file, then the gallery that is searched: what could not be written is not found either."""
+        about = about or self.about
         description = {
-            **self.about.as_json(), "backend": self.backend, "factory": self.factory, "effort": self.effort, "facts": self.facts,
+            **about.as_json(), "backend": self.backend, "factory": self.factory, "effort": self.effort, "facts": self.facts,
             "images": len(state.rows), "places": state.places, "last_id": state.last_id,
         }  # fmt: skip
         faiss_file.write(self.path, state.index, state.rows, description)
-        self._state, self._stamp = state, stamp_of(self.path)
+        self.about, self._state, self._stamp = about, state, stamp_of(self.path)
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,10 @@ class About:
     def __post_init__(self) -> None:
         if self.metric not in ("euclidean", "cosine"):
             raise UserError(f"there is no metric {self.metric!r}", "Choose euclidean or cosine.")
+
+    def named(self, names: Mapping[int, str] | None) -> About:
+        """With further words for labels; a label's new word counts."""
+        return dataclasses.replace(self, names={**self.names, **names}) if names else self
 
     @property
     def distance(self) -> str:
@@ -170,8 +175,8 @@ class Index(Protocol):
         """So many images by chance, the same for the same seed while nothing changes; all of them where there are no more."""
         ...
 
-    def add(self, embeddings: Embeddings, *, track: Track = iter) -> Added:
-        """Adds images, all or none. A path that is there already gets the new vector; junk is left out.
+    def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
+        """Adds images, all or none. A path that is there already gets the new vector; junk is left out. ``names`` are further words for labels.
 
         Raises:
             UserError: another dimension or model; nothing but junk; the index cannot be written.

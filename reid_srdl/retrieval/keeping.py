@@ -45,7 +45,7 @@ def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = open(path.with_name(f".{path.name}.lock"), "w")  # closed by the with below
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}", "Choose another file with --output.") from None
+        raise UserError(f"cannot write {path}: {error.strerror}", "Its folder must be one that can be written to.") from None
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,7 +66,7 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
 
 def write_description(path: Path, values: Mapping[str, Any]) -> None:
     """The JSON of an index whose vectors lie elsewhere, whole or not at all, with its own checksum."""
-    files.write_json(path, {**values, "sha256": files.sha256_json(values)})
+    files.write_json(path, {**values, "sha256": files.sha256_json(values)}, flag="")
 
 
 def read_description(path: Path, values: dict[str, Any]) -> dict[str, Any]:

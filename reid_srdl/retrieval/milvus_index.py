@@ -12,7 +12,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ class MilvusIndex:
                 if not (replace or _read_journal(path).get("building") == [stored, rows_of.name]):
                     raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already", "Choose another name with --collection, or build it anew with --replace.")
                 rows_of.drop()
-            files.write_json(_journal(path), {"building": [stored, rows_of.name]})
+            files.write_json(_journal(path), {"building": [stored, rows_of.name]}, flag="")
             rows_of.create(about)
             rows = fresh.rows(_first_id(), 0)
             rows_of.insert(rows, keys(rows.paths), fresh.vectors, track)
@@ -146,18 +146,19 @@ class MilvusIndex:
 
     # --- changing --------------------------------------------------------------------------------------------------------
 
-    def add(self, embeddings: Embeddings, *, track: Track = iter) -> Added:
+    def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
         check_fits(embeddings, self.about, self.path)
         fresh = incoming(embeddings)
         with self._lock, changing(self.path):
             self._finish()
+            self._name(names)
             rows = fresh.rows(_first_id(), 0)
             own = keys(rows.paths)
             old = self._collection.ids_of(dict(zip(own.tolist(), rows.paths, strict=True)))
-            files.write_json(_journal(self.path), {"undo": [int(rows.ids[0]), int(rows.ids[-1])]})
+            files.write_json(_journal(self.path), {"undo": [int(rows.ids[0]), int(rows.ids[-1])]}, flag="")
             try:
                 self._collection.insert(rows, own, fresh.vectors, track)
-                files.write_json(_journal(self.path), {"delete": old})  # from here on they are added
+                files.write_json(_journal(self.path), {"delete": old}, flag="")  # from here on they are added
             except Exception:
                 with contextlib.suppress(UserError):  # where it does not answer, the next one to open the index undoes it
                     self._finish()
@@ -171,9 +172,17 @@ class MilvusIndex:
             unique = list(dict.fromkeys(paths))
             ids = self._collection.ids_of(dict(zip(keys(unique).tolist(), unique, strict=True)))
             if ids:
-                files.write_json(_journal(self.path), {"delete": ids})
+                files.write_json(_journal(self.path), {"delete": ids}, flag="")
                 self._finish()
         return len(ids)
+
+    def _name(self, names: Mapping[int, str] | None) -> None:
+        """Before the images come: words for labels that nothing has yet do no harm."""
+        about = self.about.named(names)
+        if about != self.about:
+            kept = read_description(self.path, files.read_json(self.path))
+            write_description(self.path, {**kept, **about.as_json()})
+            self.about, self._stamp = about, stamp_of(self.path)
 
     def _finish_what_was_begun(self) -> None:
         if _journal(self.path).is_file():

@@ -176,7 +176,9 @@ def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Cali
     found = calibration.of_network(trained)
     if found is None:
         return None, ""
-    if not index.model or not calibration.fits(found, trained):
+    if not index.model:
+        return None, "the index does not say which network made it"
+    if not calibration.fits(found, trained):
         return None, "the calibration is of another network"
     if found.metric != index.about.metric:
         return None, f"the calibration is of {found.metric} distances, and those of the index are {index.about.metric}"

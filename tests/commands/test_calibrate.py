@@ -137,7 +137,7 @@ def test_an_export_takes_the_calibration_along_and_a_rounded_one_gets_its_own(ru
 
     assert export.run([*words, "small.xml", "--format", "openvino", "--precision", "bf16", "--no_score"]) == 0
     assert "calibrate small.xml --dataset synthetic" in capsys.readouterr().out and not Path("small.xml.calibration.json").exists()
-    with pytest.raises(UserError, match="small.xml has no calibration.*calibrate small.xml"):
+    with pytest.raises(UserError, match="small.xml has no calibration.*calibrate small.xml --dataset NAME"):
         verify.run([*pair, "--checkpoint", "small.xml"])
     with pytest.raises(UserError, match="small.xml names no data set"):
         calibrate.run(["small.xml"])
@@ -148,6 +148,25 @@ def test_an_export_takes_the_calibration_along_and_a_rounded_one_gets_its_own(ru
     Path("model.onnx.calibration.json").write_bytes(Path("small.xml.calibration.json").read_bytes())
     with pytest.raises(UserError, match="model.onnx has a calibration of another network"):
         verify.run([*pair, "--checkpoint", "model.onnx"])
+    # What cannot be passed on does not make a failure of the export, and what belongs to an earlier file goes with it.
+    (run / "calibration.json").write_text("{}")
+    assert export.run([*words, "model.onnx"]) == 0
+    assert "No calibration was passed on" in capsys.readouterr().out and Path("model.onnx.calibration.json").exists()
+    (run / "calibration.json").unlink()
+    assert export.run([*words, "model.onnx"]) == 0 and not Path("model.onnx.calibration.json").exists()
+
+
+def test_a_stage_s_calibration_takes_no_run_s_place(run, crowd):
+    """Every stage is a network of its own."""
+    calibrate.run([str(run), "--draws", "20"])
+    before = (run / "calibration.json").read_bytes()
+    stage = run / "stages" / "1-first"
+    image = str(crowd.query.files[0])
+    with pytest.raises(UserError, match="1-first' has no calibration|1-first has no calibration"):
+        verify.run([image, image, "--checkpoint", str(stage)])
+    calibrate.run([str(stage), "--draws", "20"])
+    assert (run / "calibration.json").read_bytes() == before and (stage / "model.safetensors.calibration.json").is_file()
+    assert verify.run([image, image, "--checkpoint", str(stage)]) == verify.run([image, image, "--checkpoint", str(run)]) == 0
 
 
 def test_a_run_that_is_scored_by_the_cosine_is_calibrated_indexed_and_searched_by_it(run, crowd, tmp_path, capsys):

@@ -95,8 +95,36 @@ def test_a_result_file_is_scored(tmp_path, monkeypatch):
         "query_f": [[0.0]], "query_label": [[1]], "query_cam": [[1]], "gallery_f": [[2.0], [1.0]], "gallery_label": [[1, 2]], "gallery_cam": [[2, 2]],
     })  # fmt: skip
     assert command.run(["--embeddings", "result.mat"]) == 0
-    found = scores(Path("eval/result"))
+    found = scores(Path("scores/result"))
     assert (found["single"]["rank1"], found["single"]["rank5"], found["single"]["mAP"]) == (0, 1, 0.5)
+
+
+def test_scores_of_other_embeddings_or_by_other_rules_are_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = embeddings.Embeddings([[1.0], [2.0]], labels=[1, 2], cameras=[1, 1])
+    embeddings.save(made, "q.npz")
+    embeddings.save(embeddings.Embeddings([[1.0], [3.0]], labels=[1, 2], cameras=[2, 2]), "g.npz")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "g.npz").write_bytes((tmp_path / "g.npz").read_bytes())
+    command.run(["--embeddings", "q.npz", "g.npz"])
+    command.run(["--embeddings", "./q.npz", "g.npz"])
+    command.run(["--embeddings", "q.npz", "g.npz", "--metric", "cosine"])
+    assert scores(Path("scores/q-g"))["protocol"]["metric"] == "euclidean" and scores(Path("scores/q-g-cosine"))["protocol"]["metric"] == "cosine"
+    with pytest.raises(UserError, match="scores/q-g holds scores of ./q.npz and g.npz.*--output"):
+        command.run(["--embeddings", "q.npz", "b/g.npz"])
+    with pytest.raises(UserError, match="0 files of embeddings"):
+        command.run(["--embeddings"])
+
+
+def test_where_scores_cannot_be_kept_they_are_shown_all_the_same(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = embeddings.Embeddings([[1.0]], labels=[1], cameras=[1])
+    for name, camera in (("q.npz", 1), ("g.npz", 2)):
+        embeddings.save(dataclasses.replace(made, cameras=np.array([camera])), name)
+    Path("scores").write_text("a file")
+    with pytest.raises(UserError, match="cannot write"):
+        command.run(["--embeddings", "q.npz", "g.npz"])
+    assert "100.00" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -165,9 +193,15 @@ def test_one_s_own_images_of_another_place_take_no_score_s_place(run, tmp_path):
     assert sets.elsewhere(own, "folder", str(tmp_path / "photos")) == "" and sets.elsewhere(own, "folder", str(tmp_path / "more")) == "@more"
     (tmp_path / "photos" / "folder" / "query").mkdir(parents=True)
     assert sets.elsewhere(own, "folder", str(tmp_path / "photos" / "folder")) == "", "among other data sets it has a folder of its own"
+    for site in ("site.1", "site.2"):
+        (tmp_path / site / "folder" / "query").mkdir(parents=True)
+        for root in (tmp_path / site, tmp_path / site / "folder"):
+            assert sets.elsewhere(config, "folder", str(root)) == f"@{site}"
     command.run(["--checkpoint", str(run), "--dataset", "folder", "--data_root", str(tmp_path / "site_b"), "--flip"])
     assert (run / "eval" / "folder-flip@site_b" / "metrics.json").is_file() and not (run / "eval" / "folder-flip").exists()
     assert scores(run / "eval" / "folder-flip@site_b")["protocol"]["data_root"] == str(tmp_path / "site_b")
+    with pytest.raises(UserError, match="folder-flip@site_b holds scores of .*site_b. Choose another"):
+        command.run(["--checkpoint", str(run), "--dataset", "folder", "--data_root", str(tmp_path / "more" / "site_b"), "--flip"])
 
 
 def test_titles_are_text(run, capsys):

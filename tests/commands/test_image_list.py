@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from reid_srdl.commands import image_list
@@ -39,8 +41,33 @@ def test_folders_are_people_where_that_is_said(tmp_path):
         assert listed.labels[0] == 7 and listed.labels[1] == listed.labels[2] > 7 and listed.cameras.tolist() == [1, 1, 2]
         assert dict(listed.names) == {int(listed.labels[1]): "anna"}
     by_name = image_list.list_images(str(photos))
-    assert by_name.labels is None and image_list.in_folders_of_people(by_name)
-    assert not image_list.in_folders_of_people(image_list.list_images(str(photos / "anna")))
+    assert by_name.labels is None and image_list.other_people_by_folders(by_name)
+    assert not image_list.other_people_by_folders(image_list.list_images(str(photos / "anna")))
+    assert not image_list.other_people_by_folders(image_list.list_images(str(photos), "folders"))
+
+
+def test_names_that_tell_of_others_than_the_folders_do(tmp_path):
+    for first, second, other in (("img_c1_1.png", "img_c2_1.png", True), ("anna_c1_1.png", "bert_c2_1.png", False)):
+        photos = _made(tmp_path / first, f"anna/{first}", f"bert/{second}")
+        assert image_list.other_people_by_folders(image_list.list_images(str(photos))) is other
+
+
+def test_a_pattern_makes_no_one_person_of_two_folders(tmp_path, monkeypatch):
+    photos = _made(tmp_path / "photos", "anna/2021/1.png", "bert/2021/1.png", "carl/1.png")
+    with pytest.raises(UserError, match="anna/2021 would be one person|bert/2021 would be one person"):
+        image_list.list_images(str(photos / "*" / "2021" / "*.png"), "folders")
+    monkeypatch.chdir(photos / "anna")
+    assert list(image_list.list_images("../carl/*.png", "folders").names.values()) == ["carl"]
+    monkeypatch.chdir(photos / "carl")
+    assert list(image_list.list_images("../carl/../carl/*.png", "folders").names.values()) == ["carl"]
+
+
+def test_odd_names_of_folders_and_cameras_are_no_traceback(tmp_path):
+    odd = os.fsdecode(b"ann\xe9")
+    listed = image_list.list_images(str(_made(tmp_path / "some", f"{odd}/1.png", "bert/1.png")), "folders")
+    assert sorted(listed.names.values()) == sorted([odd, "bert"])
+    with pytest.raises(UserError, match="camera"):
+        image_list.list_images(str(_made(tmp_path / "far", "anna/c20261129003000123456_1.png", "bert/c1_1.png")), "folders")
 
 
 def test_an_image_in_no_folder_of_a_person_is_refused_and_cameras_are_known_of_all_or_none(tmp_path):

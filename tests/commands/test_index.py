@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+
 import numpy as np
 import pytest
 import scipy.io
@@ -11,6 +14,8 @@ from reid_srdl.commands import index as command
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.retrieval import open_index
+
+MILVUS = pytest.param("milvus", marks=pytest.mark.skipif(not importlib.util.find_spec("milvus_lite"), reason="pymilvus is not installed"))
 
 
 def write(path, names, *, labels=None, model="m", dimension=4):
@@ -55,6 +60,23 @@ def test_adding_and_deleting_are_told(files, capsys):
     out = capsys.readouterr().out
     assert "Deleted 2 images; g.index holds 4 now." in out and "Unknown to it: 1 path." in out
     assert len(open_index("g.index")) == 4
+
+
+@pytest.mark.parametrize("backend", ["faiss", MILVUS])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_names_come_with_the_images_that_are_added(backend, metric, files):
+    for name, text in (("names.csv", "label,name\n1,Zoë\n"), ("more.csv", "label,name\n2,Yi\n"), ("later.csv", "label,name\n7,Carl\n2,Yu\n")):
+        (files / name).write_text(text)
+    run("--embeddings", "one.npz", "--output", "g.index", "--names", "names.csv", "more.csv", "--backend", backend, "--metric", metric)
+    write("more.npz", ["e.jpg"], labels=[7])
+    run("--add", "more.npz", "--index", "g.index", "--names", "later.csv")
+    for _ in range(2):
+        with contextlib.closing(open_index("g.index")) as index:
+            assert index.about.names == {1: "Zoë", 2: "Yu", 7: "Carl"} and len(index) == 3
+        run("--delete", "a.jpg", "--index", "g.index")
+        run("--add", "one.npz", "--index", "g.index")
+    with pytest.raises(UserError, match="--names means nothing where"):
+        run("--delete", "a.jpg", "--index", "g.index", "--names", "names.csv")
 
 
 def test_a_result_file_is_indexed_by_its_rows(files, capsys):

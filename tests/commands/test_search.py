@@ -99,15 +99,12 @@ def test_another_network_is_refused(index, people, tmp_path):
         search(index, other, people.query.files[0])
 
 
-def test_the_probability_stands_there_where_the_run_has_a_calibration_that_fits(index, checkpoint, people, tmp_path, monkeypatch, capsys):
-    import dataclasses
-
+def test_the_probability_stands_there_where_the_network_has_a_calibration_that_fits(index, checkpoint, people, tmp_path, capsys):
     from reid_srdl.evaluation.calibration import Calibration
 
-    trained = dataclasses.replace(runs.load(checkpoint, "cpu"), folder=tmp_path)
-    monkeypatch.setattr(runs, "load", lambda *_, **__: trained)
+    trained = runs.load(checkpoint, "cpu")
     calibration = Calibration(trained.model_hash, "euclidean", False, np.array([0.0, 1.0, 50.0]), np.array([4.0, 0.0, -5.0]), 0.5, {})
-    calibration.save(tmp_path / runs.CALIBRATION)
+    calibration.save(trained.calibration_file)
     query = people.query.files[0]
     search(index, checkpoint, query, "--json", tmp_path / "out.json", "--html", tmp_path / "out.html")
     out, said = capsys.readouterr().out, "Probabilities are those where 0.5 of all pairs are genuine."

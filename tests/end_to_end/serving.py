@@ -33,9 +33,9 @@ def make_run(folder: Path, people: ReIDData) -> None:
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.momentum = None
         network(clean(open_source(people.train.files, size).batch(range(len(people.train))), size))
-    runs.save_model(folder / runs.MODEL, network.eval(), ModelConfig(BACKBONE, "none"), size, np.array([1, 2, 3]))
+    runs.save_model(runs.stage_folder(folder, 0, "first") / runs.MODEL, network.eval(), ModelConfig(BACKBONE, "none"), size, np.array([1, 2, 3]))
     configuration.save(Config(), folder / runs.CONFIG)
-    files.write_json(folder / runs.FACTS, {"dataset": "synthetic", "stages": []})
+    files.write_json(folder / runs.FACTS, {"dataset": "synthetic", "finished": True, "stages": [{"folder": "1-first"}]})
     trained = runs.load(folder, "cpu")
     vectors = trained.embeddings(people.train).vectors
     far = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)

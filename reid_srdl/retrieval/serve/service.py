@@ -12,7 +12,6 @@ import numpy as np
 
 from ...data.images import MemoryImages
 from ...errors import UserError
-from ...shell import command
 from .. import search
 from ..index import Index
 from ..keeping import stamp_of
@@ -73,9 +72,11 @@ class Service:
         self._calibrate()
 
     def _calibrate(self) -> None:
+        from ...evaluation import calibration
+
         file = self._calibration_file()  # before it is read: one that comes meanwhile is seen next time
         found, why_not = search.calibration_for(self.index, self.trained, flip=self.flip)
-        self.why_not = "" if found else why_not or f"{self.checkpoint} has no calibration: {command('calibrate', self.checkpoint)} makes one"
+        self.why_not = "" if found else why_not or f"{self.checkpoint} has no calibration: {calibration.making(self.trained, self.checkpoint)} makes one"
         self.calibration: Calibration | None = found
         self._calibrated_by = file
 
@@ -132,7 +133,7 @@ class Service:
         found = calibration.of_network(self.trained)
         if found is None or not calibration.fits(found, self.trained):
             state = "has no calibration" if found is None else "has a calibration of another network"
-            raise Refused(409, f"{self.checkpoint} {state}", f"Make one: {command('calibrate', self.checkpoint)}")
+            raise Refused(409, f"{self.checkpoint} {state}", f"Make one: {calibration.making(self.trained, self.checkpoint)}")
         prior = prior or self._prior or found.prior
         try:
             limit = found.threshold(probability, prior)

@@ -45,9 +45,9 @@ def loaded(small_backbone, tmp_path_factory: pytest.TempPathFactory) -> runs.Tra
     with torch.no_grad():  # so that distances are of the size that the calibration is about
         for weights in network.parameters():
             weights.mul_(2)
-    digest = runs.save_model(folder / runs.MODEL, network, ModelConfig("small", "none"), (32, 16), np.array([1, 2, 3]))
+    digest = runs.save_model(runs.stage_folder(folder, 0, "first") / runs.MODEL, network, ModelConfig("small", "none"), (32, 16), np.array([1, 2, 3]))
     configuration.save(Config(), folder / runs.CONFIG)
-    files.write_json(folder / runs.FACTS, {"dataset": "synthetic", "stages": []})
+    files.write_json(folder / runs.FACTS, {"dataset": "synthetic", "finished": True, "stages": [{"folder": "1-first"}]})
     Calibration(digest, "euclidean", False, prior=0.5, facts={}, **KNOTS).save(folder / runs.CALIBRATION)
     return runs.load(folder, "cpu")
 
@@ -60,7 +60,7 @@ def run(loaded: runs.Trained, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trained(loaded: runs.Trained, run: Path) -> runs.Trained:
-    return dataclasses.replace(loaded, folder=run)
+    return dataclasses.replace(loaded, folder=run, file=run / loaded.file.relative_to(loaded.folder))
 
 
 @pytest.fixture
