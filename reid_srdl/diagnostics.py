@@ -192,7 +192,7 @@ def verdict(found: SoftTargets) -> str:
     """What the figures mean for the stage that imitates these targets, by rules of thumb."""
     if found.agreement < PREMATURE:
         return (
-            f"They are premature: wrong about {_percent(1 - found.agreement)} of the training images, and whoever imitates them learns that too "
+            f"They are premature: wrong about {_percent(1 - found.agreement)} of the training images, which is imitated, too "
             "(Table 4 of the paper). The network that gives them wants more epochs, or all drops of its rate."
         )
     if found.entropy_share < ONE_HOT:

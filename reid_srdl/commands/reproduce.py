@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ from .. import config as configuration
 from .. import devices, files
 from ..errors import UserError
 from ..progress import says, terminal
+from . import trial
 
 if TYPE_CHECKING:
-    from ..config import Config, ModelConfig
     from ..experiments.study import Found, Study
     from ..experiments.tables import Asked, Table
 
@@ -111,7 +110,7 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
     runs = Path(options.runs) if options.runs else output / "runs"
     for (_, plan), path in zip(rows, paths, strict=True):
         records.describe(path, plan)
-        shared = ("--precision", _shared_precision(reproducing.configuration_of(plan, next(iter(plan.arms))), records.read(path)))
+        shared = ("--precision", trial.shared_precision(reproducing.configuration_of(plan, next(iter(plan.arms))), records.read(path)))
         place = runner.Place(runs / plan.name, path, (*_extra(options), *shared), options.jobs, options.data_root)
         runner.carry_out(plan, place, says=says, arms=arms)
         # After each row, so that a table which takes days can be looked at on the way.
@@ -157,7 +156,7 @@ def _forecast(parts: list, arms: list[str]) -> int:
 
     from ..experiments import reproducing
 
-    rows = reproducing.forecast(parts, arms, _images_per_s)
+    rows = reproducing.forecast(parts, arms, trial.images_per_s)
     if not rows:
         print("All runs of this table are finished; without --dry_run it is written anew.")
         return 0
@@ -180,31 +179,6 @@ def _check(path: Path, plan: Study, found: Found, precision: str | None) -> None
     others = sorted({record["precision"] for cell, record in found.items() if cell.arm in plan.arms} - {precision})
     if precision not in (None, "auto") and others:
         raise UserError(f"the finished runs of {path} are in {others[0]}", f"Leave --precision {precision} out, or keep other --records.")
-
-
-def _shared_precision(config: Config, found: Found) -> str:
-    """One precision for all arms of a study: that of its finished runs, or what is settled here once."""
-    finished = [record["precision"] for record in found.values()]
-    return finished[0] if finished else _trial(config.model, config.size, config.data.batch, config.device, config.precision)[0]
-
-
-def _images_per_s(config: Config) -> float:
-    """Training images a second here, from a few steps of a small batch."""
-    return _trial(config.model, config.size, config.data.batch, config.device, config.precision)[1]
-
-
-@functools.cache
-def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, wanted: str) -> tuple[str, float]:
-    """The precision that ``wanted`` comes to, and training images a second with it."""
-    from .. import devices
-    from ..models import configured
-    from ..training import precision
-
-    place = devices.choose(device)
-    network = configured(model, 100, size, weights="none")
-    batch = min(batch, 16) if place.type == "cpu" else batch
-    settled, timed = precision.settle(wanted, network, device=place, size=size, batch=batch)
-    return settled, batch / (timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch))
 
 
 def _told(written: list[Path]) -> int:

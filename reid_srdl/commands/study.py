@@ -11,6 +11,7 @@ from ..errors import UserError
 from ..experiments import records, results, runner, spending, study
 from ..progress import says
 from ..shell import command
+from . import trial
 
 USAGE = """usage: study NAME [--jobs N] [--arms A,B] [--runs DIR] [--records DIR] [--dry_run] [--data_root DIR] [--weights FILE] [--threads N]
        study [FILE.yaml] --write [--records DIR] [--output FILE]
@@ -66,14 +67,16 @@ def run(argv: list[str]) -> int:
         if arms and (unknown := set(arms) - set(plan.arms)):
             raise UserError(f"the study {name} has no arm {', '.join(sorted(unknown))}", f"Its arms: {', '.join(plan.arms)}.")
         record = Path(options.records) / f"{plan.name}.json"
+        found = records.read(record)
+        extra = (*_extra(options), *trial.precision_flags(plan, found))
         if options.dry_run:
-            cells = study.pending(plan, records.read(record), arms)
+            cells = study.pending(plan, found, arms)
             for cell in cells:
-                print(f"{cell.name:<32} {command('train', *study.flags(plan, cell), *_extra(options))}")
+                print(f"{cell.name:<32} {command('train', *study.flags(plan, cell), *extra)}")
             if not cells:
                 print("All runs of this study are finished; without --dry_run the page of results is written anew.")
             return 0
-        place = runner.Place(Path(options.runs) / plan.name, record, _extra(options), options.jobs)
+        place = runner.Place(Path(options.runs) / plan.name, record, extra, options.jobs)
         runner.carry_out(plan, place, says=says, arms=arms)
     if not any(Path(options.records).glob("*.json")):
         raise UserError(f"there are no records in {options.records}", "Start it in the root of the checkout, or name the folder with --records.")

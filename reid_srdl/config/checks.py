@@ -82,6 +82,11 @@ def check(config: Config) -> None:
             raise UserError(f"{key} is {value:g}", "It must be below 1, or nothing new would ever count.")
     if config.reference.weights == "ema" and not config.ema.decay:
         raise UserError("reference.weights ema, but no average is kept", "Set --ema.decay, such as 0.999.")
+    if config.reference.views > 1 and config.data.crop != "none":
+        raise UserError(
+            f"reference.views is {config.reference.views}, and with data.crop {config.data.crop} a view would be the centre of the image again",
+            "Leave --reference.views out; --reference.flip averages over the image and its mirror.",
+        )
     _check_metric(config)
 
 

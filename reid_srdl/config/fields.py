@@ -25,7 +25,7 @@ class DataConfig:
         train_identities: keep the first so many training identities in ascending order of label, of each of several joined sets; all if null.
         holdout_identities: the last so many training identities, of each of several joined sets, never train and are scored as a validation set.
         train_per_class: of a classification set, keep the first so many training images of each class in order of path; all if null.
-        holdout_per_class: of a classification set, the last so many training images of each class never train and are its validation set.
+        holdout_per_class: of a classification set, so many training images of each class never train and are its validation set: the last ones, or those after the first train_per_class.
         crop: ``imagenet`` trains on random-resized crops (Szegedy et al. 2015) and uses the centre of an image resized by 256/224; ``none``
             takes whole images.
         memory_gb: decoded images up to this many GiB are held in memory, more are streamed from disk.

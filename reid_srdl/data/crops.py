@@ -51,11 +51,11 @@ def covering(size: tuple[int, int], height: int, width: int) -> tuple[int, int]:
     return wide * height // width, wide
 
 
-def random_resized(size: tuple[int, int], seed: int, epoch: int, index: int) -> Crop:
-    """A random part of the image, resized to ``size`` (height, width); the same for the same seed, epoch and index of the image."""
+def random_resized(size: tuple[int, int], seed: int, stage: int, epoch: int, index: int) -> Crop:
+    """A random part of the image, resized to ``size`` (height, width); the same for the same seed, stage, epoch and index of the image."""
 
     def crop(image: Image.Image) -> Image.Image:
-        top, left, height, width = random_box(image.height, image.width, generator(seed, "crop", epoch, index))
+        top, left, height, width = random_box(image.height, image.width, generator(seed, "crop", stage, epoch, index))
         part = image.crop((left, top, left + width, top + height))
         return part.resize((size[1], size[0]), Image.Resampling.BILINEAR)
 

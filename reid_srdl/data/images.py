@@ -7,6 +7,7 @@ later, in batches on the device; only crops (``crops``) are made at decoding, an
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -44,8 +45,8 @@ class ImageSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: Sequence[int], epoch: int = 0) -> torch.Tensor:
-        """uint8 ``(B, 3, H, W)``, RGB. Raises ``UserError`` with the path of a bad image."""
+    def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
+        """uint8 ``(B, 3, H, W)``, RGB; what is random is so by stage and epoch. Raises ``UserError`` with the path of a bad image."""
         ...
 
 
@@ -156,8 +157,8 @@ def decode_alone(data: bytes, name: Path, size: tuple[int, int], crop: str = "no
     return decode_bytes(data, name, size if _is_large(own, size) else own)
 
 
-Cropping = Callable[[int, int], crops.Crop]
-"""The crop for an epoch and the index of an image."""
+Cropping = Callable[[int, int, int], crops.Crop]
+"""The crop for a stage, an epoch of it and the index of an image."""
 
 
 class StreamedImages:
@@ -172,9 +173,9 @@ class StreamedImages:
     def __len__(self) -> int:
         return len(self.files)
 
-    def batch(self, indices: Sequence[int], epoch: int = 0) -> torch.Tensor:
+    def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
         def image(index: int) -> np.ndarray:
-            crop = None if self.cropping is None else self.cropping(epoch, int(index))
+            crop = None if self.cropping is None else self.cropping(stage, epoch, int(index))
             return decode(self.files[index], self.size, crop)
 
         return _channels_first(np.stack(list(self._pool.map(image, indices))))
@@ -195,7 +196,7 @@ class MemoryImages:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, indices: Sequence[int], epoch: int = 0) -> torch.Tensor:
+    def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
         return self.images[torch.as_tensor(indices, device=self.images.device)]
 
 
@@ -259,11 +260,11 @@ def open_source(
         raise UserError("there are no images", "The command data check says what is wrong with a data set.")
     files = [Path(file) for file in files]
     if crop != "none" and seed is not None:
-        return StreamedImages(files, size, workers, lambda epoch, index: crops.random_resized(size, seed, epoch, index))
+        return StreamedImages(files, size, workers, functools.partial(crops.random_resized, size, seed))
     clean = crops.clean(crop, size)
     stored = storage_size(files, size) if clean is None else size
     if len(files) * stored[0] * stored[1] * 3 > memory_gb * 2**30:
-        return StreamedImages(files, stored, workers, None if clean is None else lambda epoch, index: clean)
+        return StreamedImages(files, stored, workers, None if clean is None else lambda stage, epoch, index: clean)
     images = np.empty((len(files), *stored, 3), dtype=np.uint8)
     with ThreadPoolExecutor(max(1, workers)) as pool:
         decoded = pool.map(lambda file: decode(file, stored, clean), files)

@@ -87,7 +87,7 @@ class Loader:
             for step in range(start, len(order)):
                 for coming in range(step, min(step + AHEAD + 1, len(order))):
                     if coming not in fetched:
-                        fetched[coming] = pool.submit(self.source.batch, self._mine(order[coming]), epoch)
+                        fetched[coming] = pool.submit(self.source.batch, self._mine(order[coming]), epoch, stage)
                 began = time.perf_counter()
                 images = fetched.pop(step).result()
                 self.waited += time.perf_counter() - began

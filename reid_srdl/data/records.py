@@ -159,9 +159,9 @@ def limit_identities(data: ReIDData, *, train: int | None, holdout: int) -> ReID
 
 
 def limit_images(data: ClassData, *, per_class: int | None, holdout_per_class: int) -> ClassData:
-    """Keeps the first ``per_class`` training images of each class, and holds the last ``holdout_per_class`` out as a validation set.
+    """Keeps the first ``per_class`` training images of each class, and holds the next ``holdout_per_class`` out as a validation set; of a whole set, the last ones.
 
-    First and last go by path. The held-out images never train; as ``val`` they take the place of the data set's own, where it has one.
+    Their order is that of the paths. The held-out images never train; as ``val`` they take the place of the data set's own, where it has one.
 
     Raises:
         UserError: a class has fewer images than asked for.
@@ -179,5 +179,5 @@ def limit_images(data: ClassData, *, per_class: int | None, holdout_per_class: i
                 "Lower --data.train_per_class or --data.holdout_per_class.",
             )
         kept[rows[:first]] = True
-        held[rows[len(rows) - holdout_per_class :]] = True
+        held[rows[first : first + holdout_per_class]] = True
     return dataclasses.replace(data, train=train.take(kept), val=train.take(held, "val") if holdout_per_class else data.val)

@@ -29,7 +29,8 @@ NOT_BESIDE = (
 
 def configuration_of(study: Study, arm: str, seed: int = 0) -> Config:
     """What a run of an arm is configured as."""
-    return configuration.parse(Config, flags(study, Cell(arm, seed, None, held_out=False)), recipes=True)
+    value = study.tune.values[0] if study.tune is not None else None  # each arm finds its own
+    return configuration.parse(Config, flags(study, Cell(arm, seed, value, held_out=False)), recipes=True)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def spent(rows: Sequence[tuple[Row, Study]]) -> list[Spent]:
     for row, study in rows:
         for arm in study.arms:
             config = configuration_of(study, arm)
-            held = config.data.holdout_per_class * tables.classes(row.dataset)
+            # A number of images a class is that of those which train.
+            held = 0 if config.data.train_per_class else config.data.holdout_per_class * tables.classes(row.dataset)
             images = (tables.training_images(row.dataset, config.data.train_per_class) or 0) - held
             found.append(Spent(study, arm, cost.planned(config, plans.build(config), images, tables.classes(row.dataset)), images))
     return found

@@ -217,11 +217,12 @@ def has_the_papers_budget(row: Row, study: Study) -> bool:
 
 
 def _held_out(arm: Mapping[str, Any], dataset: str, train_per_class: int | None) -> dict[str, int]:
-    """The share of the training images that an arm wants held out, as images of each class."""
+    """The share of the training images that an arm wants held out, as images of each class: of those that every arm of the study has."""
     if "holdout" not in arm:
         return {}
     each = (training_images(dataset, train_per_class) or 0) / classes(dataset)
-    return {"data.holdout_per_class": max(1, round(arm["holdout"] * each))}
+    held = max(1, round(arm["holdout"] * each))
+    return {"data.holdout_per_class": held, **({"data.train_per_class": train_per_class - held} if train_per_class else {})}
 
 
 def _papers_epochs(row: Row) -> int:

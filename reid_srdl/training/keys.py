@@ -54,7 +54,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
             "reference": reference,
             "data": data_hash,
             "size": config.size,
-            **({"crop": data.crop} if data.crop != "none" else {}),
+            **({"crop": [data.crop, "drawn by stage"]} if data.crop != "none" else {}),
             "batch": [data.batch, data.sampler, data.instances],
             "augment": _said(config.augment, "flip", "pad", "pad_mode", "erase"),
             "seed": config.seed,

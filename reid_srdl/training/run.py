@@ -126,6 +126,12 @@ class _Run:
                 f"{self.world} processes cannot share the smallest batch of an epoch, {smallest} images: each needs two, for BatchNorm",
                 "Choose another --data.batch, or fewer processes.",
             )
+        parts, instances = self.config.optimiser.accumulate, self.config.data.instances
+        if self.config.metric.pairs and self.world > 1 < parts and self.config.data.batch % (whole := self.world * parts * instances):
+            raise UserError(
+                f"metric.name {self.config.metric.name} compares people of {instances} images, and {self.world} processes would cut people apart in the {parts} parts of a batch of {self.config.data.batch}",
+                f"Set --data.batch to a multiple of {whole} (processes times accumulate times instances).",
+            )
 
     def _settle_precision(self, network: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(

@@ -4,7 +4,7 @@ import io
 import pytest
 
 from reid_srdl import config as configuration
-from reid_srdl.commands import reproduce
+from reid_srdl.commands import reproduce, trial
 from reid_srdl.errors import UserError
 from reid_srdl.experiments import records, runner, tables
 
@@ -89,7 +89,7 @@ def test_what_needs_no_run(tmp_path):
 
 
 def test_a_dry_run_names_the_runs_with_their_cost(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(reproduce, "_images_per_s", lambda config: 500.0)
+    monkeypatch.setattr(trial, "images_per_s", lambda config: 500.0)
     assert reproduce.run([*SMALL, "--dry_run", "true", "--output", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     # 5,000 images x 4 epochs at 500 a second.

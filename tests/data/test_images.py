@@ -88,6 +88,7 @@ def test_random_crops_are_a_stream_and_the_same_in_any_batch(odd_files):
     again = images.open_source(odd_files, (32, 24), crop="imagenet", seed=3, workers=1)
     assert torch.equal(again.batch(np.array([0]), 1)[0], batch[1])
     assert not torch.equal(again.batch([2], 2)[0], batch[0]), "another epoch"
+    assert not torch.equal(again.batch([2], 1, 1)[0], batch[0]), "another stage"
     assert not torch.equal(images.open_source(odd_files, (32, 24), crop="imagenet", seed=4).batch([2], 1)[0], batch[0])
 
 

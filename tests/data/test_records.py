@@ -71,7 +71,7 @@ def test_images_are_limited_and_held_out_by_class_in_order_of_path():
     data = classes(1, 0, 0, 1, 0, 1, 0)
     limited = limit_images(data, per_class=1, holdout_per_class=2)
     assert limited.train.paths == ("000.jpg", "001.jpg") and limited.train.labels.tolist() == [1, 0]
-    assert limited.val.paths == ("003.jpg", "004.jpg", "005.jpg", "006.jpg") and limited.val.name == "val"
+    assert limited.val.paths == ("002.jpg", "003.jpg", "004.jpg", "005.jpg") and limited.val.name == "val"
     assert limit_images(data, per_class=None, holdout_per_class=1).train.paths == ("000.jpg", "001.jpg", "002.jpg", "003.jpg", "004.jpg")
     assert limit_images(data, per_class=2, holdout_per_class=0).val is None
     assert limit_images(data, per_class=None, holdout_per_class=0) is data

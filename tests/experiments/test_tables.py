@@ -62,6 +62,7 @@ def test_the_arm_that_stops_early_holds_a_tenth_of_each_class_out():
     ((_, one),) = tables.studies(tables.read("controls"), Asked(arms=["vanilla", "early_stopped"], train_per_class=[50]))
     config = configuration.parse(Config, study.flags(one, Cell("early_stopped", 0, None, False)), recipes=True)
     assert config.data.holdout_per_class == 5 and config.log.eval_split == "val"
+    assert config.data.train_per_class == 45, "of the 50 images that the other arms train on"
     assert plans.build(config)[0].keep == "best"
 
 

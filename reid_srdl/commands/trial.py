@@ -1,0 +1,52 @@
+"""A few training steps, before many are begun: which precision all runs of a comparison share, and how fast one goes."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..config import Config, ModelConfig
+    from ..experiments.study import Found, Study
+
+
+def shared_precision(config: Config, found: Found) -> str:
+    """One precision for all arms of a study: that of its finished runs, or what is settled here once."""
+    finished = [record["precision"] for record in found.values()]
+    return finished[0] if finished else _trial(config.model, config.size, config.data.batch, config.device, config.precision)[0]
+
+
+def precision_flags(plan: Study, found: Found) -> tuple[str, ...]:
+    """What gives all runs of a study one precision, where its recipe leaves that to the machine: else each run would settle it by how busy that is.
+
+    Raises:
+        UserError: some arms state one and others do not.
+    """
+    from ..experiments.spending import configuration_of
+
+    configured = {arm: configuration_of(plan, arm) for arm in plan.arms}
+    left = [arm for arm, config in configured.items() if config.precision == "auto"]
+    if left and len(left) < len(configured):
+        raise UserError(f"the study {plan.name} states the precision of some arms, and not of {', '.join(left)}", "State one for all in its settings, such as {precision: fp32}.")
+    return ("--precision", shared_precision(configured[left[0]], found)) if left else ()
+
+
+def images_per_s(config: Config) -> float:
+    """Training images a second here, from a few steps of a small batch."""
+    return _trial(config.model, config.size, config.data.batch, config.device, config.precision)[1]
+
+
+@functools.cache
+def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, wanted: str) -> tuple[str, float]:
+    """The precision that ``wanted`` comes to, and training images a second with it."""
+    from .. import devices
+    from ..models import configured
+    from ..training import precision
+
+    place = devices.choose(device)
+    network = configured(model, 100, size, weights="none")
+    batch = min(batch, 16) if place.type == "cpu" else batch
+    settled, timed = precision.settle(wanted, network, device=place, size=size, batch=batch)
+    return settled, batch / (timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch))
