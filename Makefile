@@ -4,11 +4,14 @@
 #   PYTHON=NAME     the Python that it is made of (default python3; 3.10 or newer)
 #   FAISS=gpu       the faiss that is installed: cpu (default) or gpu, never both
 #   TEST_ARGS=...   handed on to pytest, such as TEST_ARGS='-m "not slow"'
+#   WORKERS=N       processes that share the suite (default: the processors, at most 8; 0 runs it in one, as --pdb needs)
 
 PYTHON ?= python3
 VENV ?= .venv
 FAISS ?= cpu
 TEST_ARGS ?=
+# A worker takes some two gigabytes.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n < 8 ? n : 8)))
 BENCH_ARGS ?=
 
 DEMO := runs/demo
@@ -56,7 +59,7 @@ demo-again:
 	@$(MAKE) --no-print-directory demo
 
 test: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
-	$(IN_VENV) -m pytest $(TEST_ARGS)
+	$(IN_VENV) -m pytest -n $(WORKERS) --dist loadfile $(TEST_ARGS)
 
 soak: $(VENV)/.reid_srdl-$(FAISS) $(VENV)/.reid_srdl-test
 	$(IN_VENV) -m pytest -m soak $(TEST_ARGS)
