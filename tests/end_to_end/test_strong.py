@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from reid_srdl import runs
+from reid_srdl import inference, runs
 from reid_srdl.config import Config, load
+from reid_srdl.data import read
 from reid_srdl.data.synthetic.spec import Spec
 from reid_srdl.data.synthetic.write import render
+from reid_srdl.embeddings import Embeddings
+from reid_srdl.evaluation import rank
 from reid_srdl.training import reference
 
 PEOPLE = Spec(train_identities=6, test_identities=4, cameras=2, shots=4, multi_query=1, distractors=4, junk=2)
@@ -22,6 +26,16 @@ STRONG = [
     "--ema.decay", "0.9", "--reference.weights", "last", "--plan.name", "srdl", "--plan.epochs", "4",
     "--distance", "cosine", "--log.eval_every", "2", "--log.eval_split", "test",
 ]  # fmt: skip
+
+
+def mean_average_precision(run: Path, root: Path) -> float:
+    """Of the network as training scores it. After so few steps all embeddings are alike but for their last digits, which ``Trained.embedder`` rounds otherwise."""
+    trained, people = runs.load(run, "cpu"), read("synthetic", root / "datasets")
+    found = []
+    for split in (people.query, people.gallery.without_junk()):
+        vectors = inference.embed(trained.network, trained.source(split.files), size=trained.size, place=trained.place)
+        found.append(Embeddings(vectors, labels=split.labels, cameras=split.cameras))
+    return rank(*found, metric="cosine").mAP
 
 
 @pytest.mark.soak
@@ -40,7 +54,7 @@ def test_srdl_on_a_strong_recipe(command, tmp_path):
     assert runs.read_model(first / "last.safetensors").hash in reference.load(first / "reference.safetensors").how
     metrics = json.loads((run / "eval/synthetic/metrics.json").read_text())
     assert 0 < metrics["single"]["mAP"] <= 1 and (run / "report.html").is_file()
-    assert metrics["protocol"]["metric"] == "cosine" and rows[-1]["val_mAP"] == pytest.approx(metrics["single"]["mAP"], abs=1e-6)
+    assert metrics["protocol"]["metric"] == "cosine" and rows[-1]["val_mAP"] == pytest.approx(mean_average_precision(run, tmp_path), abs=1e-6)
     again, other = (command("eval", "--checkpoint", "run", *more, "--device", "cpu") for more in ((), ("--metric", "euclidean")))
     assert "cosine distance" in again.stdout and json.loads((run / "eval/synthetic/metrics.json").read_text())["single"] == metrics["single"]
     otherwise = json.loads((run / "eval/synthetic-euclidean/metrics.json").read_text())
