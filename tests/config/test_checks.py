@@ -22,7 +22,7 @@ def test_values_that_no_run_can_have(argv):
      (["--metric.name", "triplet", "--data.sampler", "identity", "--optimiser.accumulate", "8"], "32 in 8 parts"),
      (["--metric.name", "triplet", "--data.sampler", "identity", "--metric.scale", "3"], "metric.scale"), (["--metric.weight", "0"], "above 0"),
      (["--loss.cross_entropy", "0"], "no metric term"), (["--ema.decay", "1"], "below 1"), (["--ema.decay", "-0.1"], "between 0 and 1"),
-     (["--reference.weights", "ema"], "ema.decay"), (["--optimiser.betas", "0.9", "1"], "below 1"), (["--optimiser.betas", "0.9"], "betas"),
+     (["--reference.views", "3", "--data.crop", "imagenet"], "centre of the image again"), (["--reference.weights", "ema"], "ema.decay"), (["--optimiser.betas", "0.9", "1"], "below 1"), (["--optimiser.betas", "0.9"], "betas"),
      (["--optimiser.clip", "0"], "above 0"), (["--optimiser.accumulate", "0"], "above 0"), (["--optimiser.backbone_rate", "0"], "above 0"),
      (["--optimiser.frozen_epochs", "-1"], "below 0"), (["--optimiser.name", "lion"], "lion"), (["--schedule.name", "exponential"], "exponential"),
      (["--schedule.warmup_from", "2"], "between 0 and 1"), (["--schedule.final", "1.5"], "between 0 and 1")],

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from reid_srdl.errors import UserError
-from reid_srdl.experiments import results, spending
+from reid_srdl.experiments import results, spending, tables
 from reid_srdl.experiments.tables import Asked
 
 CIFAR = Asked(datasets=["cifar10"])
@@ -20,6 +20,12 @@ def test_srdl_costs_one_clean_pass_more_than_vanilla(seen):
     # 68.9 million MACs x 50,000 images x 200 epochs, and one pass more.
     assert vanilla.cost.total == pytest.approx(68.9e6 * 50_000 * 200, rel=1e-3) and vanilla.images == 50_000
     assert srdl.cost.total / vanilla.cost.total == pytest.approx(1 + 1 / 200)
+
+
+@pytest.mark.parametrize(("per_class", "images"), [(None, 45_000), ([50], 4_500)])
+def test_images_that_an_arm_holds_out_are_not_trained_on(per_class, images):
+    rows = tables.studies(tables.read("controls"), Asked(datasets=["cifar100"], arms=["vanilla", "early_stopped"], train_per_class=per_class))
+    assert [one.images for one in spending.spent(rows)] == [round(images / 0.9), images]
 
 
 def test_only_what_is_asked_for_and_that_which_there_is():

@@ -138,6 +138,15 @@ def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_ste
     assert not runs.Path(config.output).exists()
 
 
+def test_processes_whose_parts_would_cut_people_apart_stop_before_the_first_step(config, people, watch, monkeypatch):
+    data = dataclasses.replace(config.data, sampler="identity", instances=2, batch=8)
+    parted = dataclasses.replace(config, data=data, metric=dataclasses.replace(config.metric, name="triplet"), optimiser=dataclasses.replace(config.optimiser, accumulate=2))
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UserError, match="3 processes would cut people apart in the 2 parts of a batch of 8. Set --data.batch to a multiple of 12"):
+        train(parted, people, watch=watch)
+    assert not runs.Path(config.output).exists()
+
+
 def test_a_damaged_state_is_refused_by_name(config, people, watch, tmp_path):
     with pytest.raises(Stop):
         train(config, people, watch=breaking(watch, 5))
