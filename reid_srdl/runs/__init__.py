@@ -1,0 +1,31 @@
+"""What a run leaves behind: its folder (``layout``), the file of a network (``model_file``), and ``load``, which takes one into use (``trained``)."""
+
+from __future__ import annotations
+
+from .layout import (
+    AVERAGED,
+    BEST,
+    CALIBRATION,
+    CONFIG,
+    FACTS,
+    LAST,
+    LOG,
+    MODEL,
+    REFERENCE,
+    REPORT,
+    RESUME,
+    checkpoint_file,
+    finished_stages,
+    is_adopted,
+    read_facts,
+    read_log,
+    stage_folder,
+)
+from .model_file import ModelFile, network_of, read_model, save_model, state_hash
+from .trained import Trained, load
+
+__all__ = [
+    "AVERAGED", "BEST", "CALIBRATION", "CONFIG", "FACTS", "LAST", "LOG", "MODEL", "REFERENCE", "REPORT", "RESUME", "ModelFile", "Trained",
+    "checkpoint_file", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "stage_folder",
+    "state_hash",
+]  # fmt: skip

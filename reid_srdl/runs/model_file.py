@@ -1,0 +1,136 @@
+"""One network in one file: all that is needed to use it, and checksums that tell whether it is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialised
+
+from .. import files
+from ..config import ModelConfig
+from ..data import crops
+from ..errors import UserError
+from ..models import IdentityClassifier, configured
+from ..models.from_timm import own_pixels
+from ..shell import command
+from .layout import run_of
+
+_FORMAT = "reid_srdl model 1"
+_OF_TIMM = "timm:"
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """What a ``model.safetensors`` holds.
+
+    Args:
+        state: weights and running statistics by name.
+        model: how the network is built.
+        size: (height, width) of its input in pixels.
+        labels: int64 ``(C,)``, the data set's label of each class.
+        hash: SHA-256 of names and values in ``state``.
+        crop: what it was trained on of each image (``data.crop``).
+    """
+
+    state: dict[str, torch.Tensor]
+    model: ModelConfig
+    size: tuple[int, int]
+    labels: np.ndarray
+    hash: str
+    crop: str = "none"
+
+
+def state_hash(state: dict[str, torch.Tensor]) -> str:
+    """SHA-256 of names, types and values."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray, crop: str = "none") -> str:
+    """Writes the network and all that is needed to use it; returns its hash."""
+    # safetensors stores contiguous tensors; channels-last weights come back in the plain order.
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    digest = state_hash(state)
+    metadata = {
+        "format": _FORMAT,
+        "model": json.dumps(dataclasses.asdict(model)),
+        "size": json.dumps(list(size)),
+        "labels": json.dumps([int(label) for label in labels]),
+        "sha256": digest,
+    }
+    if crop != "none":
+        metadata["crop"] = crop
+    if model.backbone.startswith(_OF_TIMM):
+        metadata["pixels"] = "its own"
+    metadata["facts"] = _facts_hash(metadata)
+    # As bytes, since safetensors' own writing has another exception for a full disk.
+    files.write_bytes(path, files.canonical_safetensors(serialised(state, metadata=metadata)))
+    return digest
+
+
+def _facts_hash(metadata: dict[str, str]) -> str:
+    return files.sha256_json({name: text for name, text in metadata.items() if name != "facts"})
+
+
+def read_model(path: Path) -> ModelFile:
+    """Raises ``UserError`` where the file is missing, truncated, altered, or not one of ours."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, or a model.safetensors.")
+    try:
+        with safe_open(path, "pt") as opened:
+            metadata = opened.metadata() or {}
+            state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (it is no dictionary)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a whole safetensors file ({error})", f"It is truncated or of another kind. {_way_to_another(path)}") from None
+    if metadata.get("format") != _FORMAT:
+        raise UserError(
+            f"{path} holds weights, but not of a model trained here",
+            "To start training from them, give train --model.weights FILE.",
+        )
+    # Files of earlier versions have a checksum of their numbers only.
+    if state_hash(state) != metadata.get("sha256") or metadata.get("facts", wanted := _facts_hash(metadata)) != wanted:
+        raise UserError(f"{path} is damaged: its checksum does not fit", _way_to_another(path))
+    try:
+        model = ModelConfig(**json.loads(metadata["model"]))
+    except TypeError as error:
+        raise UserError(f"{path} describes a network that this version does not know ({error})", "Use the version that wrote it.") from None
+    crop = metadata.get("crop", "none")
+    if crop not in crops.NAMES:
+        raise UserError(f"{path} was trained on crops that this version does not know ({crop})", "Use the version that wrote it.")
+    if model.backbone.startswith(_OF_TIMM) and "pixels" not in metadata and own_pixels(model.backbone.removeprefix(_OF_TIMM)):
+        raise UserError(f"{path} is of a version that normalised the images of {model.backbone} otherwise", "Use the version that wrote it, or train anew.")
+    return ModelFile(
+        state=state,
+        model=model,
+        size=tuple(json.loads(metadata["size"])),
+        labels=np.array(json.loads(metadata["labels"]), dtype=np.int64),
+        hash=metadata["sha256"],
+        crop=crop,
+    )
+
+
+def _way_to_another(path: Path) -> str:
+    run = run_of(path)
+    return f"Copy it again, or delete it and have the stage trained again: {command('train', '--resume', run)}" if run else "Copy it again."
+
+
+def network_of(file: ModelFile) -> IdentityClassifier:
+    """The network with its weights, in eval mode, on the CPU."""
+    network = configured(file.model, len(file.labels), file.size, weights="none")
+    try:
+        network.load_state_dict(file.state)
+    except RuntimeError as error:
+        raise UserError(f"the weights do not fit a {file.model.backbone}: {str(error).splitlines()[-1].strip()}", "Was the file made by another version?") from None
+    return network.eval().to(memory_format=torch.channels_last)

@@ -1,0 +1,83 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from reid_srdl import runs
+from reid_srdl.config import ModelConfig
+from reid_srdl.errors import UserError
+from reid_srdl.models import build
+from reid_srdl.runs import model_file
+
+
+def test_the_hash_is_of_the_weights(saved, network, tmp_path, labels):
+    runs.save_model(tmp_path / "again.safetensors", network.to(memory_format=torch.channels_last), ModelConfig("small", "none"), (32, 16), labels)
+    assert runs.read_model(tmp_path / "again.safetensors").hash == runs.read_model(saved).hash
+    with torch.no_grad():
+        network.classifier.bias[0] += 1
+    assert runs.save_model(tmp_path / "other.safetensors", network, ModelConfig("small", "none"), (32, 16), labels) != runs.read_model(saved).hash
+
+
+def test_bad_checkpoints_say_what_they_are(saved, tmp_path):
+    data = saved.read_bytes()
+    cases = {
+        "truncated": (data[:-20], "not a whole safetensors file"),
+        "flipped": (data[:-5] + bytes([data[-5] ^ 1]) + data[-4:], "checksum does not fit"),
+        "empty": (b"", "not a whole safetensors file"),
+    }
+    cases["another label"] = (data.replace(b"[3, 5, 9]", b"[3, 5, 8]"), "checksum does not fit")
+    assert cases["another label"][0] != data
+    for name, (content, message) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=message):
+            runs.load(tmp_path / name)
+    save_file({"x": torch.zeros(1)}, tmp_path / "foreign")
+    with pytest.raises(UserError, match=r"--model\.weights"):
+        runs.load(tmp_path / "foreign")
+    with pytest.raises(UserError, match="no checkpoint"):
+        runs.load(tmp_path / "nowhere")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="no run folder"):
+        runs.load(tmp_path / "folder")
+
+
+def test_weights_of_another_architecture(saved, tmp_path):
+    state = load_file(saved)
+    metadata = {
+        "format": "reid_srdl model 1", "model": json.dumps(dataclasses.asdict(ModelConfig("small_without_norm", "none"))), "size": "[32, 16]",
+        "labels": "[1, 2, 3]", "sha256": runs.state_hash(state),
+    }  # fmt: skip
+    save_file(state, tmp_path / "other", metadata=metadata)
+    with pytest.raises(UserError, match="do not fit a small_without_norm"):
+        runs.load(tmp_path / "other")
+
+
+def test_whole_images_leave_the_file_as_it_was(saved):
+    with safe_open(saved, "pt") as opened:
+        assert sorted(opened.metadata()) == ["facts", "format", "labels", "model", "sha256", "size"]
+
+
+def test_crops_of_another_version_are_refused(saved, tmp_path):
+    with safe_open(saved, "pt") as opened:
+        metadata = opened.metadata()
+    del metadata["facts"]
+    save_file(load_file(saved), tmp_path / "new", metadata={**metadata, "crop": "spiral"})
+    with pytest.raises(UserError, match="crops that this version does not know"):
+        runs.load(tmp_path / "new")
+
+
+def test_networks_of_timm_from_before_their_own_pixels_are_refused(tmp_path, monkeypatch, labels):
+    """Their images were normalised by ImageNet's mean and deviation, whatever the weights had been trained on."""
+    pytest.importorskip("timm")
+    name = "timm:vit_tiny_patch16_224"
+    network = build(name, 3, image_size=(32, 16))
+    runs.save_model(tmp_path / "new", network, ModelConfig(name, "none"), (32, 16), labels)
+    assert runs.read_model(tmp_path / "new").model.backbone == name
+    monkeypatch.setattr(model_file, "_OF_TIMM", "none of them")
+    runs.save_model(tmp_path / "old", network, ModelConfig(name, "none"), (32, 16), labels)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="of a version that normalised the images of timm:vit_tiny_patch16_224 otherwise"):
+        runs.read_model(tmp_path / "old")
