@@ -20,11 +20,9 @@ def test_importing_the_package_and_its_command_imports_no_torch():
 
 
 def test_names_come_from_their_rooms():
-    from reid_srdl import Embeddings, load
-    from reid_srdl.embeddings import Embeddings as home
+    from reid_srdl import Embeddings, embeddings, load, runs
 
-    assert Embeddings is home
-    assert load.__module__ == "reid_srdl.runs"
+    assert Embeddings is embeddings.Embeddings and load is runs.load
     assert {"Embeddings", "load"} <= set(dir(reid_srdl))
 
 

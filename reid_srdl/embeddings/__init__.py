@@ -1,0 +1,9 @@
+"""Vectors of images with what is known of each image (``vectors``), and their files (``opening``, and a file a kind)."""
+
+from __future__ import annotations
+
+from .opening import check_suffix, load, load_pair, save, write
+from .result_file import load_result_mat
+from .vectors import Embeddings
+
+__all__ = ["Embeddings", "check_suffix", "load", "load_pair", "load_result_mat", "save", "write"]

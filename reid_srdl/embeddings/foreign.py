@@ -1,0 +1,32 @@
+"""Files that anybody may have written: what is wrong with one becomes a line that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from .vectors import Embeddings
+
+
+def read(path: Path, reader: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    """What a reader finds in the file."""
+    if not path.is_file():
+        raise UserError(f"there is no file {path}", "The commands embed and eval write such files.")
+    try:
+        return reader(path)
+    except UserError:
+        raise
+    except (MemoryError, OverflowError):
+        raise UserError(f"{path} asks for more memory than there is") from None
+    except Exception as error:  # each of three libraries has its own ways to say that a file is no such file
+        raise UserError(f"{path} cannot be read ({type(error).__name__}: {error})", "It is damaged, or of another kind than its name says.") from None
+
+
+def named(path: Path, columns: dict[str, Any]) -> Embeddings:
+    """The columns as embeddings."""
+    try:
+        return Embeddings(**columns)
+    except UserError as error:
+        raise UserError(f"{path}: {error.message}", error.hint) from None

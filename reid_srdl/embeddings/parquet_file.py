@@ -1,0 +1,53 @@
+"""Embeddings as a table in ``.parquet``: a row an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from .vectors import Embeddings, known
+
+
+def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
+    """Writes pieces one below the other as they come; ``first`` is the first of them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {"paths": pa.string(), "vectors": pa.list_(pa.float32(), first.dimension), "labels": pa.int64(), "cameras": pa.int64()}
+    kept = {name: kind for name, kind in types.items() if name == "vectors" or name in known(first)}
+    schema = pa.schema(list(kept.items()), metadata={"model": first.model})
+    with pq.ParquetWriter(path, schema) as writer:
+        for piece in pieces:
+            flat = pa.array(piece.vectors.reshape(-1))
+            arrays = [
+                pa.FixedSizeListArray.from_arrays(flat, first.dimension) if name == "vectors" else pa.array(getattr(piece, name), kind)
+                for name, kind in kept.items()
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The columns that are there, by name."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    table = file.read(columns=[name for name in ("vectors", "paths", "labels", "cameras") if name in file.schema_arrow.names])
+    columns: dict[str, Any] = {name: table[name].to_numpy() for name in table.column_names if name not in ("paths", "vectors")}
+    if "paths" in table.column_names:
+        columns["paths"] = tuple(str(value) for value in table["paths"].to_pylist())
+    if "vectors" in table.column_names:
+        column = table["vectors"].combine_chunks()
+        column = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+        if column.null_count:
+            raise UserError(f"{path} holds {column.null_count:,} rows without a vector", "Leave them out.")
+        lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False)) if not pa.types.is_fixed_size_list(column.type) else None
+        if lengths is not None and len(lengths) > 1:
+            raise UserError(f"{path} holds vectors of different lengths, {lengths[0]} to {lengths[-1]}")
+        columns["vectors"] = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1 if len(column) else 0)
+    columns["model"] = (file.schema_arrow.metadata or {}).get(b"model", b"").decode()
+    return columns

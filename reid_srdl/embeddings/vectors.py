@@ -1,0 +1,96 @@
+"""Vectors of images with what is known of each image."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+
+_BLOCK = 1 << 22
+"""Numbers looked at in one go, so that checks of a memory-mapped array need no memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """N vectors, one an image.
+
+    Args:
+        vectors: ``(N, D)``, all finite; kept as float32. A memory-mapped float32 array stays one.
+        paths: N paths of the images; none where unknown.
+        labels: int64 ``(N,)``; none where unlabelled (which is not junk).
+        cameras: int64 ``(N,)``; none where unknown.
+        model: hash of the network that made the vectors; empty where unknown.
+
+    Raises:
+        UserError: columns of different lengths, labels that are no whole numbers, a vector that is not finite (by row and path).
+    """
+
+    vectors: np.ndarray
+    paths: tuple[str, ...] | None = None
+    labels: np.ndarray | None = None
+    cameras: np.ndarray | None = None
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        vectors = np.asarray(self.vectors)
+        if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or (len(vectors) and not vectors.shape[1]):
+            raise UserError(f"vectors of shape {vectors.shape} and type {vectors.dtype} are no embeddings", "They must be numbers (N, D).")
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused below, by row
+            object.__setattr__(self, "vectors", np.ascontiguousarray(vectors, dtype=np.float32))
+        for column in ("labels", "cameras"):
+            if getattr(self, column) is not None:
+                object.__setattr__(self, column, _whole_numbers(getattr(self, column), column, len(vectors)))
+        if self.paths is not None:
+            object.__setattr__(self, "paths", tuple(os.fsdecode(path) if isinstance(path, bytes) else str(path) for path in self.paths))
+            if len(self.paths) != len(vectors):
+                raise UserError(f"{len(vectors):,} vectors, but {len(self.paths):,} paths", "Each vector needs one.")
+        self._refuse_what_is_not_finite()
+
+    def _refuse_what_is_not_finite(self) -> None:
+        step = max(1, _BLOCK // max(1, self.dimension))
+        for start in range(0, len(self), step):
+            finite = np.isfinite(self.vectors[start : start + step]).all(axis=1)
+            if not finite.all():
+                row = start + int(np.argmin(finite))
+                of = f" ({self.paths[row]})" if self.paths is not None else ""
+                raise UserError(f"the vector in row {row}{of} holds NaN or infinity", "Rows are counted from 0; leave this one out, or embed it again.")
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return self.vectors.shape[1]
+
+    def take(self, rows: np.ndarray) -> Embeddings:
+        """The given rows (indices or a mask), in their order."""
+        rows = np.asarray(rows)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
+        return dataclasses.replace(
+            self,
+            vectors=self.vectors[rows],
+            paths=None if self.paths is None else tuple(self.paths[row] for row in rows),
+            labels=None if self.labels is None else self.labels[rows],
+            cameras=None if self.cameras is None else self.cameras[rows],
+        )
+
+
+def known(piece: Embeddings) -> tuple[str, ...]:
+    """Which of the columns are known."""
+    return tuple(name for name in ("paths", "labels", "cameras") if getattr(piece, name) is not None)
+
+
+def _whole_numbers(column: Any, name: str, length: int) -> np.ndarray:
+    values = np.asarray(column)
+    if values.shape != (length,):
+        raise UserError(f"{length:,} vectors, but {name} of shape {values.shape}", "Each vector needs one.")
+    whole = values.dtype.kind in "iub" or (values.dtype.kind == "f" and bool((np.isfinite(values) & (values == np.rint(values))).all()))
+    if not whole and length:
+        raise UserError(f"{name} are of type {values.dtype}, not whole numbers", "Number them, alike in the files of query and gallery.")
+    return values.astype(np.int64)
