@@ -6,7 +6,9 @@ import contextlib
 import errno
 import hashlib
 import json
+import lzma
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -34,6 +36,15 @@ def _cannot_write(path: Path, error: OSError, flag: str) -> UserError:
     }.get(error.errno, ("", ""))
     ways = ", or ".join(filter(None, (way, f"choose another folder with {flag}" if flag else ""))) or "have it made writable"
     return UserError(f"cannot write {path}: {error.strerror}", f"{reason}: {ways}." if reason else f"{ways[0].upper()}{ways[1:]}.")
+
+
+def in_the_making(path: Pathlike, end: str = "") -> Path:
+    """A hidden name beside ``path``, for what is to be renamed to it when it is whole.
+
+    The number of the process is for whoever finds it; it does not tell two apart, which may run in containers on one disk.
+    """
+    path = Path(path)
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{end}")
 
 
 def make_folder(path: Pathlike) -> None:
@@ -68,7 +79,7 @@ def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
         path = Path(os.path.realpath(path))
     except OSError as error:
         raise _cannot_write(path, error, flag) from error
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_TEMPORARY}{path.suffix}")
+    temporary = in_the_making(path, f"{_TEMPORARY}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -200,27 +211,32 @@ def extract_zip(archive: Pathlike, folder: Pathlike, *, max_bytes: int = 64 << 3
     """Unpacks ``archive`` into ``folder``, which appears whole or not at all.
 
     Raises:
-        UserError: no zip; a member whose name leaves the folder or that is a link; more bytes or files than
+        UserError: no zip, or not to be read; a member whose name leaves the folder or that is a link; more bytes or files than
             allowed (sizes are checked before and while unpacking, since a header may lie).
+        OSError: the folder cannot be written.
     """
     archive, folder = Path(archive), Path(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.unpacking")
+    temporary = in_the_making(folder, ".unpacking")
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with _opened(archive) as opened:
             members = opened.infolist()
             _check_members(archive, members, max_bytes, max_files)
-            shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
             for member in members:
                 _extract_member(opened, member, temporary)
         temporary.rename(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:  # the last two: a packing it does not know, a password
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:  # the last two: a packing it does not know, a password
         raise UserError(f"{archive} is not a readable zip archive ({error})", "Fetch it again.") from None
-    except OSError as error:
-        raise _cannot_write(folder, error, _OUTPUT) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _opened(archive: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except OSError as error:
+        raise UserError(f"cannot read {archive}: {error.strerror}") from None
 
 
 def _check_members(archive: Path, members: list[zipfile.ZipInfo], max_bytes: int, max_files: int) -> None:
@@ -230,7 +246,7 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo], max_bytes: int
             "Unpack it by hand if you trust it.",
         )
     for member in members:
-        name = PurePosixPath(member.filename.replace("\\", "/"))
+        name = _name_of(member)
         if name.is_absolute() or ".." in name.parts or any(":" in part for part in name.parts[:1]) or stat.S_ISLNK(member.external_attr >> 16):
             raise UserError(
                 f"{archive} holds the name {member.filename!r}, which would write outside its folder",
@@ -238,9 +254,14 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo], max_bytes: int
             )
 
 
+def _name_of(member: zipfile.ZipInfo) -> PurePosixPath:
+    """Some programs on Windows write backslashes, against the format."""
+    return PurePosixPath(member.filename.replace("\\", "/"))
+
+
 def _extract_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
-    target = folder / member.filename
-    if member.is_dir():
+    target = folder / _name_of(member)
+    if member.filename.endswith(("/", "\\")):
         target.mkdir(parents=True, exist_ok=True)
         return
     target.parent.mkdir(parents=True, exist_ok=True)

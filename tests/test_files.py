@@ -139,3 +139,54 @@ def test_where_nothing_can_be_written_it_is_said(tmp_path, name):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(UserError, match="cannot write"):
         files.write_text(tmp_path / name, "text")
+
+
+def test_what_is_in_the_making_has_a_name_of_its_own_whatever_the_process_is_called(tmp_path, monkeypatch):
+    """Processes of two containers on one disk may have the same number."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    assert len({files.in_the_making(tmp_path / "Set") for _ in range(9)}) == 9
+    with files.writing(tmp_path / "a") as one, files.writing(tmp_path / "a") as other:
+        assert one != other
+        one.write_text("1")
+        other.write_text("2")
+    assert (tmp_path / "a").read_text() == "1" and os.listdir(tmp_path) == ["a"]
+    archive = _zip(tmp_path / "a.zip", [f"d/{number}" for number in range(9)])
+    extract = files._extract_member
+
+    def another_begins(*args):
+        monkeypatch.setattr(files, "_extract_member", extract)
+        files.extract_zip(archive, tmp_path / "other" / "out")
+        os.rename(tmp_path / "other" / "out", tmp_path / "set aside")
+        extract(*args)
+
+    monkeypatch.setattr(files, "_extract_member", another_begins)
+    files.extract_zip(archive, tmp_path / "other" / "out")
+    assert len(os.listdir(tmp_path / "other" / "out" / "d")) == len(os.listdir(tmp_path / "set aside" / "d")) == 9
+
+
+def test_backslashes_in_the_names_of_an_archive_are_folders(tmp_path):
+    archive = _zip(tmp_path / "a.zip", ["Set\\", "Set\\query\\1.jpg", "Set/train/1.jpg"])
+    files.extract_zip(archive, tmp_path / "out")
+    assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")) == [
+        "Set", "Set/query", "Set/query/1.jpg", "Set/train", "Set/train/1.jpg",
+    ]  # fmt: skip
+
+
+def test_an_archive_of_another_packing_damaged_within_is_named(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a", bytes(range(256)) * 40)
+    content = bytearray(path.read_bytes())
+    content[44:80] = b"\xff" * 36
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.zip is not a readable zip archive"):
+        files.extract_zip(path, tmp_path / "out")
+
+
+def test_an_archive_that_cannot_be_read_is_no_fault_of_the_folder(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files.zipfile, "ZipFile", refuse)  # root may read everything
+    with pytest.raises(UserError, match=r"cannot read .*a\.zip: Permission denied"):
+        files.extract_zip(tmp_path / "a.zip", tmp_path / "out")

@@ -122,7 +122,7 @@ def _write(folder: Path, foreign: Foreign, network: IdentityClassifier, model: M
 
     from .. import runs
 
-    made = folder.with_name(f".{folder.name}.{os.getpid()}")
+    made = files.in_the_making(folder)
     stage = runs.stage_folder(made, 0, STAGE)
     # Which identity each class is the file does not say: they are numbered in its order.
     labels = np.arange(1, foreign.identities + 1)

@@ -7,6 +7,7 @@ import dataclasses
 import glob
 import hashlib
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,9 +87,9 @@ def _matching(pattern: Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    from ..data.listing import is_image
+    from ..data.listing import foreign_names, is_image, warn_of_foreign
 
-    found, seen = [], set()
+    found, foreign, seen = [], [], set()
 
     def refuse(error: OSError) -> None:
         raise UserError(f"cannot look into {error.filename}: {error.strerror}", "Give yourself the right to read it, or name a folder without it.") from None
@@ -99,9 +100,11 @@ def _in_folder(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add((known.st_dev, known.st_ino))
-        folders.sort()  # so that of two ways to a folder the same is taken everywhere
+        folders[:] = sorted(name for name in folders if not name.startswith("."))  # no wastebaskets; and in order, so that of two ways to a folder the same is taken everywhere
         found += [Path(inner) / name for name in names if is_image(name)]
+        foreign += [Path(inner) / name for name in foreign_names(Path(inner))]
     found.sort()
+    warn_of_foreign(foreign)
     if not found:
         raise UserError(f"there are no images in {folder}", "Name the folder that they or their folders are in.")
     return found
@@ -164,6 +167,7 @@ def _from_csv(path: Path) -> Listed:
 def _labelled(listed: Listed, words: list[str], cameras: np.ndarray | None) -> Listed:
     from ..data.listing import as_number
 
+    words = [unicodedata.normalize("NFC", word) for word in words]
     labels = _numbers(words)
     if labels is None:
         return dataclasses.replace(listed, cameras=cameras)

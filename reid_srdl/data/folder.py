@@ -6,10 +6,8 @@ import dataclasses
 import re
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import UserError
-from .listing import folder_names, image_names, numbered, split_of, warn
+from .listing import folder_names, foreign_names, image_names, numbered, split_of, warn, warn_of_foreign
 from .records import ReIDData, Split
 
 SPLITS = {
@@ -53,6 +51,7 @@ def read_folder(root: Path) -> ReIDData:
         raise _incomplete(root, absent)
     listed = {split: _images(root, folder) for split, folder in found.items() if folder is not None}
     words = [word for rows in listed.values() for _, word, _ in rows]
+    untold = sum(camera is None for rows in listed.values() for *_, camera in rows)
     labels, names = numbered(words)
     splits: dict[str, Split] = {}
     start = 0
@@ -61,10 +60,11 @@ def read_folder(root: Path) -> ReIDData:
         start += len(rows)
         if split == "multi_query" and not rows:
             continue
-        numbered_rows = [(path, label, camera) for (path, _, camera), label in zip(rows, own, strict=True)]
+        numbered_rows = [(path, label, camera or 0) for (path, _, camera), label in zip(rows, own, strict=True)]
         made = split_of(split, root, numbered_rows, f"there is no image in {root / str(found[split])}")
         splits[split] = dataclasses.replace(made, label_names=names)
-    _warn_of_cameras(root, splits)
+    if 0 < untold < len(words):
+        warn(f"{root}: {untold:,} images tell no camera in their names and count as camera 0. Name them like anna_c1_001.jpg.")
     return ReIDData("folder", **splits)
 
 
@@ -91,10 +91,12 @@ def camera_of(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _images(root: Path, folder: str) -> list[tuple[str, str, int]]:
-    """(path, label as a word, camera) of the images of a split."""
+def _images(root: Path, folder: str) -> list[tuple[str, str, int | None]]:
+    """(path, label as a word, camera or none) of the images of a split."""
     flat, people = image_names(root / folder), folder_names(root / folder)
-    rows = []
+    rows: list[tuple[str, str, int | None]] = []
+    foreign = [root / folder / name for name in foreign_names(root / folder)]
+    below: list[Path] = []
     for name in flat:
         parsed = parse_name(name)
         if parsed is None:
@@ -106,10 +108,16 @@ def _images(root: Path, folder: str) -> list[tuple[str, str, int]]:
         rows.append((f"{folder}/{name}", *parsed))
     for person in people:
         images = image_names(root / folder / person)
-        if not images and folder_names(root / folder / person):
+        inner = folder_names(root / folder / person)
+        if not images and inner:
             raise UserError(f"{root / folder / person} holds folders instead of images", LAYOUT)
+        foreign += [root / folder / person / name for name in foreign_names(root / folder / person)]
+        below += [root / folder / person / other / name for other in inner for name in image_names(root / folder / person / other)]
         for name in images:
-            rows.append((f"{folder}/{person}/{name}", person, camera_of(name) or 0))
+            rows.append((f"{folder}/{person}/{name}", person, camera_of(name)))
+    warn_of_foreign(foreign)
+    if below:
+        warn(f"{len(below):,} images in {root / folder} lie in folders below a person's and are left out (such as {below[0]}): move them up")
     return rows
 
 
@@ -126,13 +134,3 @@ def _incomplete(root: Path, absent: list[str]) -> UserError:
             LAYOUT,
         )
     return UserError(f"{root} has no folders train, query and gallery", LAYOUT)
-
-
-def _warn_of_cameras(root: Path, splits: dict[str, Split]) -> None:
-    cameras = np.concatenate([split.cameras for split in splits.values()])
-    if (cameras == 0).any() and (cameras > 0).any():
-        warn(
-            f"{root}: {(cameras == 0).sum():,} images tell no camera in their names and count as camera 0, a camera "
-            "of its own beside the others. "
-            "Name them like anna_c1_001.jpg."
-        )

@@ -32,7 +32,7 @@ _TURNS = {
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 """EXIF's orientation to what turns an image upright; from 5 on height and width change places."""
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 # Decoding runs in threads of ours, one image each; OpenCV's own threads would only fight with them and with torch's.
 cv2.setNumThreads(0)
@@ -265,9 +265,9 @@ def open_source(
     stored = storage_size(files, size) if clean is None else size
     if len(files) * stored[0] * stored[1] * 3 > memory_gb * 2**30:
         return StreamedImages(files, stored, workers, None if clean is None else lambda stage, epoch, index: clean)
-    images = np.empty((len(files), *stored, 3), dtype=np.uint8)
+    images = np.empty((len(files), 3, *stored), dtype=np.uint8)  # as it stays: a copy in another order would take as much again
     with ThreadPoolExecutor(max(1, workers)) as pool:
         decoded = pool.map(lambda file: decode(file, stored, clean), files)
         for index in track(range(len(files))):
-            images[index] = next(decoded)
-    return MemoryImages(_channels_first(images).to(device))
+            images[index] = next(decoded).transpose(2, 0, 1)
+    return MemoryImages(torch.from_numpy(images).to(device))

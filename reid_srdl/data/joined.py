@@ -91,7 +91,7 @@ def read_joined(root: Path, readers: Sequence[tuple[str, Callable[[Path], ReIDDa
         readers: name and reader of each part.
 
     Raises:
-        UserError: a part is named twice, is a set of classes, or what its reader raises.
+        UserError: a part is named twice, is a set of classes or a CSV file, or what its reader raises.
     """
     names = [name for name, _ in readers]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -100,6 +100,8 @@ def read_joined(root: Path, readers: Sequence[tuple[str, Callable[[Path], ReIDDa
     for pair in SAME_PEOPLE:
         if pair <= set(names):
             raise UserError(f"{' and '.join(sorted(pair))} show the same people", "Name one of them.")
+    if "csv" in names:
+        raise UserError("a CSV file cannot be joined with other sets, which lie in one folder", "Bring its images into the layout of the data set folder, in the folder ROOT/folder.")
     parts = []
     for name, read in readers:
         data = read(root)

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from ..shell import command
 from . import cache_folder
 from .images import SUFFIXES
 from .records import DISTRACTOR, JUNK, Split
+
+FOREIGN = frozenset({".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".ppm", ".pgm", ".dng", ".cr2", ".nef", ".arw"})
+"""Kinds of images that are not read: without a word about them, people would be missing and nobody would know."""
 
 
 def meanwhile() -> str:
@@ -43,6 +47,19 @@ def image_names(folder: Path) -> list[str]:
     """
     with _readable(folder), os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if is_image(entry.name) and (entry.is_file() or (entry.is_symlink() and not entry.is_dir())))
+
+
+def foreign_names(folder: Path) -> list[str]:
+    """The names of the files in a folder itself that people would call images, and whose kinds are not read."""
+    with _readable(folder), os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in FOREIGN)
+
+
+def warn_of_foreign(paths: Sequence[Path]) -> None:
+    """That these images of kinds that are not read are left out; nothing where there are none."""
+    if paths:
+        which = "an image is" if len(paths) == 1 else f"{len(paths):,} images are"
+        warn(f"{which} left out, of a kind that is not read (such as {paths[0]}): save them as JPEG or PNG")
 
 
 def folder_names(folder: Path) -> list[str]:
@@ -82,7 +99,7 @@ def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     0 (distractor) and -1 (junk) keep their meaning.
 
     Args:
-        words: N words, those of all splits together.
+        words: N words, those of all splits together; the two forms of an accented letter, which look alike, are one.
 
     Returns:
         labels int64 ``(N,)``, and the names of the labels from 1 on (None where the words are numbers).
@@ -90,6 +107,7 @@ def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     Raises:
         UserError: two spellings of one number, or a number below -1.
     """
+    words = [unicodedata.normalize("NFC", word) for word in words]
     numbers = {word: number for word in set(words) if (number := as_number(word)) is not None}
     spellings: dict[int, str] = {}
     for word, number in sorted(numbers.items()):
@@ -141,7 +159,7 @@ def find_folder(
 ) -> Path:
     """The folder of a data set: the root itself, one of ``names`` in it, or one of ``archives``, unpacked.
 
-    An archive is unpacked beside itself, or to the cache folder where that cannot be written to.
+    An archive is unpacked as ``unpacked`` says.
 
     Args:
         root: the data root.
@@ -189,7 +207,7 @@ def unzip(archive: Path) -> Callable[[Path], Path]:
 def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
     """The folder that an archive is unpacked to, once, and which appears whole or not at all.
 
-    It stands beside the archive, or in the cache folder where that cannot be written to.
+    It stands beside the archive; or in the cache folder where that cannot be written to, or where ``$REID_CACHE`` asks for it.
 
     Args:
         archive: what is unpacked.
@@ -201,7 +219,7 @@ def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
     """
     stat = archive.stat()
     beside = archive.with_name(name)
-    if can_write(archive.parent) and not beside.exists():
+    if can_write(archive.parent) and not beside.exists() and not os.environ.get("REID_CACHE"):
         folder = beside
     else:
         # The cache may meet several archives of one name.
@@ -210,14 +228,16 @@ def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
     return folder if folder.is_dir() else unpack_to(folder, archive, unpack)
 
 
-def unpack_to(folder: Path, archive: Path, unpack: Callable[[Path], Path]) -> Path:
+def unpack_to(folder: Path, archive: Path, unpack: Callable[[Path], Path], way_out: str = "Set REID_CACHE to a folder with room.") -> Path:
     """Makes ``folder``, which is not there yet, out of an archive, as ``unpacked`` does; it appears whole or not at all.
+
+    ``way_out`` says what to do where it cannot be written.
 
     Raises:
         UserError: there is no room, or what ``unpack`` raises.
     """
     print(f"unpacking {archive} to {folder}", file=sys.stderr)
-    unpacking = folder.with_name(f".{folder.name}.{os.getpid()}")
+    unpacking = files.in_the_making(folder)
     try:
         whole = unpack(unpacking)
         try:
@@ -227,9 +247,7 @@ def unpack_to(folder: Path, archive: Path, unpack: Callable[[Path], Path]) -> Pa
             if not folder.is_dir():
                 raise
     except OSError as error:
-        raise UserError(
-            f"cannot unpack {archive} to {folder}: {error.strerror}", "Set REID_CACHE to a folder with room."
-        ) from None
+        raise UserError(f"cannot unpack {archive} to {folder}: {error.strerror}", way_out) from None
     finally:
         shutil.rmtree(unpacking, ignore_errors=True)
     return folder

@@ -56,7 +56,7 @@ def _distractors(root: Path, folder: Path) -> Path:
         return folder
     archive = next((place / ARCHIVE for place in (folder, folder.parent, root) if (place / ARCHIVE).is_file()), None)
     if archive is not None and can_write(folder):
-        unpack_to(folder / FOLDER, archive, unzip(archive))
+        unpack_to(folder / FOLDER, archive, unzip(archive), "Free some space there, or unpack it yourself where there is room, with a link to it.")
         return folder
     raise UserError(
         f"the distractors of Market-1501 are not in {folder}" if archive is None else f"{archive} cannot be unpacked, since {folder} is read-only",

@@ -79,9 +79,10 @@ def file_findings(splits: Sequence[Split], seen: Scan, *, people: bool = True) -
             f"{number(len(rows), 'image cannot', 'images cannot')} be read: "
             f"{'; '.join(seen.errors[row] for row in rows[:3])}"
         )
-        do = (
-            "Restore or remove them. Training stops before its first step because of them, unless "
-            "--data.skip_corrupt leaves them out."
+        trained = sum(len(split) for split in splits if split.name == "train")  # which stands first
+        only = rows[-1] < trained
+        do = "Restore or remove them. Training stops before its first step because of them" + (
+            ", unless --data.skip_corrupt leaves them out." if only else " (--data.skip_corrupt leaves out training images only; --evaluate none trains without scoring)."
         )
         findings.append(Finding("stop", what, do, tuple(paths[rows])))
     readable = np.flatnonzero(seen.groups >= 0)

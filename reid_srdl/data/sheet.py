@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..pictures import contact_sheet
+from ..pictures import contact_sheet, fit
 from .images import decode
 from .pixels import Scan
 from .records import DISTRACTOR, JUNK, Split
@@ -25,7 +25,7 @@ def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int =
         start += len(split)
         for rows in _shown(split, readable, people, images):
             for row in rows:
-                tiles.append(np.full((*tile, 3), 255, dtype=np.uint8) if row is None else decode(split.files[row]))
+                tiles.append(np.full((*tile, 3), 255, dtype=np.uint8) if row is None else fit(decode(split.files[row]), tile))  # photographs are large
                 captions.append("" if row is None else _caption(split, row))
     return contact_sheet(tiles, columns=people * images, captions=captions, tile=tile)
 

@@ -27,6 +27,19 @@ def test_each_image_of_a_folder_is_found_once_or_said(people, tmp_path, monkeypa
         image_list.list_images(str(photos))
 
 
+def test_hidden_folders_are_no_part_of_a_folder_and_kinds_that_are_not_read_are_told_of(tmp_path, capsys):
+    _made(tmp_path, "a_c1_1.jpg", ".Trash-1000/files/gone_c1_1.jpg", "deep/.ipynb_checkpoints/a_c1_1.jpg", "deep/b_c1_1.jfif", "deep/c.HEIC")
+    assert image_list.list_images(str(tmp_path)).paths == ["a_c1_1.jpg", "deep/b_c1_1.jfif"]
+    assert capsys.readouterr().err.count("warning: an image is left out, of a kind that is not read (such as") == 1
+
+
+def test_a_name_in_two_forms_of_an_accented_letter_is_one_label(tmp_path):
+    _made(tmp_path / "a", "jos\u00e9_c1_1.jpg")
+    _made(tmp_path / "b", "jose\u0301_c2_1.jpg")
+    one, other = (image_list.list_images(str(tmp_path / name)) for name in "ab")
+    assert one.labels.tolist() == other.labels.tolist() and one.names == other.names
+
+
 def _made(root, *names):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -57,3 +57,10 @@ def test_what_is_missing_is_named_in_one_line(tmp_path: Path, names: tuple[str, 
 def test_images_beside_the_classes_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert list(class_images(tree(tmp_path, "train/a/1.jpg", "train/stray.jpg"), "train")) == ["a"]
     assert "1 images that lie in" in capsys.readouterr().err
+
+
+def test_images_that_are_left_out_of_a_class_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    tree(tmp_path, "train/a/1.jpg", "train/a/2.ppm", "train/a/3.heic", "train/a/sub/4.jpg")
+    assert class_images(tmp_path, "train") == {"a": ["train/a/1.jpg"]}
+    said = capsys.readouterr().err
+    assert "2 images are left out, of a kind that is not read (such as" in said and "1 images in" in said and "sub/4.jpg" in said

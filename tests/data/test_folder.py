@@ -118,3 +118,23 @@ def test_among_other_data_sets_it_is_the_folder_of_its_name(tmp_path: Path):
     assert among.train.files == alone.train.files and among.gallery.paths == alone.gallery.paths
     tree(tmp_path, ("train/dora/1.jpg", "train/emil/1.jpg", "query/carl/c1_1.jpg", "gallery/carl/c2_1.jpg"))
     assert len(read_folder(tmp_path).train) == 2 and "dora" in str(read_folder(tmp_path).train.files[0])  # its own splits come first
+
+
+def test_a_camera_0_is_told_like_any_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    names = ("train/anna_c0_1.jpg", "train/anna_c1_1.jpg", "query/bert_c0_1.jpg", "gallery/bert_c1_1.jpg")
+    assert read_folder(tree(tmp_path, names)).train.cameras.tolist() == [0, 1]
+    assert capsys.readouterr().err == ""
+
+
+def test_images_that_are_left_out_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    tree(tmp_path, (*PEOPLE, "train/dave/c1_1.jpg", "train/dave/cam2/c2_1.jpg"))
+    for name in ("train/carl/IMG_1.HEIC", "train/carl/._IMG_1.HEIC", "gallery/zoe/notes.txt", "gallery/zoe/c3.gif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "train/p2/b.jpg").rename(tmp_path / "train/p2/b.JFIF")
+    data = read_folder(tmp_path)
+    assert "carl" not in data.train.label_names and "train/p2/b.JFIF" in data.train.paths
+    said = capsys.readouterr().err.splitlines()
+    assert f"warning: an image is left out, of a kind that is not read (such as {tmp_path}/train/carl/IMG_1.HEIC): save them as JPEG or PNG" in said
+    assert f"warning: an image is left out, of a kind that is not read (such as {tmp_path}/gallery/zoe/c3.gif): save them as JPEG or PNG" in said
+    assert any("1 images in" in line and line.endswith("(such as " + str(tmp_path / "train/dave/cam2/c2_1.jpg") + "): move them up") for line in said)

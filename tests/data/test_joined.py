@@ -121,6 +121,7 @@ def test_words_of_users_stay_words(tmp_path):
         ("market1501+msmt17", "MSMT17 is not in"),
         ("market1501_500k+market1501", "market1501 and market1501_500k show the same people"),
         ("cuhk03+dukemtmc+cuhk03_labeled", "cuhk03 and cuhk03_labeled show the same people"),
+        ("csv+market1501", "a CSV file cannot be joined"),
         ("market1501+image-folder", "image-folder is a set of classes"),
     ],
 )

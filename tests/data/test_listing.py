@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import zipfile
 from pathlib import Path
 
@@ -58,6 +59,12 @@ def test_words_are_numbered_from_one_in_natural_order():
     labels, names = listing.numbered(["p10", "p2", "anna", "p10", "0", "-1"])
     assert names == ("anna", "p2", "p10")
     assert labels.tolist() == [3, 2, 1, 3, 0, -1]
+
+
+def test_the_two_forms_of_an_accented_letter_are_one_person():
+    composed, apart = "jos\u00e9", "jose\u0301"  # Windows and Linux, and macOS
+    labels, names = listing.numbered([composed, apart, "anna"])
+    assert labels.tolist() == [2, 2, 1] and names == ("anna", composed)
 
 
 def test_numbers_among_words_are_words():
@@ -127,6 +134,24 @@ def test_a_read_only_root_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monk
         assert [left.name for left in root.iterdir()] == ["Set-v1.zip"]
     finally:
         root.chmod(0o755)
+
+
+def test_the_cache_is_where_the_user_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What the message of a full disk says helps."""
+    root = tmp_path / "root"
+    root.mkdir()
+    archive(root / "Set-v1.zip", "images/a.jpg", "readme.txt")
+    monkeypatch.delenv("REID_CACHE", raising=False)
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="cannot unpack .*No space left on device. Set REID_CACHE to a folder with room"):
+        patch.setattr(listing.files, "_extract_member", full)
+        find(root)
+    assert [left.name for left in root.iterdir()] == ["Set-v1.zip"]
+    monkeypatch.setenv("REID_CACHE", str(tmp_path / "cache"))
+    assert find(root).parent == tmp_path / "cache"
 
 
 def test_an_archive_with_names_outside_its_folder_leaves_nothing(tmp_path: Path):

@@ -102,3 +102,12 @@ def test_images_of_classes_may_have_any_shape():
     split = Split("train", Path("."), ("a", "b", "c"), np.ones(3), np.ones(3))
     seen = Scan(np.array([(20, 12), (4000, 1500), (64, 128)]), np.arange(3), {})
     assert [finding.severity for finding in file_findings([split], seen, people=False)] == ["note"]
+
+
+def test_the_way_out_of_unreadable_images_is_one_that_training_takes():
+    def found(row: int) -> str:
+        splits = [Split(name, Path("."), (f"{name}.jpg",), np.ones(1), np.ones(1)) for name in ("train", "query", "gallery")]
+        return file_findings(splits, Scan(np.full((3, 2), 9), np.where(np.arange(3) == row, -1, 0), {row: "cannot be read"}))[0].do
+
+    assert found(0).endswith("unless --data.skip_corrupt leaves them out.")
+    assert "--data.skip_corrupt leaves out training images only; --evaluate none" in found(2)

@@ -24,6 +24,15 @@ def test_a_sheet_is_drawn_even_where_images_are_unreadable(people: ReIDData):
     assert Image.open(io.BytesIO(sheet.sheet(splits, none))).height < whole.height
 
 
+def test_photographs_are_not_kept_whole(people: ReIDData, monkeypatch):
+    """A large set of photographs would take gigabytes."""
+    kept = []
+    monkeypatch.setattr(sheet, "contact_sheet", lambda tiles, **how: kept.extend(tiles))
+    monkeypatch.setattr(sheet, "decode", lambda file: np.zeros((900, 400, 3), dtype=np.uint8))
+    sheet.sheet([people.query], Scan(np.zeros((len(people.query), 2)), np.arange(len(people.query)), {}), tile=(40, 20))
+    assert {tile.shape for tile in kept} == {(40, 20, 3)}
+
+
 def test_rows_show_people_with_images_of_several_cameras():
     labels = np.repeat([1, 2, 3, 4, 5, 6, 7, 0], 8)
     split = Split("gallery", Path("."), tuple(map(str, range(64))), labels, np.tile([1, 2, 3, 4], 16))

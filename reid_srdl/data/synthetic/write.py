@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...errors import UserError
-from ...files import write_json
+from ...files import in_the_making, write_json
 from ..records import DISTRACTOR, JUNK
 from .camera import jpeg
 from .shots import Place
@@ -40,9 +39,8 @@ def render(folder: Path, spec: Spec, *, progress: bool = False) -> None:
         UserError: the disk is full, or the place cannot be written to.
     """
     folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.rendering")
+    temporary = in_the_making(folder, ".rendering")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
         for name in (TRAIN, QUERY, GALLERY, MULTI_QUERY):
             (temporary / name).mkdir(parents=True)
         _write_all(temporary, Place(spec), progress)
