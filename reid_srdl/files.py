@@ -38,6 +38,14 @@ def _cannot_write(path: Path, error: OSError, flag: str) -> UserError:
     return UserError(f"cannot write {path}: {error.strerror}", f"{reason}: {ways}." if reason else f"{ways[0].upper()}{ways[1:]}.")
 
 
+def expanded(path: Pathlike) -> Path:
+    """With ``~`` at its beginning as the user's home; a name that only begins so, and is nobody's, stays as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def in_the_making(path: Pathlike, end: str = "") -> Path:
     """A hidden name beside ``path``, for what is to be renamed to it when it is whole.
 

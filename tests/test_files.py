@@ -190,3 +190,8 @@ def test_an_archive_that_cannot_be_read_is_no_fault_of_the_folder(tmp_path, monk
     monkeypatch.setattr(files.zipfile, "ZipFile", refuse)  # root may read everything
     with pytest.raises(UserError, match=r"cannot read .*a\.zip: Permission denied"):
         files.extract_zip(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_a_name_that_only_begins_like_a_home_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.expanded("~/a") == tmp_path / "a" and str(files.expanded("~$crop.jpg")) == "~$crop.jpg"

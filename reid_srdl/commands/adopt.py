@@ -69,7 +69,7 @@ def run(argv: list[str]) -> int:
     reader(options.dataset)
     if set(part_names(options.dataset)) & CLASS_READERS.keys():
         raise UserError(f"{options.dataset} is a set of classes, and such networks tell people or vehicles apart", "Name the set that it was trained on, such as market1501.")
-    file = Path(argv[0]).expanduser()
+    file = files.expanded(argv[0])
     folder = Path(options.output or f"runs/adopted-{file.name.partition('.')[0]}")
     if folder.resolve() == Path.cwd():
         raise UserError(f"{folder} is the folder that you are in", "Name a new one with --output.")

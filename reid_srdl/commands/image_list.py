@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from .. import files
 from ..errors import UserError
 
 LabelsBy = Literal["names", "folders"]
@@ -60,7 +61,7 @@ def list_images(where: str, labels: LabelsBy = "names") -> Listed:
     Raises:
         UserError: nothing is there, there are no images, or one lies in no folder of a person.
     """
-    path = Path(where).expanduser()
+    path = files.expanded(where)
     if path.suffix.lower() == ".csv":
         if labels == "folders":
             raise UserError(f"{path} says itself whom its images show", "Its column label does; leave --labels out.")

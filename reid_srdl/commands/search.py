@@ -116,7 +116,7 @@ def run(argv: list[str]) -> int:
 
 def _queries(where: str) -> Listed:
     """An image by its very name, too: brackets in it are no pattern."""
-    path = Path(where).expanduser()
+    path = files.expanded(where)
     if path.is_file() and path.suffix.lower() != ".csv":
         return Listed([path], [path.name])
     return list_images(where)

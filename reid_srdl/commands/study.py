@@ -64,8 +64,8 @@ def run(argv: list[str]) -> int:
     if name is not None and not options.write:
         plan = study.read(name)
         arms = [arm.strip() for arm in options.arms.split(",")] if options.arms else None
-        if arms and (unknown := set(arms) - set(plan.arms)):
-            raise UserError(f"the study {name} has no arm {', '.join(sorted(unknown))}", f"Its arms: {', '.join(plan.arms)}.")
+        if arms and (unknown := set(arms) - set(plan.arms) - set(plan.ensembles)):
+            raise UserError(f"the study {name} has no arm {', '.join(sorted(unknown))}", f"Its arms: {', '.join([*plan.arms, *plan.ensembles])}.")
         record = Path(options.records) / f"{plan.name}.json"
         found = records.read(record)
         extra = (*_extra(options), *trial.precision_flags(plan, found))

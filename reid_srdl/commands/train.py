@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from .. import config as configuration
-from .. import devices, runs
+from .. import devices, files, runs
 from ..config import Config
 from ..data import part_names, parts_of, read
 from ..data.records import ClassData, ReIDData
@@ -68,12 +68,12 @@ def _from_anywhere(config: Config) -> Config:
     """With files and folders as they are found from any folder, so that a run can be taken up again in another."""
     teacher = config.plan.teacher
     if teacher.checkpoint is not None:
-        teacher = dataclasses.replace(teacher, checkpoint=os.path.abspath(teacher.checkpoint))
-    if Path(teacher.weights).is_file():
-        teacher = dataclasses.replace(teacher, weights=os.path.abspath(teacher.weights))
+        teacher = dataclasses.replace(teacher, checkpoint=os.path.abspath(files.expanded(teacher.checkpoint)))
+    if (weights := files.expanded(teacher.weights)).is_file():
+        teacher = dataclasses.replace(teacher, weights=os.path.abspath(weights))
     model = config.model
-    if Path(model.weights).is_file():
-        model = dataclasses.replace(model, weights=os.path.abspath(model.weights))
+    if (weights := files.expanded(model.weights)).is_file():
+        model = dataclasses.replace(model, weights=os.path.abspath(weights))
     root = os.path.abspath(configuration.data_root(config.data_root))
     return dataclasses.replace(config, data_root=root, model=model, plan=dataclasses.replace(config.plan, teacher=teacher))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .. import files
 from .checks import check
 from .fields import (
     MEAN,
@@ -31,4 +32,4 @@ __all__ = [
 
 def data_root(given: str | None) -> Path:
     """``--data-root``, or else ``$REID_DATA``, or else ``datasets``."""
-    return Path(given or os.environ.get("REID_DATA") or "datasets").expanduser()
+    return files.expanded(given or os.environ.get("REID_DATA") or "datasets")

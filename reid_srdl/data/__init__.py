@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import files
 from ..errors import UserError
 from .joined import JoinedData, part_names, parts_of, read_joined
 from .records import DISTRACTOR, ClassData, ReIDData, Split
@@ -48,7 +49,7 @@ DRAWN = frozenset({"synthetic"})
 
 def cache_folder() -> Path:
     """Where archives are unpacked that lie in a read-only data root: ``$REID_CACHE``, else ``~/.cache/reid_srdl``."""
-    return Path(os.environ.get("REID_CACHE") or "~/.cache/reid_srdl").expanduser()
+    return files.expanded(os.environ.get("REID_CACHE") or "~/.cache/reid_srdl")
 
 
 def reader(name: str) -> Callable[[Path], ReIDData | ClassData]:

@@ -15,7 +15,7 @@ from .statistics import Difference, summary
 from .study import Cell, Found, Study
 
 INTRODUCTION = (
-    "Written by `python tools/study.py --write` from the records beside this page. Scores are those of the last epoch, in percent, by the exact protocol of "
+    "Written by `python tools/study.py --write` from the records beside this page. Scores are those of the last epoch (of an arm that stops early, of the epoch that it keeps), in percent, by the exact protocol of "
     "`tools/eval.py` (re-identification: single-query); ± is the standard deviation over seeds; a difference is paired by seed, with its 95% interval "
     "(Student's t). Wall times are of the machine named with them and only tell what to expect."
 )
@@ -206,5 +206,6 @@ def _commands(plan: Study, found: Found) -> str:
     for arm in plan.arms:
         cell = next((cell for cell in found if cell.arm == arm and not cell.held_out), None)
         if cell is not None:
-            out.append("python tools/train.py " + shlex.join(study.flags(plan, Cell(arm, 0, cell.value, held_out=False))))
+            words = [*study.flags(plan, Cell(arm, 0, cell.value, held_out=False)), *settings.weights_file(found[cell])]
+            out.append("python tools/train.py " + shlex.join(words))
     return "Each run alone (other seeds likewise):\n\n```bash\n" + "\n".join(out) + "\n```"

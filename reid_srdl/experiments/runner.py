@@ -50,7 +50,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
         UserError: a run failed; those that were finished are kept.
         Terminated: SIGTERM came, and the runs under way saved their state.
     """
-    settings.check_records(place.record, plan, records.read(place.record))
+    settings.check_records(place.record, plan, records.read(place.record), place.extra)
     lock = threading.Lock()
     busy: set[Cell] = set()
     failures: list[str] = []
@@ -140,10 +140,11 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
     multi = [metrics["multi"] for metrics in parts if "multi" in metrics]
     return {
         "command": ["train", *study.flags(plan, cell)],
+        "settings": settings.of_run(run),
         "scores": _means(scored, KEPT),
         "multi": _means(multi, ("rank1", "mAP")) if len(multi) == len(parts) else None,
         "best": _best_epoch(run, stages[-1]["folder"]),
-        "cross_entropy": stages[-1]["final"]["cross_entropy"],
+        "cross_entropy": stages[-1].get("kept", stages[-1]["final"])["cross_entropy"],
         "macs": cost.of_run(run).total,
         "soft_targets": soft_targets.of_run(run),
         "stages": [{key: stage[key] for key in ("name", "epochs", "shared", "seconds", "images_per_s")} for stage in stages],
@@ -178,7 +179,7 @@ def _join(plan: Study, cell: Cell, place: Place, children: Children) -> dict[str
     members = [(member, study.member_cell(plan, member, cell.seed, found)) for member in study.members_of(plan, cell.arm)]
     checkpoints = [str(_network(place.folder / run.name, member.stage)) for member, run in members]
     output = place.folder / cell.name
-    words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--dataset", plan.recipe, "--no_save", "true", "--output", str(output)]
+    words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--no_save", "true", "--output", str(output)]
     _command("eval", [*words, *(["--data_root", place.data_root] if place.data_root else [])], place, cell.name, children)
     scored = files.read_json(output / "metrics.json")["ensemble"]
     trained = {run: found[run] for _, run in members}  # a run that gives two networks is paid for once

@@ -8,38 +8,97 @@ from pathlib import Path
 from typing import Any
 
 from .. import config as configuration
-from .. import runs
+from .. import files, runs
 from ..config import Config
 from ..errors import UserError
 from . import study
-from .study import Found, Study
+from .study import Cell, Found, Study
 
-_FREE = ("log", "output", "data_root", "device", "threads", "evaluate", "data.workers", "data.memory_gb", "data.skip_corrupt")
-"""What may differ: where a run is and how it is watched."""
+_FREE = ("log", "output", "data_root", "device", "threads", "evaluate", "data.workers", "data.memory_gb", "data.skip_corrupt", "precision")
+"""What may differ: where a run is and how it is watched. One precision for all is a question of its own."""
+_FILES = ("model.weights", "plan.teacher.weights", "plan.teacher.checkpoint")
+"""What may be files, which are what is in them wherever they lie."""
+_ABSENT = "a file that is not here"
+_HASHED = ", SHA-256 "
 
 
-def check_records(path: Path, plan: Study, found: Found) -> None:
-    """Raises ``UserError`` where a finished cell was trained by other flags than the study now gives it.
+def of_run(run: Path) -> dict[str, Any]:
+    """All settings of a run but those that are free, by name: what its record keeps of them."""
+    return _described(configuration.load(run / runs.CONFIG))
 
-    A file of weights counts as such wherever it lies, and one precision for all is taken from the records.
+
+def weights_file(record: Mapping[str, Any]) -> list[str]:
+    """The flag that names the file of initial weights of a finished run, where a record of it tells of one that the study does not name."""
+    name, apart, _ = str(record.get("settings", {}).get("model.weights", "")).partition(_HASHED)
+    return ["--model.weights", name] if apart and "--model.weights" not in record["command"] else []
+
+
+def check_records(path: Path, plan: Study, found: Found, extra: Sequence[str] | None = None) -> None:
+    """Raises ``UserError`` where a finished cell was trained by other settings than the study now gives it, or on other images than the rest of its arm.
+
+    Args:
+        path: of the records.
+        plan: as it is now.
+        found: what the records hold.
+        extra: further flags of every run; none where they are not known, and then initial weights are not compared.
     """
+    trained: dict[tuple[str, bool], tuple[Cell, str]] = {}
     for cell, record in found.items():
         if cell.arm not in plan.arms or "command" not in record:
             continue
-        one, other = (_flags(words) for words in (record["command"][1:], study.flags(plan, cell)))
-        if other_keys := sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key)):
+        if differ := _differing(plan, cell, record, extra):
             raise UserError(
-                f"{path} holds {cell.name} by other settings than {plan.name} has now: {', '.join(other_keys)}",
+                f"{path} holds {cell.name} by other settings than {plan.name} has now: {', '.join(differ)}",
                 "Move the file away to start anew, or take back what was changed.",
             )
+        other, images = trained.setdefault((cell.arm, cell.held_out), (cell, record.get("data_hash", "")))
+        if images != record.get("data_hash", ""):
+            raise UserError(f"{path} holds {other.name} and {cell.name}, which were trained on different images", "Move the file away to start anew on one set.")
 
 
 def check_run(run: Path, words: Sequence[str]) -> None:
     """Raises ``UserError`` where a run folder was begun by other settings than these flags of ``train``."""
-    one, other = (_leaves(dataclasses.asdict(config)) for config in (configuration.load(run / runs.CONFIG), configuration.parse(Config, words, recipes=True)))
-    differ = [key for key in other if one.get(key) != other[key] and not (key == "precision" and other[key] == "auto")]
-    if differ := [key for key in differ if not any(key == free or key.startswith(f"{free}.") for free in _FREE)]:
+    begun, asked = configuration.load(run / runs.CONFIG), configuration.parse(Config, words, recipes=True)
+    one, other = _described(begun), _described(asked)
+    differ = [key for key in other if not _same(one.get(key), other[key])]
+    if asked.precision not in ("auto", begun.precision):
+        differ.append("precision")
+    if differ:
         raise UserError(f"the run {run} was begun with other settings: {', '.join(differ)}", "Move it away, or choose another --runs.")
+
+
+def _differing(plan: Study, cell: Cell, record: Mapping[str, Any], extra: Sequence[str] | None) -> list[str]:
+    if "settings" not in record:  # of an earlier version, which kept the flags alone
+        one, other = (_flags(words) for words in (record["command"][1:], study.flags(plan, cell)))
+        return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+    kept, default = record["settings"], _described(Config())
+    now = _described(configuration.parse(Config, [*study.flags(plan, cell), *(extra or ())], recipes=True))
+    if extra is None and "model.weights" not in plan.settings | plan.arms[cell.arm]:
+        now.pop("model.weights")
+    return sorted(key for key, value in now.items() if not _same(kept.get(key, default.get(key)), value))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one == other or (_ABSENT in (one, other) and not {one, other} & {"none", "imagenet", None})
+
+
+def _described(config: Config) -> dict[str, Any]:
+    leaves = _leaves(dataclasses.asdict(config))
+    leaves |= {key: _content(leaves[key]) for key in _FILES}
+    kept = {key: value for key, value in leaves.items() if not any(key == free or key.startswith(f"{free}.") for free in _FREE)}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}  # as JSON has it
+
+
+def _content(named: str | None) -> str | None:
+    """Of a file its name and hash, of a run those of its network, and none of where they lie."""
+    if named in ("none", "imagenet", None):
+        return named
+    path = files.expanded(named)
+    try:
+        path = runs.checkpoint_file(path)
+    except UserError:
+        return _ABSENT
+    return f"{path.name}{_HASHED}{files.sha256_file(path)}"
 
 
 def _flags(words: Sequence[str]) -> dict[str, str]:

@@ -59,7 +59,7 @@ class Study:
     ensembles: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def seeds_of(self, arm: str) -> int:
-        return self.seeds.get(arm, self.seeds["default"])
+        return self.seeds[arm] if arm in self.seeds else self.seeds["default"]
 
     def control_of(self, arm: str) -> str:
         """What an arm's gain is measured against: its first partner in ``compare``, or else the baseline."""
@@ -121,7 +121,7 @@ def read(name: str) -> Study:
         values = yaml.safe_load(path.read_text())
         tune = values.pop("tune", None)
         if tune is not None:
-            tune = Tuning(**{**tune, "values": tuple(tune["values"])})
+            tune = Tuning(**{**tune, "values": tuple(float(value) for value in tune["values"])})
         values["compare"] = tuple((one, other) for one, other in values["compare"])
         study = Study(name=path.stem, tune=tune, **values)
         if bare := [arm for arm, own in study.arms.items() if not isinstance(own, dict)]:

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from .. import files
 from ..errors import UserError
 
 # Under which key training scripts of the field store the weights beside epoch, optimiser and scores.
@@ -92,7 +93,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     Raises:
         UserError: no such file; truncated; it holds code or other objects than tensors and plain values; no tensors.
     """
-    path = Path(path).expanduser()
+    path = files.expanded(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder, not a file of weights", "Name the .safetensors or .pth file in it.")
     if not path.exists():

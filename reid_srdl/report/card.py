@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files, runs
+from ..data.joined import part_names
 from ..errors import UserError
 from ..shell import NAME
 from . import adopted
@@ -201,7 +202,7 @@ def _limits(recorded: Recorded) -> str:
     scored_on = {(metrics.get("protocol") or {}).get("dataset", folder) for folder, metrics in recorded.scores.items()}
     seed = "not known here" if runs.is_adopted(facts) else facts["seed"]
     lines = [f"One run with one seed ({seed}): how much another seed changes is {NOT_RECORDED} here."]
-    others = sorted(scored_on - {own})
+    others = sorted(scored_on - {own, *part_names(own)})
     if others:
         lines.append(f"Beside its own data set it was scored on {', '.join(others)}; on anything else how well it does is unknown.")
     else:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..data.joined import part_names
 from .words import count
 
 NOT_RECORDED = "not recorded"
@@ -87,6 +88,8 @@ def terms(dataset: str) -> str:
         return f"{NOT_RECORDED}: the images are the trainer’s own, and so is the duty to say on what terms they may be used"
     if dataset in _DRAWN:
         return "none: every image was drawn by the program"
+    if len(parts := part_names(dataset)) > 1:
+        return "; ".join(f"{part}: {terms(part)}" for part in parts)
     return f"those of its publisher, which hold for what is trained on it too; see `datasets/README.md` of reid_srdl, under `{dataset}`"
 
 

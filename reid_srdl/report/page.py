@@ -157,7 +157,7 @@ def _training(run: Path, facts: Mapping[str, Any]) -> str:
         ("Learning rate", "Of each epoch, on a logarithmic scale", {"rate": "learning rate"}, {"scale": "log", "held": True}),
         ("Imitation", "Divergence from the beliefs that are imitated, before its weight", {"imitation": "KL divergence"}, {}),
         ("Accuracy", "On the training batches, augmented", {"accuracy": "right answers"}, {"scale": "percent"}),
-        ("Scores during training", "For the curve only: the result is the last epoch’s", {"val_rank1": "Rank-1", "val_mAP": "mAP", "val_top1": "top-1"}, {"scale": "percent"}),
+        ("Scores during training", _which_epoch(facts), {"val_rank1": "Rank-1", "val_mAP": "mAP", "val_top1": "top-1"}, {"scale": "percent"}),
         ("Loss during training", "Cross-entropy on images that are no part of training", {"val_loss": "cross-entropy"}, {}),
     )
     drawn = [(plots.training(logs, columns, label=title, **how), title, caption) for title, caption, columns, how in kinds]
@@ -166,6 +166,13 @@ def _training(run: Path, facts: Mapping[str, Any]) -> str:
         f'<p class="note">{_about_stages(logs)}</p>',
         figures(figure(svg, title, caption) for svg, title, caption in drawn if svg is not None),
     )
+
+
+def _which_epoch(facts: Mapping[str, Any]) -> str:
+    kept = facts["stages"][-1].get("kept")
+    if kept is None:
+        return "For the curve only: the result is the last epoch’s"
+    return f"The result is that of epoch {int(kept['epoch']) + 1} of the last stage, which scored highest here"
 
 
 def _about_stages(logs: Sequence[plots.StageLog]) -> str:

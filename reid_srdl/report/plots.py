@@ -63,7 +63,7 @@ def training(
         style = {"color": COLOURS[f"line{number + 1}"][0], "linestyle": DASHES[number], "linewidth": 1.8, "clip_on": False}
         before = 0
         for stage in stages:
-            values = list(_values(stage, column))
+            values = [(epoch, value) for epoch, value in _values(stage, column) if scale != "log" or value > 0]  # a warm-up may begin at 0
             epochs, heights = [before + epoch for epoch, _ in values], [value for _, value in values]
             # A line of its own for each stage: what happens between two is no change but a new start.
             known = name if values and name is not None else None
@@ -79,7 +79,7 @@ def training(
     axes.set_xlabel("epoch")
     drawing.scale(axes, scale)
     if held:
-        levels = sorted({value for column in logged for stage in stages for _, value in _values(stage, column)})
+        levels = sorted({value for column in logged for stage in stages for _, value in _values(stage, column) if value > 0})
         if len(levels) <= 6:
             axes.set_yticks(levels)
     drawing.legend(axes, logged, above=len(stages) > 1)

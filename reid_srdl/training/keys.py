@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,13 +42,13 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
         # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
         described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split]
         described["scored_on"] += [config.distance] if config.distance != Config().distance else []
-    weights = stage.model.weights
+    weights = files.expanded(stage.model.weights)
     data = config.data
     return files.sha256_json(
         {
             "stage": described,
             "number": number,
-            "weights": files.sha256_file(weights) if Path(weights).is_file() else weights,
+            "weights": files.sha256_file(weights) if weights.is_file() else stage.model.weights,
             "before": before,
             "reference": reference,
             "data": data_hash,

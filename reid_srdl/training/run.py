@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..inference import Track
 from ..models import IdentityClassifier, configured
 from ..seeds import forked
-from . import beliefs, checkpoint, handed_on, imitated, log, loggers, plans, precision
+from . import beliefs, checkpoint, handed_on, imitated, kept, log, loggers, plans, precision
 from . import reference as references
 from .diverged import way_out
 from .engine import NonFiniteLoss, StageTrainer, Watcher
@@ -32,8 +32,6 @@ from .termination import Termination
 
 Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
 """Scores a network during training; the result goes into the log under its own names."""
-CHOOSES = ("val_mAP", "val_top1")
-"""The score by which a stage that keeps its best epoch chooses it: the first of these that there is."""
 
 
 class Onlooker(Watcher, Protocol):
@@ -186,6 +184,7 @@ class _Run:
                     self.store.put(self.keys[-1], target)
         self.fabric.barrier()
         rows = runs.read_log(target)
+        chosen = kept.chosen(rows) if stage.keep == "best" else None
         return {
             "key": self.keys[-1],
             "shared": known.get("shared", False) if found == "here" else found == "stored",
@@ -194,6 +193,7 @@ class _Run:
             "waited": sum(row["waited"] or 0.0 for row in rows),
             "model": runs.read_model(target / runs.MODEL).hash,
             "final": rows[-1],
+            **({"kept": {"by": chosen[1], **rows[chosen[0]]}} if chosen is not None else {}),
         }
 
     def _key(self, stage: Stage, number: int, reference: references.Reference | None, finished: str | None) -> str:
@@ -256,11 +256,9 @@ class _Run:
 
     def _keep_if_best(self, target: Path, network: IdentityClassifier, stage: Stage, row: dict[str, Any]) -> None:
         """Writes the network down where no epoch before scored as high on the held-out part; the log says what they scored."""
-        name = next((name for name in CHOOSES if row.get(name) is not None), None)
-        if name is None:
-            return
-        before = [earlier[name] for earlier in runs.read_log(target) if earlier.get(name) is not None]
-        if not before or row[name] > max(before):
+        rows = [*runs.read_log(target), row]
+        found = kept.chosen(rows)
+        if found is not None and found[0] == len(rows) - 1:
             self._save_model(target / runs.BEST, network, stage)
 
     def _end_epoch(self, stage: Stage, number: int, target: Path, trainer: StageTrainer, row: dict[str, Any]) -> None:

@@ -145,3 +145,14 @@ def test_classes_are_told_as_classes(run, capsys):
     text = written(run)
     assert "93.12%" in text and "image-classification" in text and "6 classes" in text and "10 test images of 6 classes." in text
     assert "## Calibration" not in text and "Re-identification follows people" not in text
+
+
+def test_the_sets_that_a_run_was_trained_on_are_its_own(run, capsys):
+    evaluation.run(["--checkpoint", str(run), "--device", "cpu"])
+    scored = next((run / "eval").glob("*/metrics.json"))
+    name = files.read_json(scored)["protocol"]["dataset"]
+    facts = runs.read_facts(run)
+    files.write_json(run / runs.FACTS, {**facts, "dataset": f"{name}+market1501"})
+    assert "It was scored on no data set but its own" in written(run)
+    files.write_json(run / runs.FACTS, {**facts, "dataset": "dukemtmc+market1501"})
+    assert f"Beside its own data set it was scored on {name};" in written(run)

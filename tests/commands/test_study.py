@@ -18,6 +18,13 @@ def test_a_dry_run_lists_commands_that_are_the_runs(tmp_path, capsys):
     assert all(line.endswith("--threads 3 --data_root 'sets here' --model.weights w.safetensors") for line in lines)
 
 
+def test_an_ensemble_may_be_asked_for(tmp_path, capsys):
+    own = tmp_path / "own.yaml"
+    own.write_text("{title: t, about: a, recipe: synthetic, arms: {a: {plan.name: vanilla}}, seeds: {default: 2}, baseline: a, compare: [], ensembles: {pair: [a, a+1]}}")
+    assert study.run([str(own), "--dry_run", "--arms", "pair", "--records", str(tmp_path)]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["a-s0", "a-s1", "a-s2"]
+
+
 def test_what_is_unknown_is_said(tmp_path, capsys):
     with pytest.raises(UserError, match="has no arm nothing"):
         study.run([NAME, "--arms", "nothing"])

@@ -166,6 +166,10 @@ def test_files_that_a_run_needs_are_found_from_any_folder(tmp_path, monkeypatch)
     asked = config.parse(config.Config, ["--data_root", "data", "--model.weights", "w.pth", "--plan.teacher.checkpoint", "runs/teacher"], "train")
     there = train._from_anywhere(asked)
     assert (there.data_root, there.model.weights, there.plan.teacher.checkpoint) == tuple(str(tmp_path / name) for name in ("data", "w.pth", "runs/teacher"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    at_home = config.parse(config.Config, ["--model.weights=~/w.pth", "--plan.teacher.checkpoint=~/teacher", "--plan.teacher.weights=~/w.pth"], "train")
+    there = train._from_anywhere(at_home)
+    assert there.model.weights == there.plan.teacher.weights == str(tmp_path / "w.pth") and there.plan.teacher.checkpoint == str(tmp_path / "teacher")
     unchanged = train._from_anywhere(config.Config())
     assert unchanged.data_root == str(tmp_path / "datasets") and unchanged.model.weights == "imagenet" and unchanged.plan.teacher.weights == "imagenet"
 

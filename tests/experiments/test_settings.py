@@ -1,6 +1,7 @@
 """What is there already counts only if it was made as it is asked for."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,57 @@ def test_the_records_of_the_project_are_of_the_studies_as_they_stand():
     assert len(plans) >= 6
     for plan in plans:
         settings.check_records(folder / f"{plan.name}.json", plan, records.read(folder / f"{plan.name}.json"))
+
+
+def recorded(words, run: Path, data_hash="h"):
+    """What a record of this version keeps of a run that these flags of ``train`` began."""
+    configuration.save(dataclasses.replace(configuration.parse(Config, words, recipes=True), output=str(run)), run / "config.yaml")
+    return {"command": ["train", *words], "settings": json.loads(json.dumps(settings.of_run(run))), "data_hash": data_hash}
+
+
+def test_a_recipe_that_was_edited_is_another_setting_though_no_flag_is(tmp_path):
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("dataset: cifar100\noptimiser: {rate: 0.05}\nmodel: {backbone: resnet32, weights: none}\nplan: {epochs: 9}\n")
+    plan = dataclasses.replace(PLAN, recipe=str(recipe))
+    found = {CELL: recorded(study.flags(plan, CELL), tmp_path)}
+    settings.check_records(Path("s.json"), plan, found)
+    recipe.write_text(recipe.read_text().replace("0.05", "0.5"))
+    with pytest.raises(UserError, match="holds vanilla-s0 by other settings than s has now: optimiser.rate\\."):
+        settings.check_records(Path("s.json"), plan, found)
+
+
+def test_initial_weights_are_what_is_in_their_file(tmp_path):
+    for name, content in (("w.pth", b"one"), ("same.pth", b"one"), ("other.pth", b"two")):
+        (tmp_path / name).write_bytes(content)
+    with_file = [*study.flags(PLAN, CELL), "--model.weights", str(tmp_path / "w.pth")]
+    found = {CELL: recorded(with_file, tmp_path)}
+    assert str(tmp_path) not in str(found[CELL]["settings"]), "nobody's folders stand in a record"
+    settings.check_records(Path("s.json"), PLAN, found)  # where the page is written, the file is not known
+    assert settings.weights_file({**found[CELL], "command": ["train"]}) == ["--model.weights", "w.pth"] and settings.weights_file({"command": ["train"]}) == []
+    settings.check_records(Path("s.json"), PLAN, found, ["--threads", "2", "--model.weights", str(tmp_path / "w.pth")])
+    for extra in (["--model.weights", str(tmp_path / "other.pth")], []):
+        with pytest.raises(UserError, match="now: model.weights"):
+            settings.check_records(Path("s.json"), PLAN, found, extra)
+    with pytest.raises(UserError, match="now: model.weights"):
+        settings.check_records(Path("s.json"), changed(**{"model.weights": str(tmp_path / "other.pth")}), found)
+
+
+def test_one_arm_is_of_one_set_of_images(tmp_path):
+    words = study.flags(PLAN, CELL)
+    second = Cell("vanilla", 1, None, False)
+    found = {CELL: recorded(words, tmp_path), second: recorded(study.flags(PLAN, second), tmp_path, data_hash="another")}
+    with pytest.raises(UserError, match="holds vanilla-s0 and vanilla-s1, which were trained on different images"):
+        settings.check_records(Path("s.json"), PLAN, found)
+
+
+def test_a_run_begun_from_a_file_is_taken_up_however_the_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("w.pth").write_bytes(b"one")
+    words = study.flags(PLAN, CELL)
+    recorded([*words, "--model.weights", str(tmp_path / "w.pth"), "--plan.teacher.weights", str(tmp_path / "w.pth")], tmp_path)
+    settings.check_run(tmp_path, [*words, "--model.weights", "w.pth", "--plan.teacher.weights", "w.pth"])
+    Path("w.pth").rename("v.pth")
+    Path("w.pth").write_bytes(b"two")
+    with pytest.raises(UserError, match="was begun with other settings: model.weights"):
+        recorded([*words, "--model.weights", str(tmp_path / "v.pth")], tmp_path)
+        settings.check_run(tmp_path, [*words, "--model.weights", "w.pth"])

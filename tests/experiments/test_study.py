@@ -80,3 +80,17 @@ def test_a_study_that_leaves_something_out_is_told_what(tmp_path, arms, seeds, w
     (tmp_path / "bad.yaml").write_text(f"{{title: t, about: a, recipe: synthetic, arms: {arms}, seeds: {seeds}, baseline: a, compare: []}}")
     with pytest.raises(UserError, match=words):
         study.read(str(tmp_path / "bad.yaml"))
+
+
+def test_every_arm_may_have_seeds_of_its_own_and_rates_may_be_written_in_any_way(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "{title: t, about: a, recipe: synthetic, arms: {a: {plan.name: vanilla}, b: {plan.name: srdl}}, seeds: {a: 2, b: 1}, baseline: a, compare: [[b, a]],"
+        " tune: {key: optimiser.rate, values: [1e-3, 2e-3], holdout_identities: 5}}"
+    )
+    plan = study.read(str(path))
+    assert (plan.seeds_of("a"), plan.seeds_of("b")) == (2, 1)
+    assert plan.tune.values == (0.001, 0.002) and study.pending(plan, {})[0].name == "a-0.001-s0-tune"
+    path.write_text(path.read_text().replace("1e-3, 2e-3", "fast"))
+    with pytest.raises(UserError, match="is not whole"):
+        study.read(str(path))

@@ -25,6 +25,10 @@ def test_terms_point_to_the_publishers_and_own_images_to_their_owner():
     assert "under `market1501`" in said.terms("market1501") and "trainer’s own" in said.terms("folder") and "drawn" in said.terms("synthetic")
 
 
+def test_sets_that_were_joined_have_terms_of_their_own():
+    assert said.terms("market1501+synthetic") == f"market1501: {said.terms('market1501')}; synthetic: {said.terms('synthetic')}"
+
+
 def test_whom_the_data_shows():
     real, drawn, pretrained = (said.responsible(*args, False) for args in (("market1501", "none"), ("synthetic", "none"), ("market1501", "imagenet")))
     assert "no proof of identity" in real and "`market1501` alone" in real and "not measured" in real

@@ -254,3 +254,9 @@ def test_the_command_writes_the_page_and_says_what_comes_next(run, capsys):
         report.run(["--dataset", "people"])
     with pytest.raises(UserError, match="dataset"):
         report.run([str(run), "--datset", "people"])
+
+
+def test_the_epoch_that_is_kept_is_named():
+    stage = {"final": {"epoch": 4.0}}
+    assert page._which_epoch({"stages": [stage]}) == "For the curve only: the result is the last epoch’s"
+    assert page._which_epoch({"stages": [{**stage, "kept": {"by": "val_mAP", "epoch": 2.0}}]}).startswith("The result is that of epoch 3 of the last stage")

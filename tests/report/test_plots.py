@@ -57,6 +57,14 @@ def test_rates_are_steps_that_hold_for_their_epoch_and_are_named_at_the_axis():
     assert sum(lengths) == pytest.approx(4 * lengths[-1], rel=1e-3)
 
 
+def test_a_rate_that_begins_at_0_leaves_the_others_their_room(recwarn):
+    svg = plots.training([StageLog("first", 4, rows([0.0, 0.1, 0.01, 0.001], "rate"))], {"rate": "rate"}, scale="log", held=True)
+    assert {"0.1", "0.01", "0.001"} <= set(texts(svg))
+    heights = [float(height) for height in re.findall(r"[ML] [\d.]+ ([\d.]+)", re.findall(r'<path d="([^"]*)"[^>]*style="fill: none; stroke: var\(--line1,', svg.decode())[0])]
+    assert max(heights) - min(heights) > 100, "the steps fill the height of the figure"
+    assert not [warning for warning in recwarn if "collapsed" in str(warning.message)]
+
+
 def test_what_was_not_measured_is_left_out():
     stage = StageLog("first", 4, rows([None, 0.5, None, float("nan")], "val_mAP"))
     assert plots.training([stage], {"val_rank1": "Rank-1"}) is None

@@ -51,6 +51,15 @@ def test_initial_weights_from_a_file_count_by_their_content(tmp_path):
     assert key(config) != before
 
 
+def test_weights_in_the_user_s_home_count_by_their_content_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = Config(model=dataclasses.replace(Config().model, weights="~/w.pth"))
+    (tmp_path / "w.pth").write_bytes(b"one")
+    before = key(config)
+    (tmp_path / "w.pth").write_bytes(b"two")
+    assert key(config) != before
+
+
 def test_crops_are_part_of_the_key_and_whole_images_are_not():
     config = Config()
     cropped = dataclasses.replace(config, data=dataclasses.replace(config.data, crop="imagenet"))

@@ -321,6 +321,8 @@ def test_the_best_epoch_is_kept_and_a_resume_keeps_the_same(config, people, watc
     folder = train(stopping, people, watch=watch, score=score)
     assert equal(weights(folder), [written[2]]) and not list(folder.rglob("best.safetensors"))
     assert [row["val_mAP"] for row in runs.read_log(folder / "stages/1-first")] == [0.1, 0.3, 0.5, 0.5, 0.2]
+    told = runs.read_facts(folder)["stages"][0]["kept"]
+    assert (told["by"], told["epoch"], told["val_mAP"]) == ("val_mAP", 2, 0.5)
 
     written.clear()
     broken = dataclasses.replace(stopping, output=str(tmp_path / "b/run"))
