@@ -148,7 +148,7 @@ def write_bytes(path: Pathlike, data: bytes, flag: str = _OUTPUT) -> None:
 
 
 def write_text(path: Pathlike, text: str, flag: str = _OUTPUT) -> None:
-    write_bytes(path, text.encode(), flag)
+    write_bytes(path, text.encode(errors="backslashreplace"), flag)  # a name of a file need not be text
 
 
 def write_json(path: Pathlike, value: Any, flag: str = _OUTPUT) -> None:

@@ -32,6 +32,11 @@ def test_json_without_nan(tmp_path):
     assert files.read_json(tmp_path / "a.json") == {"x": None, "y": [1.5, None]}
 
 
+def test_a_name_that_is_no_text_is_written_as_it_can_be(tmp_path):
+    files.write_text(tmp_path / "a.html", os.fsdecode(b"caf\xe9 and \xc3\xa9"))
+    assert (tmp_path / "a.html").read_text() == "caf\\udce9 and é"
+
+
 def test_unreadable_json_is_named(tmp_path):
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(UserError, match="a.json"):

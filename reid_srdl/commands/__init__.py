@@ -8,6 +8,7 @@ import difflib
 import errno
 import importlib
 import importlib.util
+import io
 import os
 import sys
 from pathlib import Path
@@ -50,6 +51,8 @@ def main(name: str | None = None) -> NoReturn:
         name: the sub-command; if none is given, the first argument names it.
     """
     argv = ([name] if name else []) + sys.argv[1:]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name of a file need not be text
     prog = f"reid-srdl {argv[0]}" if argv and argv[0] in COMMANDS else "reid-srdl"
     try:
         code = _carry_out(argv)

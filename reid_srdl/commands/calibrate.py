@@ -134,6 +134,7 @@ def _show(made: Any, dataset: str, split: str) -> None:
     from rich.table import Table
 
     from ..progress import terminal
+    from ..report.words import distance_word
 
     facts = made.facts
     table = Table(title=escape(f"Same identity or not, on {dataset} ({split})"), title_justify="left")
@@ -145,7 +146,7 @@ def _show(made: Any, dataset: str, split: str) -> None:
         table.add_row(f"genuine accepted (TPR) at FPR {float(rate):.4g}", *row)
     for probability in (0.5, 0.9, 0.99):
         try:
-            said = f"{made.threshold(probability):.4g}"
+            said = distance_word(made.threshold(probability))
         except UserError:
             said = "none is so sure"
         table.add_row(f"distance at probability {probability:g}", said, "")

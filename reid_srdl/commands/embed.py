@@ -63,6 +63,8 @@ def run(argv: list[str]) -> int:
         raise UserError(f"batch is {options.batch}", "It must be above 0.")
     embeddings.check_suffix(options.output)
     whole = list_images(options.images, options.labels)
+    if Path(options.output).suffix.lower() == ".parquet" and (odd := embeddings.no_text(whole.paths)):
+        raise UserError(f"the name {odd} is not UTF-8, and .parquet holds text", "Rename it; or write a .npz, of which no index can be built either.")
     names = _names_file(whole, options) if whole.names else None
 
     from .. import runs
@@ -206,6 +208,7 @@ def embed_in_batches(
                 labels=None if some.labels is None else some.labels[good],
                 cameras=None if some.cameras is None else some.cameras[good],
                 model=trained.model_hash,
+                flip=flip,
             )
 
 

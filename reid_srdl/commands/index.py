@@ -129,11 +129,16 @@ def _add(options: IndexOptions) -> int:
 def _delete(options: IndexOptions) -> int:
     with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
         paths = _paths(options.delete or ())
+        first = ""
+        try:
+            index.by_path(paths)
+        except KeyError as missing:
+            first = f" (such as {missing.args[0]})"
         gone = index.delete(paths)
         unknown = len(set(paths)) - gone
         print(f"Deleted {count(gone, 'image')}; {index.path} holds {len(index):,} now.")
         if unknown:
-            print(f"Unknown to it: {count(unknown, 'path')}. Paths are those that the embeddings were given with.")
+            print(f"Unknown to it: {count(unknown, 'path')}{first}. Paths are those that the embeddings were given with.")
         dead = getattr(index, "dead", 0.0)
         if dead:
             from ..retrieval.faiss_index import COMPACT_AT
@@ -174,7 +179,7 @@ def _paths(words: Sequence[str]) -> list[str]:
             paths.append(word)
             continue
         try:
-            paths += [line for line in Path(word[1:]).read_text(encoding="utf-8").splitlines() if line.strip()]
+            paths += [line for line in Path(word[1:]).read_text(encoding="utf-8-sig").split("\n") if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"cannot read the list {word[1:]}: {getattr(error, 'strerror', None) or error}", "It is a text file with a path a line.") from None
     return paths

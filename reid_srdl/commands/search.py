@@ -37,7 +37,7 @@ class SearchOptions:
         html: a page to write, with pictures, that needs nothing beside it.
         json: a file to write all hits into.
         images: folder that the paths of the index are relative to, where it has moved.
-        flip: average the embeddings of the query and its mirror.
+        flip: average the embeddings of the query and its mirror; null does as was done for the index, where it knows that.
         token: of a Milvus that asks for one; null means ``$MILVUS_TOKEN``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         input: what an exported file from elsewhere takes.
@@ -54,7 +54,7 @@ class SearchOptions:
     html: Optional[str] = None
     json: Optional[str] = None
     images: Optional[str] = None
-    flip: bool = False
+    flip: Optional[bool] = None
     token: Optional[str] = None
     device: str = "auto"
     input: InputOptions = InputOptions()
@@ -85,8 +85,9 @@ def run(argv: list[str]) -> int:
     try:
         trained = runs.load(str(options.checkpoint), options.device, input=options.input)
         search.check_network(trained, index, options.checkpoint)
-        calibration, why_not = search.calibration_for(index, trained, flip=options.flip)
-        vectors = trained.embed(queries.files, flip=options.flip, track=tracked("embedding"))
+        flip = search.mirrored(index, options.flip)
+        calibration, why_not = search.calibration_for(index, trained, flip=flip)
+        vectors = trained.embed(queries.files, flip=flip, track=tracked("embedding"))
         found = search.find(index, vectors, wanted, calibration, track=tracked("searching"))
         records = [search.as_records(found, row, index) for row in range(len(queries))]
         for name, hits in zip(queries.paths, records, strict=True):
@@ -106,7 +107,7 @@ def run(argv: list[str]) -> int:
         for line in search.remarks(found, wanted, queries.paths, index):
             print(line)
         if anything or options.json or options.html:
-            _write(options, argv, index, queries, records, wanted, prior)
+            _write(options, argv, index, queries, records, wanted, prior, flip)
         elif options.camera is not None:
             print(f"It has images of the cameras {', '.join(map(str, index.cameras()))}.")
     finally:
@@ -145,10 +146,10 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
     terminal().print(table)
 
 
-def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted, prior: float | None) -> None:
+def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted, prior: float | None, flip: bool) -> None:
     if options.json:
         found = [{"query": name, "hits": hits} for name, hits in zip(queries.paths, records, strict=True)]
-        how = {"top_k": wanted.top_k, "cameras": wanted.cameras, "expand": wanted.expand, "rerank": options.rerank, "flip": options.flip}
+        how = {"top_k": wanted.top_k, "cameras": wanted.cameras, "expand": wanted.expand, "rerank": options.rerank, "flip": flip}
         files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": index.about.distance, "prior": prior, **how, "queries": found}, "--json")
         print(f"All hits are in {options.json}.")
     if options.html:

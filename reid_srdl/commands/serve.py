@@ -34,7 +34,7 @@ class ServeOptions:
         token: that requests have to bring; null means ``$REID_TOKEN``, and where there is none, one is made for a host beyond this machine.
         names: host names under which a proxy passes requests on, as many as follow.
         images: folder that the paths of the index are relative to, where it has moved.
-        flip: average the embeddings of an image and its mirror, as those of the index were.
+        flip: average the embeddings of an image and its mirror; null does as was done for the index, where it knows that.
         prior: share of genuine pairs that probabilities are given at; null means that of the calibration.
         max_mb: MiB of a request.
         top_k: hits that may be asked for at most.
@@ -52,7 +52,7 @@ class ServeOptions:
     token: Optional[str] = None
     names: Optional[tuple[str, ...]] = None
     images: Optional[str] = None
-    flip: bool = False
+    flip: Optional[bool] = None
     prior: Optional[float] = None
     max_mb: float = 8.0
     top_k: int = 200
@@ -100,13 +100,14 @@ def _limits(options: ServeOptions) -> Limits:
 
 def _service(options: ServeOptions, index: Index) -> Service:
     from .. import runs
+    from ..retrieval.search import mirrored
     from ..retrieval.serve.pictures import Pictures
     from ..retrieval.serve.service import Service
 
     root = options.images or index.about.root
     pictures = Pictures(Path(root) if root else None)
     trained = runs.load(str(options.checkpoint), options.device, input=options.input)
-    return Service(index, trained, str(options.checkpoint), pictures, flip=options.flip, prior=options.prior)
+    return Service(index, trained, str(options.checkpoint), pictures, flip=mirrored(index, options.flip), prior=options.prior)
 
 
 def _serve(service: Service, access: Access, limits: Limits, listening: socket.socket, host: str, made: bool) -> None:

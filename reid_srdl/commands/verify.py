@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -67,7 +68,7 @@ def run(argv: list[str]) -> int:
     vectors = trained.embed(images, flip=found.flip)
     rows = [_compared(images, vectors, pair, found, limit, prior) for pair in itertools.combinations(range(len(images)), 2)]
     if options.json:
-        print(json.dumps({"threshold": limit, "metric": found.metric, "prior": prior, "pairs": rows}, indent=2))
+        print(json.dumps({"threshold": limit if math.isfinite(limit) else None, "metric": found.metric, "prior": prior, "pairs": rows}, indent=2))
     else:
         _show(rows, limit, prior, options.probability)
     return 0
@@ -84,5 +85,6 @@ def _show(rows: list[dict[str, Any]], limit: float, prior: float, probability: f
         called = "the same identity" if row["same"] else "different identities"
         names = " and ".join(Path(name).name for name in row["images"])
         print(f"{names}: {called} (probability {percent(row['probability'])}%, distance {row['distance']:.4g})")
-    print(f"Called the same from a probability of {probability:g} on, which is a distance of up to {limit:.4g}, where {prior:.4g} of all pairs are genuine (--prior).")
+    distances = f"a distance of up to {limit:.4g}" if math.isfinite(limit) else "any distance"
+    print(f"Called the same from a probability of {probability:g} on, which is {distances}, where {prior:.4g} of all pairs are genuine (--prior).")
     print("A near embedding is a hint and no proof of identity.")

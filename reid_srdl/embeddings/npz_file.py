@@ -32,6 +32,7 @@ def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
                 np.lib.format.write_array_header_1_0(member, header)
                 shutil.copyfileobj(raw, member, 1 << 20)
             arrays = {name: np.concatenate(values) for name, values in columns.items()} | {"model": np.array(first.model)}
+            arrays |= {} if first.flip is None else {"flip": np.array(first.flip)}
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
@@ -45,7 +46,7 @@ def read(path: Path) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):  # of a bare pickle NumPy's own message advises to run it
         raise UserError(f"{path} is no .npz archive", "It is damaged, or of another kind than its name says.")
     with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
-        for name in ("vectors", "paths", "labels", "cameras", "model"):
+        for name in ("vectors", "paths", "labels", "cameras", "model", "flip"):
             if name in archive:
                 try:
                     columns[name] = archive[name]
@@ -57,4 +58,6 @@ def read(path: Path) -> dict[str, Any]:
         columns["paths"] = tuple(columns["paths"].reshape(-1).tolist())
     if "model" in columns:
         columns["model"] = str(columns["model"])
+    if "flip" in columns:
+        columns["flip"] = bool(columns["flip"]) if columns["flip"].shape == () else None  # somebody else's array of that name
     return columns

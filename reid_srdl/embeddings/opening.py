@@ -25,7 +25,7 @@ def save(embeddings: Embeddings, path: files.Pathlike) -> None:
 def write(path: files.Pathlike, pieces: Iterator[Embeddings]) -> int:
     """Writes pieces one below the other as they come, so that no more than one is in memory; returns N.
 
-    The pieces have the same dimension, the same columns and the same ``model``.
+    The pieces have the same dimension, the same columns and the same ``model`` and ``flip``.
 
     Raises:
         UserError: a suffix other than ``.npz`` and ``.parquet``; no pieces; the file cannot be written.
@@ -40,8 +40,8 @@ def write(path: files.Pathlike, pieces: Iterator[Embeddings]) -> int:
         nonlocal rows
         yield first
         for piece in pieces:
-            if piece.dimension != first.dimension or known(piece) != known(first) or piece.model != first.model:
-                raise ValueError("pieces of one file must have the same dimension, columns and model")
+            if piece.dimension != first.dimension or known(piece) != known(first) or (piece.model, piece.flip) != (first.model, first.flip):
+                raise ValueError("pieces of one file must have the same dimension, columns, model and flip")
             rows += len(piece)
             yield piece
 
@@ -57,7 +57,7 @@ def check_suffix(path: files.Pathlike) -> None:
 
 
 def load(path: files.Pathlike) -> Embeddings:
-    """Anybody's ``.npz`` or ``.parquet`` with ``vectors``, and ``paths``, ``labels``, ``cameras``, ``model`` where known.
+    """Anybody's ``.npz`` or ``.parquet`` with ``vectors``, and ``paths``, ``labels``, ``cameras``, ``model`` and ``flip`` where known.
 
     Raises:
         UserError: not there, of another kind, truncated, holding Python objects, without ``vectors``, or no embeddings.

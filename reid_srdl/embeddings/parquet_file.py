@@ -19,7 +19,7 @@ def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
 
     types = {"paths": pa.string(), "vectors": pa.list_(pa.float32(), first.dimension), "labels": pa.int64(), "cameras": pa.int64()}
     kept = {name: kind for name, kind in types.items() if name == "vectors" or name in known(first)}
-    schema = pa.schema(list(kept.items()), metadata={"model": first.model})
+    schema = pa.schema(list(kept.items()), metadata={"model": first.model, **({} if first.flip is None else {"flip": str(first.flip)})})
     with pq.ParquetWriter(path, schema) as writer:
         for piece in pieces:
             flat = pa.array(piece.vectors.reshape(-1))
@@ -49,5 +49,7 @@ def read(path: Path) -> dict[str, Any]:
         if lengths is not None and len(lengths) > 1:
             raise UserError(f"{path} holds vectors of different lengths, {lengths[0]} to {lengths[-1]}")
         columns["vectors"] = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1 if len(column) else 0)
-    columns["model"] = (file.schema_arrow.metadata or {}).get(b"model", b"").decode()
+    told = file.schema_arrow.metadata or {}
+    columns["model"] = told.get(b"model", b"").decode()
+    columns["flip"] = {b"True": True, b"False": False}.get(told.get(b"flip", b""))
     return columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ class Embeddings:
         labels: int64 ``(N,)``; none where unlabelled (which is not junk).
         cameras: int64 ``(N,)``; none where unknown.
         model: hash of the network that made the vectors; empty where unknown.
+        flip: whether each is averaged with that of the mirrored image; none where unknown.
 
     Raises:
         UserError: columns of different lengths, labels that are no whole numbers, a vector that is not finite (by row and path).
@@ -35,6 +37,7 @@ class Embeddings:
     labels: np.ndarray | None = None
     cameras: np.ndarray | None = None
     model: str = ""
+    flip: bool | None = None
 
     def __post_init__(self) -> None:
         vectors = np.asarray(self.vectors)
@@ -79,6 +82,16 @@ class Embeddings:
             labels=None if self.labels is None else self.labels[rows],
             cameras=None if self.cameras is None else self.cameras[rows],
         )
+
+
+def no_text(paths: Sequence[str]) -> str | None:
+    """The first path that is no text in UTF-8, as it can be shown: tables, pages and databases cannot hold it, while names of files need not be text."""
+    for path in paths:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return None
 
 
 def known(piece: Embeddings) -> tuple[str, ...]:

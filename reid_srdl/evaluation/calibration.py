@@ -7,6 +7,7 @@ means something else, so the fit is made at even odds and moved to the prior by 
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -70,7 +71,7 @@ class Calibration:
         return 1 / (1 + np.exp(-odds))
 
     def threshold(self, probability: float = 0.5, prior: float | None = None) -> float:
-        """The largest distance at which the probability is not below that.
+        """The largest distance at which the probability is not below that; infinite where every distance is so sure.
 
         Raises:
             UserError: no distance is that sure.
@@ -82,7 +83,7 @@ class Calibration:
             raise UserError(f"no distance makes it {probability:.4g} probable that two images are the same identity", f"The most is {most:.4g}.")
         last = int(enough[-1])
         if last + 1 == len(self.distances):
-            return float(self.distances[last])
+            return math.inf
         return float(np.interp(-wanted, -self.log_odds[last : last + 2], self.distances[last : last + 2]))
 
     def save(self, path: files.Pathlike) -> None:

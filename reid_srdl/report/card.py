@@ -17,7 +17,7 @@ from .card_words import NOT_RECORDED
 from .recorded import Recorded, read
 from .scores import CLASSIFICATION, KINDS, RANKING
 from .words import METRICS as DISTANCES
-from .words import count, duration, protocol
+from .words import count, distance_word, duration, protocol
 
 PROBABILITIES = (0.5, 0.9, 0.99)
 """At which thresholds are told."""
@@ -163,7 +163,7 @@ def _calibration(recorded: Recorded) -> str:
         rows[f"TPR at FPR {float(rate):g}"] = "too few pairs" if at is None else _with_interval(at["tpr"], at.get("low"), at.get("high"))
     for probability in PROBABILITIES:
         try:
-            rows[f"Distance at probability {probability:g}"] = f"{found.threshold(probability):.4g}"
+            rows[f"Distance at probability {probability:g}"] = distance_word(found.threshold(probability))
         except UserError:
             rows[f"Distance at probability {probability:g}"] = "no distance is that sure"
     pairs = facts["pairs"]

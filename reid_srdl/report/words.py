@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,11 @@ def percent(probability: float, digits: int = 1) -> str:
     if probability < least / 200 or probability > 1 - least / 200:
         return f"<{least:.{digits}f}" if probability < 0.5 else f">{100 - least:.{digits}f}"
     return f"{100 * probability:.{digits}f}"
+
+
+def distance_word(distance: float) -> str:
+    """A threshold in four digits; ``any`` where every distance is within it."""
+    return f"{distance:.4g}" if math.isfinite(distance) else "any"
 
 
 def protocol(stamp: Mapping[str, Any]) -> list[str]:

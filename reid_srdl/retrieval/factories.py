@@ -15,6 +15,8 @@ from .index import Track
 DEFAULT = "Flat"
 _KNOWN = "Flat, SQ8, HNSW32, IVF256,Flat, IVF4096,PQ64 or IVF1024,SQ8, with PCA128, or OPQ64, before them"
 _BLOCK = 10_000
+_WALK = 4
+"""A step in a graph costs so many of the distances that are computed in a row."""
 _PER_CENTRE = 39
 """Points a centre below which faiss warns that centres are poor."""
 
@@ -134,7 +136,7 @@ def add(index: Any, vectors: np.ndarray, places: np.ndarray, track: Track = iter
             index.add(some)
 
 
-def search(index: Any, queries: np.ndarray, depth: int, allowed: np.ndarray | None, effort: int, *, thorough: bool) -> tuple[np.ndarray, np.ndarray]:
+def search(index: Any, queries: np.ndarray, depth: int, allowed: np.ndarray | None, effort: int, *, dead: int = 0, thorough: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """(distances, places), both ``(Q, depth)``; place -1 where nothing was found.
 
     Args:
@@ -143,16 +145,28 @@ def search(index: Any, queries: np.ndarray, depth: int, allowed: np.ndarray | No
         depth: hits a query.
         allowed: a mask over places; none where all are.
         effort: lists, or candidates in the graph, that are looked at.
+        dead: vectors of a graph that are deleted. They may all lie where the query is, and count among the candidates.
         thorough: all that is allowed is looked at, whatever the effort: a few allowed ones may lie anywhere.
+
+    Where an approximate search comes back with fewer than ``depth``, those queries are searched thoroughly.
     """
     faiss = load_faiss()
     inner = _inner(index)
     selector = None if allowed is None else faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
     how = {} if selector is None else {"sel": selector}
+    looked_at = max(effort, depth) + dead
+    if isinstance(inner, faiss.IndexHNSW) and looked_at * _WALK > inner.ntotal:  # a walk through so much of the graph takes longer than all vectors in a row
+        thorough = True
+    if not thorough and isinstance(inner, (faiss.IndexIVF, faiss.IndexHNSW)):
+        lists = isinstance(inner, faiss.IndexIVF)
+        params = faiss.SearchParametersIVF(nprobe=min(effort, inner.nlist), **how) if lists else faiss.SearchParametersHNSW(efSearch=looked_at, **how)
+        far, places = index.search(queries, depth, params=params)
+        lacking = np.flatnonzero((places < 0).any(axis=1))
+        if len(lacking):
+            far[lacking], places[lacking] = search(index, queries[lacking], depth, allowed, effort, thorough=True)
+        return far, places
     if isinstance(inner, faiss.IndexIVF):
-        return index.search(queries, depth, params=faiss.SearchParametersIVF(nprobe=inner.nlist if thorough else min(effort, inner.nlist), **how))
-    if isinstance(inner, faiss.IndexHNSW) and not thorough:
-        return index.search(queries, depth, params=faiss.SearchParametersHNSW(efSearch=max(effort, depth), **how))
+        return index.search(queries, depth, params=faiss.SearchParametersIVF(nprobe=inner.nlist, **how))
     if isinstance(inner, faiss.IndexHNSW):
         for step in _steps(index):
             queries = step.apply(queries)

@@ -144,7 +144,7 @@ class FaissIndex:
         hits = empty_hits(len(vectors), min(top_k, possible))
         if not hits.ids.size:
             return hits
-        far, places = factories.search(state.index, vectors, min(top_k, possible), allowed, self.effort, thorough=cameras is not None)
+        far, places = factories.search(state.index, vectors, min(top_k, possible), allowed, self.effort, dead=state.index.ntotal - len(rows), thorough=cameras is not None)
         order = np.lexsort((places, far), axis=1)
         far, places = np.take_along_axis(far, order, axis=1), np.take_along_axis(places, order, axis=1)
         there = places >= 0

@@ -28,6 +28,7 @@ class About:
         root: folder that the images' paths are relative to, where known.
         names: words for labels, where there are any.
         metric: of its distances: ``euclidean`` (squared), or ``cosine`` (1 - cosine) of vectors that are kept at length 1.
+        flip: whether its vectors are averaged with those of mirrored images; none where unknown.
 
     Raises:
         UserError: another metric.
@@ -38,6 +39,7 @@ class About:
     root: str | None = None
     names: Mapping[int, str] = field(default_factory=dict)
     metric: Metric = "euclidean"
+    flip: bool | None = None
 
     def __post_init__(self) -> None:
         if self.metric not in ("euclidean", "cosine"):
@@ -55,7 +57,8 @@ class About:
     def as_json(self) -> dict[str, Any]:
         names = {str(label): name for label, name in self.names.items()}
         told = {"format": FORMAT, "model": self.model, "dimension": self.dimension, "root": self.root, "names": names}
-        return told if self.metric == "euclidean" else {**told, "metric": self.metric}
+        told |= {} if self.metric == "euclidean" else {"metric": self.metric}
+        return told | ({} if self.flip is None else {"flip": self.flip})
 
     @staticmethod
     def of_json(values: Mapping[str, Any], path: Path) -> About:
@@ -66,7 +69,7 @@ class About:
             )
         try:
             names = {int(label): str(name) for label, name in values["names"].items()}
-            return About(str(values["model"]), int(values["dimension"]), values["root"], names, values.get("metric", "euclidean"))
+            return About(str(values["model"]), int(values["dimension"]), values["root"], names, values.get("metric", "euclidean"), values.get("flip"))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(path, f"its description lacks {error}") from None
 
@@ -219,10 +222,17 @@ def check_fits(embeddings: Embeddings, about: About, path: Path) -> None:
         )
 
 
+    if None not in (embeddings.flip, about.flip) and embeddings.flip != about.flip:
+        one, other = ("", " not") if embeddings.flip else (" not", "")
+        raise UserError(f"the vectors are{one} averaged with those of mirrored images, and those of {path} are{other}", f"Embed them {'with' if about.flip else 'without'} --flip.")
+
+
 def check_rebuilt(before: About, now: About, path: Path) -> None:
-    """Raises ``UserError`` where an index that is open was built anew by another metric: it cannot go on as it is."""
+    """Raises ``UserError`` where an index that is open was built anew by another metric, or with --flip: it cannot go on as it is."""
     if now.metric != before.metric:
         raise UserError(f"{path} was built anew by the {now.metric} distance, and had the {before.metric} one", "Open it again; a server has to be started again.")
+    if now.flip != before.flip:
+        raise UserError(f"{path} was built anew of embeddings {'with' if now.flip else 'without'} --flip", "Open it again; a server has to be started again.")
 
 
 def short(model: str) -> str:

@@ -53,7 +53,7 @@ def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
             yield False
             return
         for left in files.temporary(path.parent):
-            if re.fullmatch(rf"\.{re.escape(path.name)}\.\d+\.tmp{re.escape(path.suffix)}", left.name):  # and not of a neighbour whose name goes on
+            if re.fullmatch(rf"\.{re.escape(path.name)}\.\d+(-[0-9a-f]+)?\.tmp{re.escape(path.suffix)}", left.name):  # and not of a neighbour whose name goes on
                 left.unlink(missing_ok=True)
         yield True
 

@@ -56,7 +56,7 @@ def create_index(
         raise UserError(f"{path} is a folder", "Name a file for the index with --output, such as gallery.index.")
     if path.exists() and not replace:
         raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with --replace.")
-    about = About(embeddings.model, embeddings.dimension, root, dict(names or {}), metric)
+    about = About(embeddings.model, embeddings.dimension, root, dict(names or {}), metric, embeddings.flip)
     kept = at_unit_length(embeddings) if metric == "cosine" else embeddings
     index, added = _class_of(backend).create(path, kept, about, replace=replace, track=track, **options)
     return _by_its_metric(index), added

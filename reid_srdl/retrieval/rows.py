@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data.records import JUNK
-from ..embeddings import Embeddings
+from ..embeddings import Embeddings, no_text
 from ..errors import UserError
 
 UNKNOWN = int(np.iinfo(np.int64).min)
@@ -100,12 +100,14 @@ class Incoming:
 def incoming(embeddings: Embeddings) -> Incoming:
     """Embeddings made ready for an index.
 
-    Images without paths are named by their row, ``#0000001``. Raises ``UserError`` where nothing but junk is left.
+    Images without paths are named by their row, ``#0000001``. Raises ``UserError`` where nothing but junk is left, or a path is no text in UTF-8.
     """
     everything = embeddings if embeddings.paths is not None else Embeddings(**{**vars(embeddings), "paths": [f"#{row:07d}" for row in range(len(embeddings))]})
     kept = everything if everything.labels is None else everything.take(everything.labels != JUNK)
     if not len(kept):
         raise UserError("there is nothing to add", "All images are junk (label -1)." if len(embeddings) else "The embeddings hold no images.")
+    if odd := no_text(kept.paths or ()):
+        raise UserError(f"the path {odd} is not UTF-8, and an index holds text", "Rename the image, and embed it again.")
     last = {path: row for row, path in enumerate(kept.paths or ())}
     once = kept if len(last) == len(kept) else kept.take(np.sort(np.fromiter(last.values(), np.int64, len(last))))
     return Incoming(
@@ -128,6 +130,8 @@ def joined(parts: list[Embeddings]) -> Embeddings:
     for part in parts[1:]:
         if part.dimension != first.dimension or part.model != first.model:
             raise UserError("the files of embeddings are of different networks", "Distances between two networks mean nothing: embed all images with the same.")
+        if None not in (part.flip, first.flip) and part.flip != first.flip:
+            raise UserError("some of the embeddings are averaged with those of mirrored images, and some are not", "Embed all with --flip, or all without.")
     if len(parts) == 1:
         return first
     columns = {}
@@ -135,7 +139,7 @@ def joined(parts: list[Embeddings]) -> Embeddings:
         known = [getattr(part, name) for part in parts]
         columns[name] = None if all(column is None for column in known) else np.concatenate([_known(getattr(part, name), len(part)) for part in parts])
     paths = None if any(part.paths is None for part in parts) else [path for part in parts for path in part.paths or ()]
-    return Embeddings(np.concatenate([part.vectors for part in parts]), paths=paths, model=first.model, **columns)
+    return Embeddings(np.concatenate([part.vectors for part in parts]), paths=paths, model=first.model, flip=next((part.flip for part in parts if part.flip is not None), None), **columns)
 
 
 def _known(column: np.ndarray | None, length: int) -> np.ndarray:

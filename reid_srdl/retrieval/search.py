@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..evaluation.calibration import Calibration
     from ..runs import Trained
 
+TOP_K = 20
+"""Hits of a query where nothing else is said."""
 CANDIDATES = 200
 """Nearest images of a query that re-ranking compares."""
 
@@ -38,7 +40,7 @@ class Wanted:
         without: id of an image that is left out: the query's own, where the query is one of the index.
     """
 
-    top_k: int = 20
+    top_k: int = TOP_K
     cameras: tuple[int, ...] | None = None
     expand: int = 0
     rerank: Reranking | None = None
@@ -167,6 +169,19 @@ def other_distance(index: Index, trained: Trained) -> str:
     if own == index.about.metric:
         return ""
     return f"note: the run is scored by its {own} distance, and {index.path} has {index.about.metric} ones; index --metric {own} builds one that ranks as the scores do"
+
+
+def mirrored(index: Index, asked: bool | None) -> bool:
+    """Whether queries are averaged with their mirror images: as the vectors of the index are, or where that is not known as it is asked for.
+
+    Raises:
+        UserError: it is asked for otherwise than the index has it.
+    """
+    known = index.about.flip
+    if None not in (known, asked) and known != asked:
+        kind = "with their mirror images" if known else "with no mirror images"
+        raise UserError(f"the vectors of {index.path} are averaged {kind}", "Leave --flip out: queries are then embedded like them.")
+    return bool(asked if known is None else known)
 
 
 def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Calibration | None, str]:

@@ -121,7 +121,7 @@ class Trained:
         vectors = self.vectors(self.source(split.files), flip=flip, track=track, own=own)
         if own:
             split = split.take(np.arange(*inference.own_rows(len(split), self.place)))
-        return Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras, model=self.model_hash)
+        return Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras, model=self.model_hash, flip=flip)
 
 
 def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto", input: InputOptions | None = None) -> Trained:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -162,3 +165,13 @@ def test_after_a_bad_image_the_way_on_is_shown_all_the_same(checkpoint, people, 
     assert embed(checkpoint, tmp_path / "photos", tmp_path / "out.npz") == 1
     out = capsys.readouterr().out
     assert "a.png: it is empty" in out and "Next, search among them" in out and "folders" not in out
+
+
+def test_names_that_are_no_text_go_where_they_can_be_kept(checkpoint, people, tmp_path):
+    odd = os.fsdecode(b"caf\xe9_c1_1.png")
+    (tmp_path / "photos").mkdir()
+    shutil.copy(people.query.files[0], tmp_path / "photos" / odd)
+    with pytest.raises(UserError, match=r"the name caf\\xe9_c1_1.png is not UTF-8, and .parquet holds text"):
+        embed(checkpoint, tmp_path / "photos", tmp_path / "v.parquet")
+    assert embed(checkpoint, tmp_path / "photos", tmp_path / "v.npz") == 0
+    assert embeddings.load(tmp_path / "v.npz").paths == (odd,)

@@ -58,7 +58,7 @@ def test_adding_and_deleting_are_told(files, capsys):
     (files / "list.txt").write_text("e.jpg\nnobody.jpg\n\n")
     assert run("--delete", "a.jpg", "@list.txt", "--index", "g.index") == 0
     out = capsys.readouterr().out
-    assert "Deleted 2 images; g.index holds 4 now." in out and "Unknown to it: 1 path." in out
+    assert "Deleted 2 images; g.index holds 4 now." in out and "Unknown to it: 1 path (such as nobody.jpg)." in out
     assert len(open_index("g.index")) == 4
 
 
@@ -137,6 +137,21 @@ def test_bad_input_is_said_and_writes_nothing(files, words, message):
     with pytest.raises(UserError, match=message):
         run(*words)
     assert not (files / "x.index").exists()
+
+
+def test_a_list_from_windows_is_a_list(files, capsys):
+    """Whoever asks to be forgotten is on it."""
+    run("--embeddings", "one.npz", "--output", "g.index")
+    (files / "list.txt").write_bytes("\ufeffa.jpg\r\nnobody.jpg\r\n".encode())
+    assert run("--delete", "@list.txt", "--index", "g.index") == 0
+    assert "Deleted 1 image" in (out := capsys.readouterr().out) and "Unknown to it: 1 path (such as nobody.jpg)" in out
+
+
+def test_a_path_that_is_no_text_is_said(files):
+    write("odd.npz", ["caf\udce9.jpg"])
+    with pytest.raises(UserError, match=r"the path caf\\xe9.jpg is not UTF-8, and an index holds text"):
+        run("--embeddings", "odd.npz", "--output", "g.index")
+    assert not (files / "g.index").exists()
 
 
 def test_a_list_that_is_not_there_is_said(files):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import shutil
@@ -33,7 +34,8 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def gallery(checkpoint, people) -> Embeddings:
-    return runs.load(checkpoint, "cpu").embeddings(people.gallery)
+    """As a file of an earlier version has it, which says nothing of mirror images."""
+    return dataclasses.replace(runs.load(checkpoint, "cpu").embeddings(people.gallery), flip=None)
 
 
 @pytest.fixture(params=["faiss", MILVUS])
@@ -178,3 +180,25 @@ def test_what_cannot_be_written_names_its_own_flag(flag, checkpoint, gallery, pe
     made.close()
     with pytest.raises(UserError, match=f"cannot write .*/out: .*another folder with {flag}"):
         search(tmp_path / "gallery.index", checkpoint, people.query.files[0], flag, checkpoint / "out")
+
+
+def test_queries_are_mirrored_as_the_gallery_was(checkpoint, people, gallery, tmp_path, capsys):
+    trained = runs.load(checkpoint, "cpu")
+    made, _ = retrieval.create_index(tmp_path / "flipped.index", trained.embeddings(people.gallery, flip=True))
+    query = people.query.files[0]
+    assert search(made.path, checkpoint, query, "--top_k", 3, "--json", tmp_path / "out.json") == 0
+    told = json.loads((tmp_path / "out.json").read_text())
+    far = ((trained.embeddings(people.gallery, flip=True).vectors - trained.embed([query], flip=True)) ** 2).sum(axis=1)
+    assert told["flip"] is True
+    np.testing.assert_allclose([hit["distance"] for hit in told["queries"][0]["hits"]], np.sort(far)[:3], rtol=1e-4, atol=1e-6)
+    with pytest.raises(UserError, match="the vectors of .*flipped.index are averaged with their mirror images. Leave --flip out"):
+        search(made.path, checkpoint, query, "--flip", "false")
+    with pytest.raises(UserError, match="the vectors are not averaged with those of mirrored images, and those of .* are. Embed them with --flip"):
+        made.add(trained.embeddings(people.query))
+    made.add(dataclasses.replace(trained.embeddings(people.query), flip=None))  # of an earlier version
+
+
+def test_a_query_that_only_begins_like_a_home_is_a_file(index, checkpoint, people, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(people.query.files[0], "~$crop.jpg")
+    assert search(index, checkpoint, "~$crop.jpg") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,13 @@ def test_files_hand_back_what_they_were_given(tmp_path: Path, suffix: str, some)
     loaded = embeddings.load(tmp_path / f"bare{suffix}")
     assert loaded.labels is None and loaded.cameras is None and loaded.paths is None and loaded.model == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"bare{suffix}", f"x{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+@pytest.mark.parametrize("flip", [None, False, True])
+def test_whether_mirror_images_are_in_them_stays_known(tmp_path: Path, suffix: str, flip: bool | None, some):
+    embeddings.save(dataclasses.replace(some(), flip=flip), tmp_path / f"x{suffix}")
+    assert embeddings.load(tmp_path / f"x{suffix}").flip is flip
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet"])

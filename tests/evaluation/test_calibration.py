@@ -73,6 +73,12 @@ def test_threshold_and_probability_agree(normal):
         made.threshold(0.99999999)
 
 
+def test_where_every_distance_is_sure_enough_there_is_no_limit():
+    made = Calibration("m", "euclidean", False, np.array([0.0, 500.0]), np.array([4.0, -6.0]), 0.5, {})
+    assert made.threshold(0.5, prior=0.999) == np.inf and made.probability(np.array([600.0]), prior=0.999)[0] > 0.5
+    assert made.threshold(0.5) == pytest.approx(200)
+
+
 def test_where_the_nearer_are_no_likelier_a_distance_tells_nothing(normal):
     turned = Pairs(normal.distances, ~normal.genuine, normal.identities, None)
     found = fit(turned, method="platt", **OF)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from reid_srdl import files
+from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.retrieval import create_index, open_index
 from reid_srdl.retrieval.faiss_index import COMPACT_AT
@@ -129,3 +130,24 @@ def test_a_process_that_dies_leaves_no_trace(tmp_path):
     index = open_index(tmp_path / "g.index")
     assert len(index) == 30 and index.delete(list(embedded(1).paths)) == 1
     assert {path.name for path in tmp_path.iterdir()} == {"g.index", ".g.index.lock"}
+
+
+def test_a_query_among_the_deleted_finds_all_the_same(tmp_path):
+    """Who asks for somebody who was forgotten stands where the deleted vectors are, and they count among a graph's candidates."""
+    rng = np.random.default_rng(0)
+    centres = 10 * rng.standard_normal((20, DIMENSION), dtype=np.float32)
+    vectors = (np.repeat(centres, 100, axis=0) + rng.standard_normal((2000, DIMENSION))).astype(np.float32)
+    gallery = Embeddings(vectors, paths=[f"{row}.jpg" for row in range(2000)])
+    index, _ = create_index(tmp_path / "g.index", gallery, factory="HNSW16")
+    index.delete(list(gallery.paths[:300]))
+    assert 0 < index.dead < COMPACT_AT
+    queries = centres[:3]
+    np.testing.assert_array_equal(index.search(queries, 20).paths, nearest(queries, gallery.take(np.arange(300, 2000)), 20))
+
+
+def test_an_approximate_index_gives_as_many_hits_as_there_are(tmp_path):
+    gallery = embedded(2000)
+    index, _ = create_index(tmp_path / "g.index", gallery, factory="IVF51,Flat", effort=1)
+    assert index.search(QUERIES, 1000).counts.tolist() == [1000] * len(QUERIES)
+    few = index.search(QUERIES, 5)
+    assert (few.paths != nearest(QUERIES, gallery, 5)).any(), "few hits are of one list alone, as the effort says"

@@ -22,7 +22,7 @@ def test_only_one_changes_an_index_at_a_time(tmp_path):
 
 def test_what_a_killed_process_left_is_taken_away_and_nothing_else(tmp_path):
     neighbours = {".other.index.77.tmp.index", ".g[1].index.npz.77.tmp.npz", ".g[1].index.more.77.tmp.index"}
-    for name in (".g[1].index.77.tmp.index", "g[1].index", *neighbours):
+    for name in (".g[1].index.77.tmp.index", ".g[1].index.77-0a1b2c3d.tmp.index", "g[1].index", *neighbours):
         (tmp_path / name).write_text("")
     with keeping.changing(tmp_path / "g[1].index"):
         pass

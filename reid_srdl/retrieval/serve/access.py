@@ -8,7 +8,7 @@ import ipaddress
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from ...errors import UserError
 from .refused import Refused
@@ -70,7 +70,7 @@ class Access:
             return None
         if self._same(headers.get("authorization", ""), f"Bearer {self.token}") or self._same(self._cookie_of(headers), self.pass_mark):
             return None
-        if path == "/" and self._same(parse_qs(query).get("token", [""])[0], self.token):
+        if path == "/" and any(self._same(given, self.token) for given in _tokens(query)):
             return f"{self.cookie}={self.pass_mark}; Path=/; HttpOnly; SameSite=Strict"
         raise Refused(401, "this server asks for its token", "Open the link that it printed, or send the header Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
 
@@ -99,6 +99,8 @@ def access_for(host: str, token: str | None, names: Sequence[str] = ()) -> tuple
     Raises:
         UserError: a token that is easily guessed or cannot stand in a header.
     """
+    if token is not None and set(token) & set("&#%"):
+        raise UserError("the token holds one of & # %, which mean something else in a link", "Take letters, digits and others such as - _ + / =.")
     if token is not None and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
         raise UserError("the token is too short, or holds other characters than ASCII ones without spaces", f"Take {SHORTEST} characters or more, or leave it out: one is made then.")
     others = frozenset(name.lower() for name in names)
@@ -115,6 +117,12 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _tokens(query: str) -> list[str]:
+    """What a link may mean by its token: as it was typed, where a + is one, or encoded as a form would be."""
+    typed = [part.partition("=")[2] for part in query.split("&") if part.startswith("token=")]
+    return [*typed, *map(unquote, typed), *map(unquote_plus, typed)]
 
 
 def _netloc(origin: str) -> str:

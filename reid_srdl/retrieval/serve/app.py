@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from ... import __version__
 from ...errors import UserError
 from ...evaluation.rerank import PAPER
-from ..search import CANDIDATES, Wanted
+from ..search import CANDIDATES, TOP_K, Wanted
 from . import answers, reference
 from .access import Access
 from .guard import Guard
@@ -82,7 +82,7 @@ def make(service: Service, access: Access, limits: Limits) -> Guard:
         image: Sent = None,
         id: Annotated[_Id | None, Form(description="or an image of the index: a hit as the next query")] = None,
         path: Annotated[str | None, Form(max_length=65_535, description="the same by its path")] = None,
-        top_k: Annotated[int, Form(ge=1, le=limits.top_k, description="hits")] = 20,
+        top_k: Annotated[int, Form(ge=1, le=limits.top_k, description="hits")] = min(TOP_K, limits.top_k),
         camera: Annotated[list[_Camera] | None, Form(max_length=1000, description="only images of this camera; may come several times")] = None,
         expand: Annotated[int, Form(ge=0, le=limits.expand, description="average the query with so many of its nearest images first")] = 0,
         rerank: Annotated[bool, Form(description="order by k-reciprocal re-ranking (Zhong et al. 2017)")] = False,

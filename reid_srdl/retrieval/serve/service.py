@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ class Service:
             raise Refused(422, error.message, error.hint) from None
         distance = found.distance(*(self._embedded(data, flip=found.flip) for data in (one, other)))
         sure = float(found.probability(np.array([distance]), prior)[0])
-        return {"same": distance <= limit, "probability": sure, "distance": distance, "threshold": limit, "at": probability, "prior": prior, "metric": found.metric}
+        return {"same": distance <= limit, "probability": sure, "distance": distance, "threshold": limit if math.isfinite(limit) else None, "at": probability, "prior": prior, "metric": found.metric}
 
     def health(self) -> dict[str, Any]:
         """How it is, and what it serves. Raises ``Refused`` where the index does not answer."""

@@ -62,6 +62,16 @@ def test_the_token_opens_by_header_cookie_and_link():
     assert status(access, path="/health", query=f"token={TOKEN}") == 401  # addresses are written down; only the link bears it
 
 
+def test_a_token_with_a_plus_opens_as_it_was_typed_and_encoded():
+    access, _ = access_for("0.0.0.0", "abcd+efgh/12==")
+    for query in ("token=abcd+efgh/12==", "token=abcd%2Befgh%2F12%3D%3D", "camera=1&token=abcd%2befgh/12=="):
+        assert status(access, query=query) == 200, query
+    assert status(access, query="token=abcd efgh/12==") == status(access, query="xtoken=abcd+efgh/12==") == 401
+    for token in ("abcd&efgh", "abcd#efgh", "abcd%2Befgh"):
+        with pytest.raises(UserError, match="one of & # %, which mean something else in a link"):
+            access_for("0.0.0.0", token)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -68,6 +68,14 @@ def test_it_says_how_it_is_and_what_there_is(client, trained):
     assert one.get("/gallery", params={"count": 5, "seed": 3}).json() == gallery
 
 
+def test_fewer_hits_than_usual_may_be_the_most(client, people):
+    one = client(Limits(workers=1, top_k=7))
+    data = people.query.files[0].read_bytes()
+    answer = one.post("/search", files=upload(data))
+    assert answer.status_code == 200 and len(answer.json()["hits"]) == 7
+    problem(one.post("/search", files=upload(data), data={"top_k": 8}), 422)
+
+
 def test_a_camera_without_images_has_no_neighbour(client, people):
     answer = client().post("/search", files=upload(people.query.files[0].read_bytes()), data={"camera": 77})
     assert answer.status_code == 200 and answer.json()["hits"] == []

@@ -47,7 +47,8 @@ async function search(moves) {
   if (upload) form.append("image", upload);
   else form.append("path", asked.path);
   for (const camera of asked.cameras) form.append("camera", camera);
-  for (const name of ["top_k", "expand", "rerank"]) form.append(name, asked[name]);
+  form.append("top_k", hitsAsked());
+  for (const name of ["expand", "rerank"]) form.append(name, asked[name]);
   if (asked.prior !== null) form.append("prior", asked.prior);
   if (upload && upload.size > health.limits.body) {
     $("found").hidden = true;
@@ -196,9 +197,13 @@ function calibrated(prior, why) { // a calibration may come, and go, while the p
   }
 }
 
+function hitsAsked() { // no more than the server gives, of which an address may know nothing
+  return Math.min(asked.top_k, health.limits.top_k ?? Infinity);
+}
+
 function showOptions() {
   for (const name of ["top_k", "expand"]) {
-    $(name).value = asked[name];
+    $(name).value = name === "top_k" ? hitsAsked() : asked[name];
     $(name).max = health.limits[name] ?? "";
   }
   $("rerank").checked = asked.rerank;
