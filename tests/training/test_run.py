@@ -1,5 +1,6 @@
 import dataclasses
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_ste
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, batch=24))  # 54 = 24 + 24 + 6
     with pytest.raises(UserError, match="4 processes cannot share the smallest batch of an epoch, 6 images"):
         train(config, people, watch=watch)
-    assert not runs.Path(config.output).exists()
+    assert not Path(config.output).exists()
 
 
 def test_processes_whose_parts_would_cut_people_apart_stop_before_the_first_step(config, people, watch, monkeypatch):
@@ -144,13 +145,13 @@ def test_processes_whose_parts_would_cut_people_apart_stop_before_the_first_step
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(UserError, match="3 processes would cut people apart in the 2 parts of a batch of 8. Set --data.batch to a multiple of 12"):
         train(parted, people, watch=watch)
-    assert not runs.Path(config.output).exists()
+    assert not Path(config.output).exists()
 
 
 def test_a_damaged_state_is_refused_by_name(config, people, watch, tmp_path):
     with pytest.raises(Stop):
         train(config, people, watch=breaking(watch, 5))
-    file = runs.Path(config.output) / "resume.pt"
+    file = Path(config.output) / "resume.pt"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"resume\.pt is damaged"):
         train(config, people, watch=watch, resume=True)
@@ -158,7 +159,7 @@ def test_a_damaged_state_is_refused_by_name(config, people, watch, tmp_path):
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_fp16_is_refused_on_a_cpu_where_it_begins_and_where_it_is_taken_up(config, people, watch, resume):
-    folder = runs.Path(config.output)
+    folder = Path(config.output)
     if resume:
         save(dataclasses.replace(config, precision="fp16"), folder / "config.yaml")
     with pytest.raises(UserError, match="needs a GPU"):
@@ -295,7 +296,7 @@ def test_a_corrupt_image_stops_before_the_first_step_or_is_left_out(config, peop
     data = ReIDData("people", split, people.query, people.gallery)
     with pytest.raises(UserError, match=split.paths[5]):
         train(config, data, watch=watch)
-    assert watch.steps == 0 and not runs.Path(config.output).exists()
+    assert watch.steps == 0 and not Path(config.output).exists()
     folder = train(dataclasses.replace(config, data=dataclasses.replace(config.data, skip_corrupt=True)), data, watch=watch)
     assert runs.read_facts(folder)["images"] == 53
     assert any("left out" in line and split.paths[5] in line for line in watch.lines)

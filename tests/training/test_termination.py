@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import threading
@@ -95,7 +96,7 @@ def test_a_terminated_run_has_saved_its_last_step_and_ends_with_the_same_bits(co
             if self.steps == at:
                 terminate()
 
-    broken = runs.dataclasses.replace(config, output=str(tmp_path / "b/run"))
+    broken = dataclasses.replace(config, output=str(tmp_path / "b/run"))
     with pytest.raises(Terminated), Termination() as termination:
         train(broken, people, watch=Terminating(), termination=termination)
     state = checkpoint.load(tmp_path / "b/run/resume.pt")
