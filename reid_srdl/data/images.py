@@ -109,7 +109,7 @@ def image_size(file: Path) -> tuple[int, int]:
 
 
 def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:
-    """An encoded image as uint8 RGB ``(H, W, 3)``, upright by its EXIF data; ``size`` (height, width) resizes it, averaging areas, or else ``crop`` takes a part.
+    """An encoded image as uint8 RGB ``(H, W, 3)``, upright by its EXIF data; ``size`` (height, width) resizes it (``_resized``), or else ``crop`` takes a part.
 
     Raises:
         UserError: no image, a truncated one, or more pixels than ``MAX_PIXELS``; ``name`` stands for it in the message.
@@ -129,8 +129,16 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
     except Exception as error:  # as above
         raise _unreadable(name, str(error) or type(error).__name__) from None
     if size is not None and image.shape[:2] != tuple(size):
-        image = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+        image = _resized(image, *size)
     return image
+
+
+def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Areas are averaged where the image shrinks. Where it grows that would repeat pixels, so there it is interpolated as images that keep their own size are."""
+    least = min(height, image.shape[0]), min(width, image.shape[1])
+    if image.shape[:2] != least:
+        image = cv2.resize(image, least[::-1], interpolation=cv2.INTER_AREA)
+    return image if least == (height, width) else cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def decode(file: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:
