@@ -109,7 +109,7 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
     kept = [scored / f"{part}.npz" for part in ("query", "gallery")]
     if options.data_root is None and all(path.is_file() for path in kept):  # another place may hold other images
         parts = embeddings.load_pair(kept)
-        if all(part.model == trained.model_hash for part in parts):
+        if all(part.model in trained.same_as for part in parts):
             return _together(parts), dataset, split
     data = sets.read_set(config, dataset, options.data_root)
     if not isinstance(data, ReIDData):

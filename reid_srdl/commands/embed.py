@@ -207,7 +207,7 @@ def embed_in_batches(
                 paths=tuple(some.paths[row] for row in good),
                 labels=None if some.labels is None else some.labels[good],
                 cameras=None if some.cameras is None else some.cameras[good],
-                model=trained.model_hash,
+                model=trained.embeds_as,
                 flip=flip,
             )
 

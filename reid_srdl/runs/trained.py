@@ -86,7 +86,12 @@ class Trained:
     @property
     def same_as(self) -> frozenset[str]:
         """Hashes of the networks whose embeddings are its own: its hash, and of a full-precision export that of its source."""
-        return frozenset((self.model_hash, *((self.facts.source,) if self.facts is not None and self.facts.precision == "fp32" else ())))
+        return frozenset((self.model_hash, self.embeds_as))
+
+    @property
+    def embeds_as(self) -> str:
+        """The hash that its embeddings bear: its own, or of a full-precision export that of its source, with whose they may stand in one index."""
+        return self.facts.source if self.facts is not None and self.facts.precision == "fp32" else self.model_hash
 
     def source(self, paths: Sequence[files.Pathlike], *, memory_gb: float = 0.0, track: inference.Track = iter) -> ImageSource:
         """Image files as the network sees them where nothing is augmented, decoded on demand unless they fit into ``memory_gb``.
@@ -121,7 +126,7 @@ class Trained:
         vectors = self.vectors(self.source(split.files), flip=flip, track=track, own=own)
         if own:
             split = split.take(np.arange(*inference.own_rows(len(split), self.place)))
-        return Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras, model=self.model_hash, flip=flip)
+        return Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras, model=self.embeds_as, flip=flip)
 
 
 def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto", input: InputOptions | None = None) -> Trained:

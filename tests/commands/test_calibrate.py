@@ -133,6 +133,10 @@ def test_an_export_takes_the_calibration_along_and_a_rounded_one_gets_its_own(ru
     index.run(["--embeddings", "g.npz", "--output", "g.index"])
     search.run(["--index", "g.index", "--checkpoint", "model.onnx", "--query", pair[0], "--json", "found.json"])
     assert json.loads(Path("found.json").read_text())["queries"][0]["hits"][0]["probability"] > 0
+    # And what the export embeds may stand beside what the run does, in either order.
+    embed.run(["--checkpoint", "model.onnx", "--images", str(crowd.query.root / "query"), "--output", "q.npz"])
+    assert index.run(["--add", "q.npz", "--index", "g.index"]) == index.run(["--embeddings", "q.npz", "--output", "q.index"]) == 0
+    assert search.run(["--index", "q.index", "--checkpoint", str(run), "--query", pair[0], "--device", "cpu"]) == 0
     capsys.readouterr()
 
     assert export.run([*words, "small.xml", "--format", "openvino", "--precision", "int8", "--calibration", "20", "--no_score"]) == 0  # any processor computes it

@@ -53,7 +53,7 @@ def test_files_are_checked_on_the_test_images_and_embed_and_score(name, form, ru
     assert embed.run(["--checkpoint", str(output), "--images", str(people.query.root / "query"), "--output", str(tmp_path / "v.npz"), "--flip"]) == 0
     found = embeddings.load(tmp_path / "v.npz")
     np.testing.assert_allclose(found.vectors, trained.embed(people.query.files, flip=True), atol=1e-4)
-    assert found.model == record["hash"]
+    assert found.model == trained.model_hash and found.flip is True
 
     assert evaluating.run(["--checkpoint", str(output), "--dataset", "people"]) == 0
     assert evaluating.run(["--checkpoint", str(run), "--device", "cpu"]) == 0
