@@ -30,7 +30,7 @@ class CalibrateOptions:
         dataset: name of a reader; null means the run's own data set.
         data_root: folder of the data sets; null means where the run found them, ``$REID_DATA``, or else ``datasets``.
         metric: ``euclidean`` (squared) or ``cosine``, as the index has it that is searched; null means the run's own ``distance``.
-        flip: average the embeddings of the image and its mirror.
+        flip: average the embeddings of the image and its mirror, as was done for the index that is searched.
         across_cameras: only pairs from two cameras; null means so where there are several cameras.
         method: ``platt`` (a logistic curve), ``isotonic`` (any falling one), or ``auto``: what fits held-out people better.
         prior: share of genuine pairs among those that will be asked about; 0.5 where nothing is known.

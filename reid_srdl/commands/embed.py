@@ -33,7 +33,7 @@ class EmbedOptions:
 
     Args:
         checkpoint: a run folder, a stage folder in it, a ``model.safetensors``, or an exported file (``.onnx``, OpenVINO's ``.xml``, ``.pt2``).
-        images: a folder (with all folders in it), a pattern such as ``'photos/*.jpg'``, or a CSV file with a column path and perhaps label and camera.
+        images: a folder (with the folders in it, but for hidden ones) of JPEG, PNG, WebP, BMP or TIFF, a pattern such as ``'photos/*.jpg'``, or a CSV file with a column path and perhaps label and camera.
         output: the file to write, ``.npz`` or ``.parquet``; several processes write ``NAME-1-of-N`` each.
         labels: what tells whom an image shows: its name, such as ``0002_c1s1_000451_03.jpg`` or ``anna_c2_017.jpg`` (where all have one), or the
             ``folders`` of one person that it lies in.

@@ -48,7 +48,7 @@ DRAWN = frozenset({"synthetic"})
 
 
 def cache_folder() -> Path:
-    """Where archives are unpacked that lie in a read-only data root: ``$REID_CACHE``, else ``~/.cache/reid_srdl``."""
+    """Where archives are unpacked that lie in a read-only data root, or that ``$REID_CACHE`` asks for: there, else in ``~/.cache/reid_srdl``."""
     return files.expanded(os.environ.get("REID_CACHE") or "~/.cache/reid_srdl")
 
 
