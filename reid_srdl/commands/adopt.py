@@ -78,10 +78,15 @@ def run(argv: list[str]) -> int:
     from ..models import adopting
     from ..progress import says
 
+    if not file.is_file():
+        raise UserError(f"there is no file {file}", "Name the checkpoint that torchreid or fast-reid wrote.")
     foreign = adopting.read(file)
     _refuse_other_normalisation(foreign)
     model = adopting.model_of(foreign, options.backbone, pooling=options.pooling, last_stride=options.last_stride)
-    network = adopting.adopt(foreign, model, (options.height, options.width))
+    try:
+        network = adopting.adopt(foreign, model, (options.height, options.width))
+    except UserError as error:  # whose way out is that of training
+        raise UserError(error.message, error.hint.replace("--model.", "--").replace("--data.", "--")) from error
     says(str(network.weights_report))
     config = {
         "dataset": options.dataset,

@@ -189,6 +189,7 @@ def _named_members(options: EvalOptions) -> tuple[str, ...]:
 def _variant(options: EvalOptions, distance: str) -> str:
     """What is neither the field's usual way of scoring nor the run's own distance, as the end of a folder's name, so that it takes no usual score's place."""
     unusual = {
+        options.query: options.query != "both",
         "flip": options.flip,
         str(options.metric): options.metric != distance,
         "ignore_camera": options.ignore_camera,

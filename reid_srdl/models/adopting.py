@@ -145,6 +145,12 @@ def model_of(foreign: Foreign, backbone: str, *, pooling: str | None = None, las
             f"{foreign.file} is of {foreign.toolkit}, whose networks differ from {backbone} in layers without weights",
             f"Give --backbone {toolkit.library}:{backbone.rpartition(':')[2]}.",
         )
+    others = {other.library: name for name, other in TOOLKITS.items() if other.library and other.library != toolkit.library}
+    if (library := backbone.rpartition(":")[0]) in others:
+        raise UserError(
+            f"{foreign.file} is of {foreign.toolkit}, and {backbone} is built as {others[library]} builds it, which differs in layers without weights",
+            f"Give --backbone {backbone.rpartition(':')[2]}, or torchreid:NAME.",
+        )
     if foreign.padded and not backbone.endswith(PADDED):
         backbone += PADDED
     power = "backbone.avgpool.p" in foreign.state

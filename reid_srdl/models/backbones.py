@@ -12,8 +12,8 @@ from torch import nn
 from ..errors import UserError
 from . import from_fastreid, from_timm, from_torchreid, from_torchvision
 from .making import Made, Size, no_such, no_weights, probe
-from .pooling import Pooling, load_power, with_pooling
-from .weights import load_backbone, read_state
+from .pooling import TRIAL, Pooling, load_power, with_pooling
+from .weights import load_backbone, made_for, read_state
 
 # What stands before the colon of a name, to the maker of what stands after it: (name, whether ImageNet's weights are
 # wanted, size of the images if known). torchvision's networks and our own have names without a colon.
@@ -37,11 +37,13 @@ def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image
         raise UserError(f"a last stride of {last_stride} cannot be built", "Choose 1 or 2.")
     state = {} if weights in ("none", "imagenet") else read_state(weights)
     if state and name.startswith("timm:"):
-        state = from_timm.resized_positions(made.network, state)
+        state = from_timm.resized_positions(made.network, state, made_for(weights))
+    elif state:
+        state = from_torchvision.resized_positions(made.network, state)
     if state:
         made = made._replace(report=load_backbone(made.network, state, weights, name))
     # After the weights, most of which know of no other pooling than the network's own.
-    made = made._replace(network=with_pooling(made.network, pooling, name))
+    made = made._replace(network=with_pooling(made.network, pooling, name, image_size or TRIAL))
     powers = load_power(made.network, state)
     if made.report is not None:
         made = made._replace(report=dataclasses.replace(made.report, unexpected=tuple(key for key in made.report.unexpected if key not in powers)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -92,16 +93,41 @@ class _Renormalised:
         return images * self.scale.to(images) + self.shift.to(images), *others
 
 
-def resized_positions(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A file's weights, with position embeddings of another size of images resampled to the network's own, as timm does with its download."""
-    ours = getattr(network, "pos_embed", None)
-    grid, prefix = getattr(getattr(network, "patch_embed", None), "grid_size", None), getattr(network, "num_prefix_tokens", None)
+def resized_positions(network: nn.Module, state: Mapping[str, Tensor], made_for: Size | None = None) -> dict[str, Tensor]:
+    """A file's weights, with position embeddings of another size of images resampled to the network's own, as timm does with its download.
+
+    Args:
+        network: of timm.
+        state: its weights as the file has them.
+        made_for: the size of images that the file is for, where it says so; else its patches lie in a square.
+
+    Raises:
+        UserError: so many patches lie in no square, and the file does not say how else.
+    """
+    ours, patches = getattr(network, "pos_embed", None), getattr(network, "patch_embed", None)
+    grid, prefix = getattr(patches, "grid_size", None), getattr(network, "num_prefix_tokens", None)
     if not isinstance(ours, Tensor) or ours.ndim != 3 or grid is None or prefix is None:
         return dict(state)
+    if getattr(network, "no_embed_class", False):  # positions are of patches alone
+        prefix = 0
+    fits = {key: tensor for key, tensor in state.items() if key.endswith("pos_embed") and tensor.ndim == 3 and tensor.shape[-1] == ours.shape[-1]}
+    theirs = None if made_for is None else tuple(length // patch for length, patch in zip(made_for, patches.patch_size, strict=True))
+    return {**state, **{key: _resampled(tensor, tuple(grid), theirs, prefix) for key, tensor in fits.items() if tensor.shape != ours.shape or theirs not in (None, tuple(grid))}}
+
+
+def _resampled(positions: Tensor, grid: Size, theirs: Size | None, prefix: int) -> Tensor:
     from timm.layers import resample_abs_pos_embed
 
-    fits = {key: tensor for key, tensor in state.items() if key.endswith("pos_embed") and tensor.ndim == 3 and tensor.shape[-1] == ours.shape[-1]}
-    return {**state, **{key: resample_abs_pos_embed(tensor, list(grid), num_prefix_tokens=prefix) for key, tensor in fits.items() if tensor.shape != ours.shape}}
+    count = positions.shape[1] - prefix
+    if theirs is None:
+        side = math.isqrt(max(0, count))
+        theirs = side, side
+    if theirs[0] * theirs[1] != count:
+        raise UserError(
+            f"the file's position embeddings are of {count:,} patches, which lie in no square, and it does not say for which size of images",
+            "Take a file that was trained here, which says it, or one for square images.",
+        )
+    return resample_abs_pos_embed(positions, list(grid), list(theirs), num_prefix_tokens=prefix)
 
 
 def _weights(full: str, published: Any) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .making import Made, Size, no_download, short_patience
+from .making import Made, Size, no_download, short_patience, without_dropout
 from .weights import load_backbone
 
 
@@ -33,14 +35,14 @@ def create(name: str, imagenet: bool) -> Made:
     if not imagenet:
         return Made(network, dimension, None)
     offered = _library().get_model_weights(name)
-    # The first recipe's where there are several: those of the paper's time, which the field's numbers stand on.
-    chosen = getattr(offered, "IMAGENET1K_V1", offered.DEFAULT)
+    # The first recipe's where there are several: those of the paper's time, which the field's numbers stand on; or what was trained at the network's own size.
+    chosen = next((getattr(offered, kind) for kind in ("IMAGENET1K_V1", "IMAGENET1K_SWAG_LINEAR_V1") if hasattr(offered, kind)), offered.DEFAULT)
     try:
         with short_patience():
             state = chosen.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError) as error:
         raise no_download(name, error) from error
-    return Made(network, dimension, load_backbone(network, state, f"torchvision's {chosen}", name))
+    return Made(network, dimension, load_backbone(network, resized_positions(network, state), f"torchvision's {chosen}", name))
 
 
 def _network(name: str) -> nn.Module:
@@ -49,6 +51,26 @@ def _network(name: str) -> nn.Module:
         # normalisation in favour of the one that the published weights were trained with.
         return _library().get_model(name, aux_logits=False, init_weights=True, transform_input=True)
     return _library().get_model(name)
+
+
+def resized_positions(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A file's weights, with a Vision Transformer's position embeddings for a square of another size resampled to the network's own."""
+    if not isinstance(network, AnySizeViT):
+        return dict(state)
+    ours = network.encoder.pos_embedding
+    resampled = {}
+    for key, positions in state.items():
+        side = math.isqrt(max(0, positions.shape[1] - 1)) if positions.ndim == 3 else 0
+        if key.endswith("encoder.pos_embedding") and positions.shape != ours.shape and positions.shape[-1] == ours.shape[-1] and side * side == positions.shape[1] - 1:
+            resampled[key] = _interpolated(positions, (side, side), (network.grid, network.grid))
+    return {**state, **resampled}
+
+
+def _interpolated(positions: Tensor, grid: Size, wanted: Size) -> Tensor:
+    of_class, of_patches = positions[:, :1], positions[:, 1:]
+    of_patches = of_patches.transpose(1, 2).unflatten(2, grid)
+    of_patches = functional.interpolate(of_patches, size=wanted, mode="bicubic", antialias=True, align_corners=False)
+    return torch.cat([of_class, of_patches.flatten(2).transpose(1, 2)], dim=1)
 
 
 def without_head(network: nn.Module) -> tuple[nn.Module, int]:
@@ -76,6 +98,7 @@ def without_head(network: nn.Module) -> tuple[nn.Module, int]:
     if isinstance(network, models.SqueezeNet):
         kept = [nn.AdaptiveAvgPool2d(1)]  # its pooling stands at the end of the head that was cut off
     setattr(network, attribute, nn.Sequential(*kept))
+    without_dropout(network)
     return network, dimension
 
 
@@ -122,7 +145,4 @@ class AnySizeViT(nn.Module):
         positions = self.encoder.pos_embedding
         if grid == (self.grid, self.grid):
             return positions
-        of_class, of_patches = positions[:, :1], positions[:, 1:]
-        of_patches = of_patches.transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        of_patches = functional.interpolate(of_patches, size=grid, mode="bicubic", antialias=True, align_corners=False)
-        return torch.cat([of_class, of_patches.flatten(2).transpose(1, 2)], dim=1)
+        return _interpolated(positions, (self.grid, self.grid), grid)

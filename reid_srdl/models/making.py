@@ -73,3 +73,9 @@ def probe(network: nn.Module, size: Size, name: str) -> Tensor:
         ) from error
     finally:
         network.train(was_training)
+
+
+def without_dropout(network: nn.Module) -> None:
+    """Leaves out what GoogLeNet, Inception and NASNet drop of the vector before their classifier."""
+    if isinstance(getattr(network, "dropout", None), nn.Dropout):
+        network.dropout = nn.Identity()

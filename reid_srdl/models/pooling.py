@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import UserError
-from .making import probe
+from .making import Size, probe
 
 Pooling = Literal["avg", "gem", "max"]
 
@@ -74,13 +74,14 @@ def load_power(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
     return []
 
 
-def with_pooling(network: nn.Module, pooling: Pooling, name: str) -> nn.Module:
+def with_pooling(network: nn.Module, pooling: Pooling, name: str, image_size: Size = TRIAL) -> nn.Module:
     """``network`` with another pooling than its own average; its other layers keep their names and weights.
 
     Args:
         network: from images to a map or a vector, changed in place.
         pooling: ``gem``, ``max``, or ``avg``, which changes only the precision that it is computed in.
         name: of the network, for errors.
+        image_size: (height, width) of images that it takes.
 
     Raises:
         UserError: an unknown pooling; the network pools in another way than by a layer of its own.
@@ -101,6 +102,6 @@ def with_pooling(network: nn.Module, pooling: Pooling, name: str) -> nn.Module:
             flat = kind == "SelectAdaptivePool2d" and not isinstance(getattr(network, layer).flatten, nn.Identity)
             setattr(network, layer, nn.Sequential(pool, nn.Flatten()) if flat else pool)
             return network
-    if probe(network, TRIAL, name).ndim == 4:
+    if probe(network, image_size, name).ndim == 4:
         return _Pooled(network, pool)
     raise UserError(f"{name} has no pooling layer that could be {pooling}", "Use --model.pooling avg, or a network such as a ResNet.")

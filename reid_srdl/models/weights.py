@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import warnings
@@ -83,6 +84,19 @@ def _some(names: Iterable[str], most: int = 4) -> str:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "scalar"
+
+
+def made_for(path: str | Path) -> tuple[int, int] | None:
+    """(height, width) of the images that a file of weights is for, where it says so, as those that are written here do."""
+    path = files.expanded(path)
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safetensors.safe_open(path, "pt") as opened:
+            height, width = json.loads((opened.metadata() or {})["size"])
+            return int(height), int(width)
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:

@@ -212,3 +212,11 @@ def test_titles_are_text(run, capsys):
 def test_what_only_re_ranking_has_is_refused_without_it(run):
     with pytest.raises(UserError, match="--rerank_k1 means nothing without --rerank"):
         command.run(["--checkpoint", str(run), "--rerank_k1", "5"])
+
+
+def test_some_of_the_usual_scores_do_not_take_the_place_of_all(run):
+    command.run(["--checkpoint", str(run)])
+    before = (run / "eval" / "synthetic" / "metrics.json").read_bytes()
+    command.run(["--checkpoint", str(run), "--query", "single"])
+    assert (run / "eval" / "synthetic" / "metrics.json").read_bytes() == before
+    assert "multi" not in scores(run / "eval" / "synthetic-single")

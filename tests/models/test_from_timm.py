@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import sys
+import types
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from torch import nn
 
-from reid_srdl.config import MEAN, STD
+from reid_srdl import runs
+from reid_srdl.config import MEAN, STD, ModelConfig
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
-from reid_srdl.models.from_timm import own_pixels
+from reid_srdl.models.from_timm import own_pixels, resized_positions
 
 
 def test_timm_networks_have_the_dimension_of_what_comes_out(needs, images: torch.Tensor) -> None:
@@ -49,6 +53,30 @@ def test_positions_of_a_file_are_resampled_as_timm_does_with_its_own(needs, tmp_
     theirs = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=(64, 32))
     theirs.load_state_dict(checkpoint_filter_fn(state, theirs))
     assert ours.weights_report.complete and torch.equal(ours.backbone.pos_embed, theirs.pos_embed)
+
+
+def test_positions_of_a_network_trained_here_know_their_grid(needs, tmp_path) -> None:
+    """4 x 1 patches look like a square of 2 x 2, and 4 x 2 like none."""
+    needs("timm")
+    from timm.layers import resample_abs_pos_embed
+
+    for size, name in (((64, 16), "one"), ((64, 32), "two")):
+        made = build("timm:vit_tiny_patch16_224", 3, image_size=size)
+        runs.save_model(tmp_path / f"{name}.safetensors", made, ModelConfig("timm:vit_tiny_patch16_224", "none"), size, np.arange(3))
+        ours = build("timm:vit_tiny_patch16_224", 3, weights=str(tmp_path / f"{name}.safetensors"), image_size=(96, 32))
+        expected = resample_abs_pos_embed(made.backbone.pos_embed, [6, 2], [size[0] // 16, size[1] // 16], num_prefix_tokens=1)
+        assert ours.weights_report.complete and torch.equal(ours.backbone.pos_embed, expected)
+    torch.save(made.backbone.state_dict(), tmp_path / "unsaid.pth")
+    with pytest.raises(UserError, match="position embeddings are of 8 patches, which lie in no square"):
+        build("timm:vit_tiny_patch16_224", 3, weights=str(tmp_path / "unsaid.pth"), image_size=(96, 32))
+
+
+def test_positions_without_those_of_the_class_are_all_of_patches() -> None:
+    pytest.importorskip("timm")
+    network = nn.Module()
+    network.patch_embed = types.SimpleNamespace(grid_size=(4, 2), patch_size=(16, 16))
+    network.pos_embed, network.num_prefix_tokens, network.no_embed_class = nn.Parameter(torch.zeros(1, 8, 6)), 1, True
+    assert resized_positions(network, {"pos_embed": torch.ones(1, 9, 6)})["pos_embed"].shape == (1, 8, 6)
 
 
 @pytest.mark.parametrize("weights", ["none", "imagenet"])

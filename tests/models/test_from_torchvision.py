@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from reid_srdl.models import build
-from reid_srdl.models.from_torchvision import AnySizeViT, Layers, without_head
+from reid_srdl.models.from_torchvision import AnySizeViT, Layers, resized_positions, without_head
 
 HEADS = {
     "convnext_tiny": lambda network: network.classifier[2],
@@ -94,6 +94,25 @@ def test_a_vision_transformer_interpolates_positions_for_other_sizes(
     torch.testing.assert_close(positions[:, 1:], constant.expand(1, 8, -1))
     with pytest.raises(ValueError, match="multiples of 16"):
         backbone(torch.randn(1, 3, 60, 32))
+
+
+def test_positions_of_another_square_are_interpolated_at_loading(vit: torchvision.models.VisionTransformer) -> None:
+    backbone, _ = without_head(vit)
+    larger = {name: value.clone() for name, value in backbone.state_dict().items()}
+    positions = torch.randn(1, 1 + 4 * 4, 8)
+    larger["encoder.pos_embedding"] = positions
+    found = resized_positions(backbone, larger)["encoder.pos_embedding"]
+    wider = AnySizeViT.__new__(AnySizeViT)
+    nn.Module.__init__(wider)
+    wider.grid, wider.encoder = 4, nn.Module()
+    wider.encoder.pos_embedding = nn.Parameter(positions)
+    assert found.shape == backbone.encoder.pos_embedding.shape and torch.equal(found, wider._positions((2, 2)))
+    assert resized_positions(backbone, backbone.state_dict()).keys() == larger.keys()
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_nothing_is_dropped_before_the_classifier(name: str) -> None:
+    assert isinstance(build(name, 5).backbone.dropout, nn.Identity)
 
 
 def test_mnasnet_loads_from_a_state_without_version_marks() -> None:

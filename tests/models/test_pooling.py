@@ -78,6 +78,9 @@ def test_the_power_is_learnt(images: torch.Tensor) -> None:
 def test_a_network_without_such_a_layer_is_refused() -> None:
     with pytest.raises(UserError, match="mobilenet_v2 has no pooling layer that could be gem"):
         build("mobilenet_v2", 5, pooling="gem")
+    pytest.importorskip("timm")
+    with pytest.raises(UserError, match="timm:vit_tiny_patch16_224 has no pooling layer that could be gem. Use --model.pooling avg"):
+        build("timm:vit_tiny_patch16_224", 5, pooling="gem", image_size=(64, 32))
     with pytest.raises(UserError, match="unknown pooling 'sum'"):
         build("resnet18", 5, pooling="sum")
 
