@@ -88,7 +88,8 @@ def _matching(pattern: Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    from ..data.listing import foreign_names, is_image, warn_of_foreign
+    from ..data.left_out import warn_of_kinds
+    from ..data.listing import is_foreign, is_image
 
     found, foreign, seen = [], [], set()
 
@@ -103,9 +104,9 @@ def _in_folder(folder: Path) -> list[Path]:
         seen.add((known.st_dev, known.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))  # no wastebaskets; and in order, so that of two ways to a folder the same is taken everywhere
         found += [Path(inner) / name for name in names if is_image(name)]
-        foreign += [Path(inner) / name for name in foreign_names(Path(inner))]
+        foreign += [Path(inner) / name for name in names if is_foreign(name)]
     found.sort()
-    warn_of_foreign(foreign)
+    warn_of_kinds(sorted(foreign))
     if not found:
         raise UserError(f"there are no images in {folder}", "Name the folder that they or their folders are in.")
     return found

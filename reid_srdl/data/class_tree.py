@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .listing import folder_names, foreign_names, image_names, warn, warn_of_foreign
+from .left_out import LeftOut
+from .listing import folder_names, image_names, warn
 from .records import ClassData, Split
 
 Listed = Mapping[str, Sequence[str]]
@@ -34,8 +35,7 @@ def class_images(root: Path, split: str, inner: str = "") -> dict[str, list[str]
     if loose:
         warn(f"{len(loose):,} images that lie in {root / split} itself are in no class and left out (such as {loose[0]})")
     listed: dict[str, list[str]] = {}
-    foreign: list[Path] = []
-    below: list[Path] = []
+    left_out = LeftOut("class")
     for name in classes:
         folder = "/".join(filter(None, (split, name, inner)))
         images = image_names(root / folder) if (root / folder).is_dir() else []
@@ -45,11 +45,8 @@ def class_images(root: Path, split: str, inner: str = "") -> dict[str, list[str]
                 "Put its images there, or remove the folder.",
             )
         listed[name] = [f"{folder}/{image}" for image in images]
-        foreign += [root / folder / image for image in foreign_names(root / folder)]
-        below += [root / folder / other / image for other in folder_names(root / folder) for image in image_names(root / folder / other)]
-    warn_of_foreign(foreign)
-    if below:
-        warn(f"{len(below):,} images in {root / split} lie in folders below a class's and are left out (such as {below[0]}): move them up")
+        left_out.look(root / folder)
+    left_out.tell()
     return listed
 
 

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from ..errors import UserError
-from .listing import folder_names, foreign_names, image_names, numbered, split_of, warn, warn_of_foreign
+from .left_out import LeftOut
+from .listing import folder_names, foreign_names, image_names, numbered, split_of, warn
 from .records import ReIDData, Split
 
 SPLITS = {
@@ -95,8 +96,8 @@ def _images(root: Path, folder: str) -> list[tuple[str, str, int | None]]:
     """(path, label as a word, camera or none) of the images of a split."""
     flat, people = image_names(root / folder), folder_names(root / folder)
     rows: list[tuple[str, str, int | None]] = []
-    foreign = [root / folder / name for name in foreign_names(root / folder)]
-    below: list[Path] = []
+    left_out = LeftOut("person")
+    left_out.foreign += [root / folder / name for name in foreign_names(root / folder)]
     for name in flat:
         parsed = parse_name(name)
         if parsed is None:
@@ -108,16 +109,12 @@ def _images(root: Path, folder: str) -> list[tuple[str, str, int | None]]:
         rows.append((f"{folder}/{name}", *parsed))
     for person in people:
         images = image_names(root / folder / person)
-        inner = folder_names(root / folder / person)
-        if not images and inner:
+        if not images and folder_names(root / folder / person):
             raise UserError(f"{root / folder / person} holds folders instead of images", LAYOUT)
-        foreign += [root / folder / person / name for name in foreign_names(root / folder / person)]
-        below += [root / folder / person / other / name for other in inner for name in image_names(root / folder / person / other)]
+        left_out.look(root / folder / person)
         for name in images:
             rows.append((f"{folder}/{person}/{name}", person, camera_of(name)))
-    warn_of_foreign(foreign)
-    if below:
-        warn(f"{len(below):,} images in {root / folder} lie in folders below a person's and are left out (such as {below[0]}): move them up")
+    left_out.tell()
     return rows
 
 

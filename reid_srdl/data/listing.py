@@ -21,7 +21,7 @@ from .images import SUFFIXES
 from .records import DISTRACTOR, JUNK, Split
 
 FOREIGN = frozenset({".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".ppm", ".pgm", ".dng", ".cr2", ".nef", ".arw"})
-"""Kinds of images that are not read: without a word about them, people would be missing and nobody would know."""
+"""Kinds of images that are not read."""
 
 
 def meanwhile() -> str:
@@ -39,6 +39,11 @@ def is_image(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
+def is_foreign(name: str) -> bool:
+    """Whether people would call a file of this name an image, and its kind is not read."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in FOREIGN
+
+
 def image_names(folder: Path) -> list[str]:
     """The names of the images that lie in a folder itself, in ascending order; a link that leads nowhere is one that cannot be read.
 
@@ -50,16 +55,9 @@ def image_names(folder: Path) -> list[str]:
 
 
 def foreign_names(folder: Path) -> list[str]:
-    """The names of the files in a folder itself that people would call images, and whose kinds are not read."""
+    """The names of such files in a folder itself."""
     with _readable(folder), os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in FOREIGN)
-
-
-def warn_of_foreign(paths: Sequence[Path]) -> None:
-    """That these images of kinds that are not read are left out; nothing where there are none."""
-    if paths:
-        which = "an image is" if len(paths) == 1 else f"{len(paths):,} images are"
-        warn(f"{which} left out, of a kind that is not read (such as {paths[0]}): save them as JPEG or PNG")
+        return sorted(entry.name for entry in entries if is_foreign(entry.name))
 
 
 def folder_names(folder: Path) -> list[str]:

@@ -63,4 +63,4 @@ def test_images_that_are_left_out_of_a_class_are_told_of(tmp_path: Path, capsys:
     tree(tmp_path, "train/a/1.jpg", "train/a/2.ppm", "train/a/3.heic", "train/a/sub/4.jpg")
     assert class_images(tmp_path, "train") == {"a": ["train/a/1.jpg"]}
     said = capsys.readouterr().err
-    assert "2 images are left out, of a kind that is not read (such as" in said and "1 images in" in said and "sub/4.jpg" in said
+    assert "2 images are left out, of a kind that is not read (such as" in said and "an image is left out, in folders below that of a class" in said and "sub/4.jpg" in said
