@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,11 @@ def check_records(path: Path, plan: Study, found: Found, extra: Sequence[str] | 
         extra: further flags of every run; none where they are not known, and then initial weights are not compared.
     """
     trained: dict[tuple[str, bool], tuple[Cell, str]] = {}
+    now = functools.cache(lambda cell: _now(plan, cell, extra))  # reading a configuration takes a while, and seeds share theirs
     for cell, record in found.items():
         if cell.arm not in plan.arms or "command" not in record:
             continue
-        if differ := _differing(plan, cell, record, extra):
+        if differ := _differing(plan, cell, record, now):
             raise UserError(
                 f"{path} holds {cell.name} by other settings than {plan.name} has now: {', '.join(differ)}",
                 "Move the file away to start anew, or take back what was changed.",
@@ -67,15 +69,21 @@ def check_run(run: Path, words: Sequence[str]) -> None:
         raise UserError(f"the run {run} was begun with other settings: {', '.join(differ)}", "Move it away, or choose another --runs.")
 
 
-def _differing(plan: Study, cell: Cell, record: Mapping[str, Any], extra: Sequence[str] | None) -> list[str]:
+def _differing(plan: Study, cell: Cell, record: Mapping[str, Any], now: Callable[[Cell], dict[str, Any]]) -> list[str]:
     if "settings" not in record:  # of an earlier version, which kept the flags alone
         one, other = (_flags(words) for words in (record["command"][1:], study.flags(plan, cell)))
         return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
     kept, default = record["settings"], _described(Config())
-    now = _described(configuration.parse(Config, [*study.flags(plan, cell), *(extra or ())], recipes=True))
+    asked = {**now(dataclasses.replace(cell, seed=0)), "seed": cell.seed}
+    return sorted(key for key, value in asked.items() if not _same(kept.get(key, default.get(key)), value))
+
+
+def _now(plan: Study, cell: Cell, extra: Sequence[str] | None) -> dict[str, Any]:
+    """The settings that a cell would be trained by; without initial weights where these are not known."""
+    found = _described(configuration.parse(Config, [*study.flags(plan, cell), *(extra or ())], recipes=True))
     if extra is None and "model.weights" not in plan.settings | plan.arms[cell.arm]:
-        now.pop("model.weights")
-    return sorted(key for key, value in now.items() if not _same(kept.get(key, default.get(key)), value))
+        found.pop("model.weights")
+    return found
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -308,30 +308,6 @@ def test_scores_during_training_stand_in_the_log(config, people, watch):
     assert [row["val_mAP"] for row in runs.read_log(folder / "stages/2-second")] == [None, 0.25, None]
 
 
-def test_the_best_epoch_is_kept_and_a_resume_keeps_the_same(config, people, watch, tmp_path):
-    """Scores that rise and fall, so that the best is neither the first nor the last."""
-    stopping = dataclasses.replace(
-        with_plan(config, name="early_stopped"), log=dataclasses.replace(config.log, eval_every=1), data=dataclasses.replace(config.data, holdout_identities=1)
-    )
-    written = []
-
-    def score(network, place):
-        written.append({name: value.clone() for name, value in network.state_dict().items()})
-        return {"mAP": [0.1, 0.3, 0.5, 0.5, 0.2][(len(written) - 1) % 5]}
-
-    folder = train(stopping, people, watch=watch, score=score)
-    assert equal(weights(folder), [written[2]]) and not list(folder.rglob("best.safetensors"))
-    assert [row["val_mAP"] for row in runs.read_log(folder / "stages/1-first")] == [0.1, 0.3, 0.5, 0.5, 0.2]
-    told = runs.read_facts(folder)["stages"][0]["kept"]
-    assert (told["by"], told["epoch"], told["val_mAP"]) == ("val_mAP", 2, 0.5)
-
-    written.clear()
-    broken = dataclasses.replace(stopping, output=str(tmp_path / "b/run"))
-    with pytest.raises(Stop):
-        train(broken, people, watch=breaking(watch, 11), score=score)
-    assert equal(weights(folder), weights(train(broken, people, watch=watch, score=score, resume=True)))
-
-
 def test_random_crops_train_and_soft_targets_are_of_the_centres(config, people, watch, tmp_path):
     cropped = dataclasses.replace(config, data=dataclasses.replace(config.data, crop="imagenet"), augment=dataclasses.replace(config.augment, pad=0))
     folder = train(cropped, people, watch=watch)
