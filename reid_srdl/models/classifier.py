@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .full_precision import wide
+
 if TYPE_CHECKING:
     from .weights import Report
 
@@ -75,12 +77,11 @@ class IdentityClassifier(nn.Module):
         return self._embedding(self._features(images))
 
     def _features(self, images: Tensor) -> Tensor:
+        # Whatever precision the backbone runs in, from here on it is float32.
         features = self.backbone(images)
-        # Whatever precision the backbone runs in, from here on it is float32 (float64 stays what it is).
-        dtype = torch.promote_types(features.dtype, torch.float32)
         if features.ndim == 4:
-            return features.mean((2, 3), dtype=dtype)
-        return features.to(dtype)
+            return features.mean((2, 3), dtype=wide(features.dtype))
+        return features.to(wide(features.dtype))
 
     def _embedding(self, features: Tensor) -> Tensor:
         if self.neck is None:

@@ -12,6 +12,7 @@ from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .classifier import IdentityClassifier
+from .full_precision import FullPrecision
 
 TOLERANCE = 1e-4
 """Largest difference between the embeddings of both forms, in parts of the largest number."""
@@ -110,7 +111,8 @@ def _fit(before: nn.Module, norm: nn.Module) -> bool:
 
 
 def _cast(network: IdentityClassifier, dtype: torch.dtype) -> bool:
-    chosen = [module for module in network.backbone.modules() if type(module) in (nn.Conv2d, nn.Linear)]
+    never_cast = {part for module in network.backbone.modules() if isinstance(module, FullPrecision) for part in module.modules()}
+    chosen = [module for module in network.backbone.modules() if type(module) in (nn.Conv2d, nn.Linear) and module not in never_cast]
     for module in chosen:
         module.to(dtype)
     return bool(chosen)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .full_precision import FullPrecision
 from .making import Made, Size, no_download, no_such, no_weights, short_patience, without_dropout
 from .weights import Report, load_backbone
 
@@ -76,6 +77,8 @@ def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
     # In training these networks return classifier(vector), in evaluation the vector: now it is the vector in both.
     network.classifier = nn.Identity()
     without_dropout(network)
+    if isinstance(last := getattr(network, "fc", None), nn.Sequential):  # behind the pooling, as in OSNet
+        network.fc = FullPrecision(*last)
     report = _imagenet(models, name, network) if imagenet else None
     return Made(network, classifier.in_features, report)
 

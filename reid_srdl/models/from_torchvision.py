@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,16 @@ from torch.nn import functional
 
 from .making import Made, Size, no_download, short_patience, without_dropout
 from .weights import load_backbone
+
+
+_MAPS = {
+    "DenseNet": ("features",),
+    "MNASNet": ("layers",),
+    "MobileNetV2": ("features",),
+    "ShuffleNetV2": ("conv1", "maxpool", "stage2", "stage3", "stage4", "conv5"),
+    "SqueezeNet": ("features",),
+}
+"""Layers up to the last map, where a network's own class does not end in a layer that pools."""
 
 
 def _library() -> Any:
@@ -87,33 +98,29 @@ def without_head(network: nn.Module) -> tuple[nn.Module, int]:
     dimension = layers[cut].in_channels if isinstance(layers[cut], nn.Conv2d) else layers[cut].in_features
     if isinstance(network, models.VisionTransformer):
         return AnySizeViT(network), dimension
-    if isinstance(network, models.MNASNet):
-        return Layers(network.layers), dimension
+    if type(network).__name__ in _MAPS:
+        return _up_to_map(network), dimension
     if isinstance(network, models.VGG | models.AlexNet):
         # They flatten a 7x7 (6x6) map into their classifier; the embedding is its average.
         height, width = network.avgpool.output_size
         network.avgpool = nn.AdaptiveAvgPool2d(1)
         dimension //= height * width
     kept: list[nn.Module] = [nn.Identity() if isinstance(layer, nn.Dropout) else layer for layer in layers[:cut]]
-    if isinstance(network, models.SqueezeNet):
-        kept = [nn.AdaptiveAvgPool2d(1)]  # its pooling stands at the end of the head that was cut off
     setattr(network, attribute, nn.Sequential(*kept))
     without_dropout(network)
     return network, dimension
 
 
-class Layers(nn.Module):
-    """Layers one after another, to a map (B, D, h, w); for networks whose own class stands in the way.
+def _up_to_map(network: nn.Module) -> nn.Sequential:
+    """To a map (B, D, h, w), the layers with the names that they have in the network.
 
-    torchvision's MNASNet refuses a state without a version mark, and safetensors do not keep one.
+    For networks that pool by a function, where neither another pooling nor another precision can be put; or at the end of the head that is
+    cut off, as SqueezeNet; or that refuse a state without a version mark, which safetensors do not keep, as MNASNet.
     """
-
-    def __init__(self, layers: nn.Sequential) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images)
+    layers = OrderedDict((name, getattr(network, name)) for name in _MAPS[type(network).__name__])
+    if isinstance(network, _library().DenseNet):
+        layers["relu"] = nn.ReLU(inplace=True)
+    return nn.Sequential(layers)
 
 
 class AnySizeViT(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import UserError
+from .full_precision import wide
 from .making import Size, probe
 
 Pooling = Literal["avg", "gem", "max"]
@@ -17,7 +18,8 @@ Pooling = Literal["avg", "gem", "max"]
 # What libraries call the layer that pools: torchvision, torchreid, timm.
 LAYERS = ("avgpool", "global_avgpool", "global_pool")
 # What stands in such a layer, in torch and in timm.
-KINDS = ("AdaptiveAvgPool2d", "SelectAdaptivePool2d")
+TIMM_S = "SelectAdaptivePool2d"
+KINDS = ("AdaptiveAvgPool2d", TIMM_S)
 # Large enough for any backbone, where no size is given.
 TRIAL = (128, 64)
 
@@ -36,17 +38,17 @@ class GeM(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(B, D, h, w) to (B, D, 1, 1)."""
         with torch.autocast(maps.device.type, enabled=False):
-            maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+            maps = maps.to(wide(maps.dtype))
             return functional.adaptive_avg_pool2d(maps.clamp(min=self.eps).pow(self.p), 1).pow(1 / self.p)
 
 
 class Average(nn.AdaptiveAvgPool2d):
-    """The average in float32, whatever the maps are computed in: in bf16 an embedding would keep 8 bits of each of its numbers."""
+    """The average in float32, whatever the maps are computed in."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, D, h, w) to (B, D, 1, 1)."""
         with torch.autocast(maps.device.type, enabled=False):
-            return super().forward(maps.to(torch.promote_types(maps.dtype, torch.float32)))
+            return super().forward(maps.to(wide(maps.dtype)))
 
 
 class _Pooled(nn.Module):
@@ -89,8 +91,10 @@ def with_pooling(network: nn.Module, pooling: Pooling, name: str, image_size: Si
     if pooling == "avg":
         for layer in LAYERS:
             found = getattr(network, layer, None)
-            if type(found) is nn.AdaptiveAvgPool2d and found.output_size in (1, (1, 1)):
-                setattr(network, layer, Average(1))
+            holder, name = (found, "pool") if type(found).__name__ == TIMM_S else (network, layer)
+            averaging = getattr(holder, name, None)
+            if type(averaging) is nn.AdaptiveAvgPool2d and averaging.output_size in (1, (1, 1)):
+                setattr(holder, name, Average(1))
         return network
     if pooling not in ("gem", "max"):
         raise UserError(f"unknown pooling {pooling!r}", "Choose avg, gem or max.")
@@ -99,7 +103,7 @@ def with_pooling(network: nn.Module, pooling: Pooling, name: str, image_size: Si
         kind = type(getattr(network, layer, None)).__name__
         if kind in KINDS:
             # timm's own ends flattened, but for networks that go on with a map of one place.
-            flat = kind == "SelectAdaptivePool2d" and not isinstance(getattr(network, layer).flatten, nn.Identity)
+            flat = kind == TIMM_S and not isinstance(getattr(network, layer).flatten, nn.Identity)
             setattr(network, layer, nn.Sequential(pool, nn.Flatten()) if flat else pool)
             return network
     if probe(network, image_size, name).ndim == 4:

@@ -117,3 +117,9 @@ def test_weights_are_kept_in_the_precision_that_they_are_multiplied_in():
     images = torch.randn(2, 3, 128, 64)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(plain.embed(images), cast.embed(images))
+
+
+def test_what_is_computed_in_float32_is_not_cast(needs):
+    needs("torchreid")
+    made = for_embedding(build("torchreid:osnet_x0_25", 4, image_size=SIZE).eval(), SIZE, torch.bfloat16)
+    assert made.backbone.fc[0].weight.dtype == torch.float32 and made.backbone.conv1.conv.weight.dtype == torch.bfloat16
