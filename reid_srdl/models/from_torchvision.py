@@ -14,7 +14,6 @@ from torch.nn import functional
 from .making import Made, Size, no_download, short_patience, without_dropout
 from .weights import load_backbone
 
-
 _MAPS = {
     "DenseNet": ("features",),
     "MNASNet": ("layers",),
