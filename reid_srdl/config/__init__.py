@@ -1,4 +1,4 @@
-"""Every choice a run is made of (``fields``), how choices are read and merged (``parsing``) and written down (``saving``)."""
+"""Every choice a run is made of (``fields``), how choices are read and merged (``parsing``, from ``words`` and ``recipes``) and written down (``saving``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from .fields import (
     TeacherConfig,
 )
 from .learning import EmaConfig, LossConfig, MetricConfig, OptimiserConfig, ReferenceConfig, ScheduleConfig
-from .parsing import load, parse, recipe, recipe_names
+from .parsing import load, parse
+from .recipes import recipe, recipe_names
 from .saving import as_yaml, changed, save
 
 __all__ = [

@@ -37,3 +37,9 @@ def test_parts_may_cut_a_batch_where_people_stay_whole():
     argv = ["--metric.name", "triplet", "--data.sampler", "identity", "--data.batch", "32", "--optimiser.accumulate", "4"]
     assert configuration.parse(Config, argv).optimiser.accumulate == 4
     assert configuration.parse(Config, ["--metric.name", "arcface", "--data.batch", "30", "--optimiser.accumulate", "7"]).metric.name == "arcface"
+
+
+@pytest.mark.parametrize(("flag", "value"), [("schedule.factor", "-1"), ("schedule.factor", "0"), ("optimiser.momentum", "5"), ("optimiser.momentum", "1")])
+def test_what_would_train_uphill_is_refused(flag, value):
+    with pytest.raises(UserError, match=flag):
+        configuration.parse(Config, [f"--{flag}", value])

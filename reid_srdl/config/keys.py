@@ -1,0 +1,33 @@
+"""The keys of a dataclass of options, nested ones with dots, and what each may be."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+
+def types_of(kind: type, prefix: str = "") -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Each key, and what it may be: of an Optional, each of its types."""
+    defaults, types = kind(), get_type_hints(kind)
+    for f in dataclasses.fields(kind):
+        value = getattr(defaults, f.name)
+        if dataclasses.is_dataclass(value):
+            yield from types_of(type(value), f"{prefix}{f.name}.")
+        else:
+            one = types[f.name]
+            yield prefix + f.name, get_args(one) if get_origin(one) is Union else (one,)
+
+
+def keys_of(kind: type, prefix: str = "") -> list[str]:
+    """Names of all fields, nested ones with dots."""
+    return [key for key, _ in types_of(kind, prefix)]
+
+
+def switches(kind: type) -> list[str]:
+    return [key for key, kinds in types_of(kind) if bool in kinds]
+
+
+def lists(kind: type) -> dict[str, bool]:
+    """The keys that take lists, and whether these are of words (or else of numbers)."""
+    return {key: str in get_args(one) for key, kinds in types_of(kind) for one in kinds if get_origin(one) is tuple}

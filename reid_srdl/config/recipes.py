@@ -1,0 +1,57 @@
+"""Recipes: installed ones and people's own files."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+
+
+def recipe_names() -> list[str]:
+    """Names of the installed recipes."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def recipe(name: str) -> Path | None:
+    """The file of an installed recipe."""
+    path = _folder() / f"{name}.yaml"
+    return path if path.is_file() else None
+
+
+def find(name: str) -> Path:
+    """A recipe's file, by its path or by the name of an installed one. Raises ``UserError`` where there is none, or nothing in it."""
+    path = Path(name)
+    if path.is_file():
+        if read(path) is None:
+            raise UserError(f"{path} is empty", "A recipe is lines of the form `key: value`; --print_config prints one.")
+        return path
+    # Installed ones have no folder, but for that of a checkout, which a command may be pasted with from elsewhere.
+    found = recipe(path.stem) if path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs") else None
+    if found is None:
+        near = difflib.get_close_matches(Path(name).stem, recipe_names(), n=3)
+        raise UserError(f"there is no recipe {name}", f"Near ones: {', '.join(near) or ', '.join(recipe_names())}.")
+    return found
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """What the file sets; none where it is empty. Raises ``UserError`` for what is no recipe."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not readable as YAML: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8", "A recipe is a YAML file.") from None
+    if values is not None and not isinstance(values, dict):
+        raise UserError(f"{path} holds {str(values)[:40]!r}, which is no recipe", "A recipe is lines of the form `key: value`; --print_config prints one.")
+    return values
+
+
+def _folder() -> Path:
+    return Path(str(importlib.resources.files("reid_srdl.configs")))

@@ -1,0 +1,109 @@
+"""The words of a command line as the parser takes them: what people leave out is put in, and recipes stand first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import recipes
+from .keys import keys_of, lists, switches
+
+SHORT = {"eval_every": "log.eval_every", "skip_corrupt": "data.skip_corrupt"}
+"""Flags that are asked for so often that they have a short name."""
+
+
+def arranged(argv: Sequence[str], kind: type) -> list[str]:
+    """The words for a dataclass of options. In the names of flags dashes and underscores are the same, and a list is as many words as follow."""
+    keys = keys_of(kind)
+    words = [_underscored(word, keys) for word in argv]
+    return _recipes_first(_located_recipes(_with_true(_lists_joined(words, lists(kind)), switches(kind))))
+
+
+def asked_dataset(argv: Sequence[str]) -> str | None:
+    """The data set that the last flag, or else the last ``--config`` with one, asks for."""
+    flag = named = None
+    for position, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        value = value if equals else (argv[position + 1] if position + 1 < len(argv) else "")
+        if name == "--dataset":
+            flag = value
+        if name == "--config":
+            named = (recipes.read(Path(value)) or {}).get("dataset", named)
+    return named if flag is None else flag
+
+
+def _underscored(word: str, keys: list[str]) -> str:
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word[2:].partition("=")
+    name = name.replace("-", "_")
+    if name not in keys and SHORT.get(name) in keys:
+        name = SHORT[name]
+    return "--" + name + equals + value
+
+
+def _with_true(argv: list[str], known: list[str]) -> list[str]:
+    """A bare ``--flip`` means ``--flip true``."""
+    said = []
+    for position, word in enumerate(argv):
+        said.append(word)
+        ends = position + 1 == len(argv) or argv[position + 1].startswith("--")
+        if word.startswith("--") and word[2:] in known and ends:
+            said.append("true")
+    return said
+
+
+def _lists_joined(argv: list[str], known: dict[str, bool]) -> list[str]:
+    """``--members a b`` or ``--size 256 128`` as the one word that a list is to the parser; one that is written as a list stays."""
+    joined, at = [], 0
+    while at < len(argv):
+        name, _, value = argv[at].partition("=")
+        at += 1
+        if not name.startswith("--") or name[2:] not in known:
+            joined.append(argv[at - 1])
+            continue
+        values = [value] if value else []
+        while at < len(argv) and not argv[at].startswith("--"):  # a negative number begins with one dash
+            values.append(argv[at])
+            at += 1
+        if known[name[2:]]:
+            whole = values[0] if len(values) == 1 and _is_list(values[0]) else json.dumps(values, ensure_ascii=False)
+        else:
+            whole = ",".join(each.strip(",") for each in values)
+            whole = whole if whole.startswith("[") else f"[{whole}]"
+        joined.append(f"{name}={'null' if values == ['null'] else whole}")
+    return joined
+
+
+def _is_list(text: str) -> bool:
+    import yaml
+
+    try:
+        return isinstance(yaml.safe_load(text), list)
+    except yaml.YAMLError:
+        return False
+
+
+def _recipes_first(argv: list[str]) -> list[str]:
+    """Flags win over recipes wherever they stand; of several recipes the last wins."""
+    found: list[str] = []
+    others: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word == "--config":
+            found += [word, *(value for value in [next(words, None)] if value is not None)]
+        else:
+            (found if word.startswith("--config=") else others).append(word)
+    return [*found, *others]
+
+
+def _located_recipes(argv: list[str]) -> list[str]:
+    """``--config`` takes a file, or the name of an installed recipe from any folder."""
+    located = list(argv)
+    for position, word in enumerate(argv):
+        if word == "--config" and position + 1 < len(argv):
+            located[position + 1] = str(recipes.find(argv[position + 1]))
+        elif word.startswith("--config="):
+            located[position] = f"--config={recipes.find(word.partition('=')[2])}"
+    return located
