@@ -1,30 +1,22 @@
-"""Where the arithmetic happens: device, precision, threads, processes."""
+"""Where the arithmetic happens: device, precision, threads, share among processes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import platform
-import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.distributed
 
+from . import ranks
 from .errors import UserError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-
-LONGEST_WAIT = timedelta(days=7)
-"""For the slowest of several processes. One that has died is noticed at once, by its connections."""
-_FIRST_SAYS = 2.0
-"""Seconds that a process which lost another one goes on living, so that torchrun sees the other's end first, and names it."""
 
 
 class Precision(NamedTuple):
@@ -57,6 +49,14 @@ class Place:
             return [mine]
         found: list[Any] = [None] * self.world
         torch.distributed.all_gather_object(found, mine)
+        return found
+
+    def handed_to_first(self, mine: Any) -> list[Any] | None:
+        """As ``gathered``, in the first process; None in the others."""
+        if self.world == 1:
+            return [mine]
+        found: list[Any] | None = [None] * self.world if self.rank == 0 else None
+        torch.distributed.gather_object(mine, found)
         return found
 
     def summed(self, mine: np.ndarray) -> np.ndarray:
@@ -94,10 +94,20 @@ def choose(device: str) -> torch.device:
 
 
 def own_device(device: str) -> str:
-    """Of several processes on one machine each takes a GPU of its own where ``auto`` means one."""
-    if device == "auto" and processes()[1] > 1 and choose("auto").type == "cuda":
-        return f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    return device
+    """Of several processes on one machine each takes a GPU of its own. Raises ``UserError`` where all of them are told to take the same one."""
+    if ranks.own()[1] == 1 or choose(device).type == "cpu":
+        return device
+    if choose(device).index is not None and int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > 1:
+        raise UserError(f"several processes cannot share {device}", "Use --device cuda: each then takes a GPU of its own.")
+    return device if choose(device).index is not None else f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+
+
+def join(device: str) -> None:
+    """Connects the processes of a training, each on its device."""
+    chosen = choose(own_device(device))
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    ranks.join("nccl" if chosen.type == "cuda" else "gloo", ranks.PATIENCE)
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -147,80 +157,18 @@ def hardware(device: torch.device) -> dict[str, Any]:
     return facts
 
 
-def processes() -> tuple[int, int]:
-    """(rank, number) of processes that torchrun started; (0, 1) without it."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-
-
-@contextlib.contextmanager
-def among_others() -> Iterator[None]:
-    """Around what several processes do together: where another one is gone, this one ends too.
-
-    Raises:
-        UserError: in place of the libraries' errors of a broken connection.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        rank, world = processes()
-        if world == 1 or not _is_broken_connection(error):
-            raise
-        try:
-            time.sleep(_FIRST_SAYS)
-        finally:  # torchrun's SIGTERM included
-            raise UserError(
-                f"rank {rank} lost another of the {world} processes", "See why that one ended first: it has said so, or torchrun names its rank under Root Cause."
-            ) from None
-
-
-def _is_broken_connection(error: RuntimeError) -> bool:
-    """Whether a collective operation failed, which its libraries say in words only."""
-    words = str(error).lower()
-    return isinstance(error, torch.distributed.DistError) or "gloo" in words or "nccl" in words or "connection" in words
-
-
-def join_others() -> None:
-    """Connects the processes that torchrun started, through the CPU; nothing where this one is alone."""
-    if processes()[1] > 1 and "MASTER_ADDR" in os.environ and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
-
-
-def alike(tensors: Iterable[torch.Tensor]) -> None:
-    """Gives the tensors of all processes the values that those of the first one have, such as the statistics that each BatchNorm took of its own share."""
-    if processes()[1] > 1:
-        for tensor in tensors:
-            torch.distributed.broadcast(tensor, 0)
-
-
-def leave_others() -> None:
-    """Ends the connection, if there is one, whatever state it is in."""
-    with contextlib.suppress(RuntimeError, ValueError):
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-
-
-def wait_for_all() -> None:
-    """Until all processes that torchrun started have come here: one that ends with a code of its own ends the others."""
-    if processes()[1] == 1 or "MASTER_ADDR" not in os.environ:
-        return
-    join_others()
-    torch.distributed.barrier()
-    leave_others()
-
-
 def launch(device: torch.device, precision: str, loggers: list[Any] | None = None) -> Fabric:
     """Lightning Fabric on this device; under torchrun with all processes and DDP."""
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
-    world = processes()[1]
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    devices: Any = local if world > 1 else ([device.index] if device.index is not None else 1)
+    world = ranks.own()[1]
+    devices: Any = world // ranks.machines() if world > 1 else ([device.index] if device.index is not None else 1)
     fabric = Fabric(
         accelerator="cuda" if device.type == "cuda" else "cpu",
         devices=devices,
-        num_nodes=world // local,
-        strategy=DDPStrategy(timeout=LONGEST_WAIT) if world > 1 else "auto",
+        num_nodes=ranks.machines(),
+        strategy=DDPStrategy(timeout=ranks.PATIENCE) if world > 1 else "auto",
         precision=PRECISIONS[precision].fabric,
         loggers=loggers or [],
     )

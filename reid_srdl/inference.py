@@ -126,8 +126,9 @@ def logits(
     batch: int = BATCH,
     track: Track = iter,
     view: View | None = None,
+    own: bool = False,
 ) -> np.ndarray:
-    """Logits float32 ``(N, C)``.
+    """Logits float32 ``(N, C)``; ``own`` leaves it at those of ``own_rows``.
 
     With ``flip_at=T`` the beliefs about an image and its mirror are averaged as probabilities at temperature T and handed
     back as logits: ``softmax(result / T)`` is that average.
@@ -140,4 +141,7 @@ def logits(
         both = torch.stack([plain, model(images.flip(3)).logits]) / flip_at
         return flip_at * (torch.logsumexp(torch.log_softmax(both, dim=2), dim=0) - np.log(2))
 
-    return run(model, source, compute, size=size, place=place, batch=batch, track=track, view=view)
+    if not own:
+        return run(model, source, compute, size=size, place=place, batch=batch, track=track, view=view)
+    found = run_own(model, source, compute, size=size, place=place, batch=batch, track=track, view=view)
+    return np.empty((0, model.num_classes), np.float32) if found is None else found

@@ -15,9 +15,22 @@ def command(name: str, *words: object) -> str:
     """A line for the shell: sub-command ``name`` with its arguments, each quoted where it has to be.
 
     Started by ``tools/NAME.py`` it names a script beside that one, started by ``python -m reid_srdl`` the same, and in all other
-    places the console command.
+    places the console command. Several processes that train go on as so many.
     """
-    return shlex.join([*_program(name), *map(str, words)])
+    program = _program(name)
+    return shlex.join([*(_among_as_many(program) if name == "train" else program), *map(str, words)])
+
+
+def _among_as_many(program: list[str]) -> list[str]:
+    """The program under ``torchrun`` where this process is."""
+    here, world = os.environ.get("LOCAL_WORLD_SIZE", "1"), os.environ.get("WORLD_SIZE", "1")
+    if world == "1":
+        return program
+    started = ["torchrun", "--nproc-per-node", here]
+    if here != world:
+        started += ["--nnodes", str(int(world) // int(here)), "--node-rank", os.environ.get("GROUP_RANK", "0"), "--master-addr", os.environ.get("MASTER_ADDR", "HOST")]
+    # What stands behind it is a script or a module of Python, which it starts itself, or a command.
+    return [*started, *program[1:]] if program[0] == _python() else [*started, "--no-python", *program]
 
 
 def _program(name: str) -> list[str]:

@@ -42,6 +42,24 @@ def test_the_form_is_that_of_the_program(started, tmp_path, monkeypatch):
     assert started("/site/reid_srdl/__main__.py") == f"/opt/env/bin/python -m reid_srdl eval {WORDS}"
 
 
+def test_several_processes_go_on_as_so_many(started, tmp_path, monkeypatch):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "train.py").touch()
+    for name, value in {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4", "GROUP_RANK": "0", "MASTER_ADDR": "one"}.items():
+        monkeypatch.setenv(name, value)
+    goes_on = {}
+    for program in (tmp_path / "tools" / "train.py", "/site/reid_srdl/__main__.py", tmp_path / "bin" / "reid-srdl"):
+        assert "torchrun" not in started(program)
+        goes_on[program] = shell.command("train", "--resume", "runs/a")
+    assert list(goes_on.values()) == [
+        f"torchrun --nproc-per-node 4 {tmp_path}/tools/train.py --resume runs/a",
+        "torchrun --nproc-per-node 4 -m reid_srdl train --resume runs/a",
+        "torchrun --nproc-per-node 4 --no-python reid-srdl train --resume runs/a",
+    ]
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert shell.command("train").startswith("torchrun --nproc-per-node 4 --nnodes 2 --node-rank 0 --master-addr one ")
+
+
 def test_a_script_of_the_checkout_names_its_neighbour(tmp_path):
     tool = Path(__file__).parent.parent / "tools" / "train.py"
     done = subprocess.run([sys.executable, tool, "--dataset", "market1501", "--data-root", tmp_path], capture_output=True, text=True, check=False)

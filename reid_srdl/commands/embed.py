@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Optional
 import numpy as np
 
 from .. import config as configuration
-from .. import devices, embeddings, files
+from .. import devices, embeddings, files, ranks
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..models.exported import InputOptions, is_exported
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ..runs import Trained
 
 SKIPPED = 1
+_LOOKED_AT = 4096
+"""Files whose sizes are looked at, and kept, at a time."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +70,31 @@ def run(argv: list[str]) -> int:
         raise UserError(f"the name {odd} is not UTF-8, and .parquet holds text", "Rename it; or write a .npz, of which no index can be built either.")
     names = _names_file(whole, options) if whole.names else None
 
+    ranks.join()
+    with contextlib.ExitStack() as stack:
+        stack.callback(ranks.leave)
+        stack.enter_context(ranks.among_others())
+        return _embed(options, whole, names)
+
+
+def _embed(options: EmbedOptions, whole: Listed, names: Path | None) -> int:
     from .. import runs
     from ..data.loader import share
     from ..progress import tracked
 
-    number, processes = devices.processes()
+    number, processes = ranks.own()
     device = options.device if is_exported(options.checkpoint) else devices.own_device(options.device)
     trained = runs.load(options.checkpoint, device, input=options.input)
-    size = stored_size(whole.files, trained.size) if trained.crop == "none" else trained.size
     if processes > len(whole):
         raise UserError(f"{processes} processes share {len(whole)} images", f"Start no more than {len(whole)}.")
     listed = whole.rows(*share(len(whole), number, processes))
+    workers = trained.config.data.workers if trained.config else 2
+    size = stored_size(listed.files, trained.size, workers, trained.place) if trained.crop == "none" else trained.size
     outputs = _parts(Path(options.output), processes)
     output = outputs[number]
     skipped: list[str] = []
     track = tracked("embedding") if number == 0 else iter
-    batches = embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, track=track)
+    batches = embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, workers=workers, track=track)
     try:
         written = embeddings.write(output, batches)
     except UserError as error:
@@ -90,12 +102,12 @@ def run(argv: list[str]) -> int:
             raise
         raise UserError(f"none of the {len(listed):,} images can be read, such as: {skipped[0]}", "The command data check says more of a data set.") from error
     print(f"{written:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
-    devices.wait_for_all()
+    if number == 0 and names is not None:
+        _write_names(whole, names)
+    ranks.wait_for_all()
     if skipped:
         print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
     if number == 0:
-        if names is not None:
-            _write_names(whole, names)
         _next(whole, outputs, names, trained.distance)
     return SKIPPED if skipped else 0
 
@@ -140,23 +152,27 @@ def _parts(output: Path, processes: int) -> list[Path]:
     return [output.with_stem(f"{output.stem}-{number}-of-{processes}") for number in range(1, processes + 1)]
 
 
-def stored_size(images: Sequence[Path], size: tuple[int, int]) -> tuple[int, int]:
-    """The size that ``open_source`` would decode these to, whatever images among them are unreadable.
+def stored_size(images: Sequence[Path], size: tuple[int, int], workers: int = 2, place: devices.Place = devices.ALONE) -> tuple[int, int]:
+    """The size that ``open_source`` would decode the images of all processes to, whatever images among them are unreadable.
 
-    So the vectors are those of ``Trained.embed``, however the images are shared out.
+    So the vectors are those of ``Trained.embed``, however the images are shared out; ``images`` are this process's share.
     """
-    from ..data.images import image_size, storage_size
+    from ..data.images import image_size, is_large
 
-    stored = None
-    for file in images:
+    def own(file: Path) -> tuple[int, int] | None:
         try:
-            own = image_size(file)
-            stored = stored or storage_size([file], size)
+            return image_size(file)
         except UserError:
-            continue  # it is skipped, and named, when its turn comes
-        if own != stored:
-            return size
-    return stored or size
+            return None  # it is skipped, and named, when its turn comes
+
+    found: set[tuple[int, int]] = set()
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for start in range(0, len(images), _LOOKED_AT):
+            if len(found) < 2:
+                found |= set(pool.map(own, images[start : start + _LOOKED_AT])) - {None}
+    found = set().union(*place.gathered(found))
+    stored = found.pop() if len(found) == 1 else size
+    return size if is_large(stored, size) else stored
 
 
 def embed_in_batches(
@@ -167,6 +183,7 @@ def embed_in_batches(
     *,
     flip: bool = False,
     batch: int = 64,
+    workers: int = 2,
     track: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Iterator[Embeddings]:
     """Embeddings a batch at a time; why an image was left out goes to the end of ``skipped``.
@@ -178,6 +195,7 @@ def embed_in_batches(
         skipped: is added to.
         flip: average with the mirror image.
         batch: images at a time.
+        workers: threads that decode.
         track: wraps the starts of the batches, for a progress bar.
     """
     from ..data import crops
@@ -191,7 +209,6 @@ def embed_in_batches(
         except UserError as error:
             return error.message
 
-    workers = trained.config.data.workers if trained.config else 2
     with ThreadPoolExecutor(max(1, workers)) as pool:
         for start in track(range(0, len(listed), batch)):
             some = listed.rows(start, start + batch)

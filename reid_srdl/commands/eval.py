@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import config as configuration
-from .. import devices, embeddings, files
+from .. import devices, embeddings, files, ranks
 from ..errors import UserError
 from ..models.exported import is_exported
 from ..shell import command
@@ -37,10 +37,10 @@ def run(argv: list[str]) -> int:
     score = _score_network if options.embeddings is None else _score_files
     if options.checkpoint is None or not is_exported(options.checkpoint):
         options = dataclasses.replace(options, device=devices.own_device(options.device))
-    devices.join_others()
+    ranks.join()
     with contextlib.ExitStack() as stack:
-        stack.callback(devices.leave_others)
-        stack.enter_context(devices.among_others())
+        stack.callback(ranks.leave)
+        stack.enter_context(ranks.among_others())
         if not _is_first():
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
         return score(options)
@@ -48,7 +48,7 @@ def run(argv: list[str]) -> int:
 
 def _is_first() -> bool:
     """Of several processes only the first speaks and writes."""
-    return devices.processes()[0] == 0
+    return ranks.own()[0] == 0
 
 
 def _tracks(title: str) -> Track:
@@ -70,7 +70,7 @@ def _score_files(options: EvalOptions) -> int:
     if idle:
         raise UserError(f"--{idle[0]} means nothing for embeddings that are there already", "Leave it out, or score a network with --checkpoint.")
     paths = options.embeddings or ()
-    place = devices.Place(devices.choose(options.device), "fp32", *devices.processes())
+    place = devices.Place(devices.choose(options.device), "fp32", *ranks.own())
     query, gallery = embeddings.load_pair(paths)
     output = Path(options.output) if options.output else _beside(paths, options)
     found = score(query, own_part(gallery, place), rules(options), track=_tracks("re-ranking"), place=place, known=gallery)

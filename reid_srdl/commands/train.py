@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from .. import config as configuration
-from .. import devices, files, runs
+from .. import devices, files, ranks, runs
 from ..config import Config
 from ..data import part_names, parts_of, read
 from ..data.records import ClassData, ReIDData
@@ -30,20 +30,21 @@ NOTES = "train --resume RUN goes on with a run that was broken off. --eval_every
 def run(argv: list[str]) -> int:
     """Trains by a plan, scores the result, and writes the report."""
     config, resumed = _asked(argv)
-    first = devices.processes()[0] == 0
+    first = ranks.own()[0] == 0
     display = TrainingDisplay(quiet=not first)
     folder = accept(config, resumed)
     try:
         with Termination() as termination:
             try:
-                with devices.among_others():
+                with ranks.among_others():
+                    devices.join(config.device)
                     data = data_of(config)
                     checks.can_be_scored(config, data, display.tracks)
                     score = kind_of(data).score_during(data, config) if config.log.eval_every else None
                     train(_from_anywhere(config), data, watch=display, score=score, resume=resumed, termination=termination)
             finally:
                 display.close()
-                devices.leave_others()
+                ranks.leave()
             if first:
                 _conclude(folder, config, data)
     except (KeyboardInterrupt, Terminated):

@@ -7,13 +7,14 @@ later, in batches on the device; only crops (``crops``) are made at decoding, an
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import cv2
 import numpy as np
@@ -65,10 +66,10 @@ def _orientation(opened: Image.Image) -> int:
         return 1
 
 
-def _header(file: Path, data: bytes) -> tuple[int, int]:
+def _header(file: Path, data: IO[bytes]) -> tuple[int, int]:
     """(height, width) from the header alone, so that a bomb is refused before it is decoded."""
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        with Image.open(data, formats=_FORMATS) as opened:
             width, height = opened.size
             if _orientation(opened) >= 5:
                 width, height = height, width
@@ -92,20 +93,28 @@ def _eight_bits(picture: Image.Image, file: Path) -> Image.Image:
 
 
 def _bytes(file: Path) -> bytes:
+    with _opened(file) as opened:
+        return opened.read()
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
     try:
         size = os.stat(file).st_size
         if size == 0:
             raise _unreadable(file, "it is empty (0 bytes)")
         if size > MAX_BYTES:
             raise _unreadable(file, f"it is larger than {MAX_BYTES >> 20} MiB")
-        return Path(file).read_bytes()
+        with open(file, "rb") as opened:
+            yield opened
     except OSError as error:
         raise _unreadable(file, error.strerror or str(error)) from None
 
 
 def image_size(file: Path) -> tuple[int, int]:
-    """(height, width) in pixels, from the header."""
-    return _header(Path(file), _bytes(Path(file)))
+    """(height, width) in pixels, from the header, which is all that is read."""
+    with _opened(Path(file)) as opened:
+        return _header(Path(file), opened)
 
 
 def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:
@@ -116,7 +125,7 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
     """
     if not data:
         raise _unreadable(name, "it is empty (0 bytes)")
-    _header(name, data)
+    _header(name, io.BytesIO(data))
     try:
         # Pillow, unlike OpenCV, refuses a truncated JPEG instead of filling it with grey.
         with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
@@ -161,8 +170,8 @@ def decode_alone(data: bytes, name: Path, size: tuple[int, int], crop: str = "no
     clean = crops.clean(crop, size)
     if clean is not None:
         return decode_bytes(data, name, size, clean)
-    own = _header(name, data) if data else size
-    return decode_bytes(data, name, size if _is_large(own, size) else own)
+    own = _header(name, io.BytesIO(data)) if data else size
+    return decode_bytes(data, name, size if is_large(own, size) else own)
 
 
 Cropping = Callable[[int, int, int], crops.Crop]
@@ -215,12 +224,13 @@ def _channels_first(images: np.ndarray) -> torch.Tensor:
 def storage_size(files: Sequence[Path], training_size: tuple[int, int]) -> tuple[int, int]:
     """The files' own size where they are all alike and not larger than the training size allows for, else the latter."""
     first = image_size(files[0])
-    if _is_large(first, training_size):
+    if is_large(first, training_size):
         return training_size
     return first if all(image_size(file) == first for file in files) else training_size
 
 
-def _is_large(own: tuple[int, int], training_size: tuple[int, int]) -> bool:
+def is_large(own: tuple[int, int], training_size: tuple[int, int]) -> bool:
+    """Whether images of their own size would take far more memory than of the training size."""
     return own[0] * own[1] > 4 * training_size[0] * training_size[1]
 
 

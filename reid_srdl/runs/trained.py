@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .. import config as configuration
-from .. import devices, files, inference
+from .. import devices, files, inference, ranks
 from ..config import MEAN, STD, Config, ModelConfig
 from ..data.images import ImageSource, open_source
 from ..data.records import Split
@@ -155,7 +155,7 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
     if precision == "auto":
         wanted = config.precision if config is not None else "fp32"
         precision = wanted if devices.computes(wanted, chosen) else "fp32"
-    rank, world = devices.processes()
+    rank, world = ranks.own()
     place = devices.Place(chosen, precision, rank, world) if torch.distributed.is_initialized() else devices.Place(chosen, precision)
     return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop, file=where)
 
@@ -164,7 +164,7 @@ def _exported(path: Path, device: str, options: InputOptions) -> Trained:
     if device != "auto" and devices.choose(device).type != "cpu":
         raise UserError(f"{path} runs on the CPU here", "Leave --device out, or take the run that it was exported from.")
     opened = open_exported(path, options, (MEAN, STD))
-    facts, place = opened.facts, devices.Place(torch.device("cpu"), "fp32", *devices.processes() if torch.distributed.is_initialized() else ())
+    facts, place = opened.facts, devices.Place(torch.device("cpu"), "fp32", *ranks.own() if torch.distributed.is_initialized() else ())
     if facts is None:
         return Trained(opened.network, opened.size, np.empty(0, np.int64), opened.hash, place, ModelConfig(path.name, "none"), file=path, input=options)
     labels = np.array(facts.labels, dtype=np.int64)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from .. import ranks
 from ..data.loader import Batch, Loader
 from ..errors import UserError
 from ..models import IdentityClassifier, Output
@@ -98,6 +99,7 @@ class StageTrainer:
         self._grouped = optimisers.build(stage.optimiser, network, scaled=bool(fabric.strategy.precision.state_dict()))
         self.optimiser = self._grouped.optimiser
         self._freezer, self._frozen = Freezer(network), None
+        self._ends = ranks.Request("end")
         self._look_every = GPU_CHECK_EVERY if fabric.device.type == "cuda" else 1
 
     @property
@@ -169,14 +171,19 @@ class StageTrainer:
             at.seconds = before + time.perf_counter() - began
             looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
             watch.step_ends(batch.total, self._looked_at(batch) if looks else None)
-            # Of several processes the first says when: the others lose it in the step after.
-            ends = termination.asked and self.loader.rank == 0
+            ends = self.told_to_end(termination)
             if ends or (time.perf_counter() - saved > save_every and at.step < len(self.loader)):
                 save()
                 saved = time.perf_counter()
             if ends:
                 raise Terminated
         return self._row(seen / max(time.perf_counter() - began, 1e-9))
+
+    def told_to_end(self, termination: Termination) -> bool:
+        """Whether this process has to save and end. Of several the first does, whichever of them was told; the others lose it then."""
+        if termination.asked:
+            self._ends.make()
+        return self.loader.rank == 0 and self._ends.made()
 
     def _set_up(self, frozen: bool) -> None:
         """Gets ready for an epoch. DDP waits for gradients of what had them when it was set up, so what freezes or thaws is set up anew."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import __version__, devices, runs
+from .. import __version__, devices, ranks, runs
 from ..config import Config
 from ..errors import UserError
 from .plans import Plan
@@ -36,7 +36,7 @@ def describe(
         "precision": config.precision,
         "precision_timed": precision_timed,
         "threads": torch.get_num_threads(),
-        "processes": devices.processes()[1],
+        "processes": ranks.own()[1],
         "hardware": devices.hardware(device),
         "versions": {
             "reid_srdl": __version__,

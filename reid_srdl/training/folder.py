@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .. import devices, files, runs
+from .. import files, ranks, runs
 from ..config import Config
 from ..errors import UserError
 from ..shell import command
@@ -34,7 +34,7 @@ def accept(config: Config, resume: bool = False) -> Path:
         raise UserError(f"{folder} was trained elsewhere, so there is nothing to go on with", f"A run of its own begins from its weights with --model.weights {weights}.")
     if not resume:
         # Of several processes the first claims the folder, maybe before the others have come here.
-        if devices.processes()[0] == 0 and _is_claimed(folder):
+        if ranks.own()[0] == 0 and _is_claimed(folder):
             raise _busy(folder)
         _refuse_other_run(folder)
     plans.build(config)
@@ -72,8 +72,8 @@ def _busy(run: Path) -> UserError:
 
 
 @contextlib.contextmanager
-def claimed(run: Path, resume: bool = True) -> Iterator[None]:
-    """Holds a run folder for this process.
+def claimed(run: Path, resume: bool = True, says: Callable[[str], None] = lambda line: None) -> Iterator[None]:
+    """Holds a run folder for this process; ``says`` hears where the disk has no locks.
 
     Raises:
         UserError: another process trains in it, or, where nothing is resumed, has done so since ``accept``.
@@ -86,8 +86,10 @@ def claimed(run: Path, resume: bool = True) -> Iterator[None]:
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise _busy(run) from None
+        except OSError as error:  # such as on a network's disk
+            says(f"{run} cannot be locked ({error.strerror}): see that no other process trains in it")
         if not resume:
             _refuse_other_run(run)
         for folder in (run, *run.glob("stages/*")):

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .. import devices, files
+from .. import devices, files, ranks
 from ..config import Config, LossConfig
 from .plans import Stage
 
@@ -60,7 +60,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
             "precision": config.precision,
             "compile": config.compile,
             "threads": torch.get_num_threads(),
-            "processes": devices.processes()[1],
+            "processes": ranks.own()[1],
             "device": devices.hardware(device).get("gpu", "cpu"),
             "torch": torch.__version__,
         }

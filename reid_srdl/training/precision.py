@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch.nn import functional as F
 
-from ..devices import Place, has_bf16, processes
+from .. import ranks
+from ..devices import Place, has_bf16
 from ..errors import UserError
 from ..models import IdentityClassifier
 
@@ -38,7 +39,7 @@ def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, si
         return wanted, {}
     if not has_bf16(device):
         return "fp32", {}
-    if processes()[1] > 1:
+    if ranks.own()[1] > 1:
         # Each process would time for itself, and they must not differ.
         return ("bf16" if device.type == "cuda" else "fp32"), {}
     timed = {name: step_seconds(network, Place(device, name), size, batch) for name in ("fp32", "bf16")}

@@ -93,8 +93,10 @@ def make(
     described: str,
     augment: AugmentConfig,
     track: inference.Track = iter,
-) -> Reference:
+) -> Reference | None:
     """A pass over the training images (eval mode, in order, no augmentation), and one for each further view.
+
+    Of several processes each makes those of its share, and hands to the first what is kept of them.
 
     Args:
         model: the network whose beliefs are written down.
@@ -109,21 +111,28 @@ def make(
         described: what determines the result, as ``Reference.how``.
         augment: of further views.
         track: for a progress bar.
+
+    Returns:
+        The soft targets of all images; in all processes but the first, None.
     """
 
     def beliefs(view: inference.View | None = None) -> np.ndarray:
-        return inference.logits(model, source, size=size, place=place, flip_at=temperature if how.flip else None, track=track, view=view)
+        return inference.logits(model, source, size=size, place=place, flip_at=temperature if how.flip else None, track=track, view=view, own=True)
 
     values = beliefs()
     if how.views > 1:
         values = averaged([values, *(beliefs(augmented(augment, size, seed, view)) for view in range(1, how.views))], temperature)
     num_classes = values.shape[1]
     if how.shuffle:
-        values = shuffled(values, targets, seed)
+        # One draw for all rows, however they are shared out.
+        values = shuffled(np.concatenate(place.gathered(values)), targets, seed)[slice(*inference.own_rows(len(source), place))]
     kept, classes = torch.from_numpy(values), None
     if how.top_k is not None and how.top_k < num_classes:
         kept, classes = kept.topk(how.top_k, dim=1)
-    return Reference(_written_down(kept), classes, num_classes, split.hash(), described)
+    parts = place.handed_to_first((_written_down(kept), classes))
+    if parts is None:
+        return None
+    return Reference(torch.cat([part for part, _ in parts]), None if classes is None else torch.cat([part for _, part in parts]), num_classes, split.hash(), described)
 
 
 def augmented(config: AugmentConfig, size: tuple[int, int], seed: int, number: int) -> inference.View:

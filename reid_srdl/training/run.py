@@ -11,14 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import config as configuration
-from .. import devices, files, runs
+from .. import devices, files, ranks, runs
 from ..config import Config
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..inference import Track
 from ..models import IdentityClassifier, configured
 from ..seeds import forked
-from . import beliefs, checkpoint, handed_on, imitated, kept, log, loggers, plans, precision
+from . import beliefs, checkpoint, handed_on, imitated, kept, log, loggers, plans, precision, together
 from . import reference as references
 from .diverged import way_out
 from .engine import NonFiniteLoss, StageTrainer, Watcher
@@ -28,8 +28,9 @@ from .keys import stage_key
 from .material import Material
 from .plans import Stage
 from .stage_store import StageStore
-from .termination import Termination
+from .termination import Terminated, Termination
 
+_WAITING = "waiting"
 Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
 """Scores a network during training; the result goes into the log under its own names."""
 
@@ -59,6 +60,7 @@ def train(
         UserError: anything that the user can put right; before the first step nothing has been written.
         Terminated: it was asked for; ``resume`` goes on from there.
     """
+    devices.join(config.device)
     folder = accept(config, resume)
     if resume:
         # What the first start settled (the precision) stands in the run folder.
@@ -79,7 +81,7 @@ class _Run:
         self.material = Material(config, data, self.device, says=watch.says, tracks=watch.tracks)
         self.store = StageStore(folder.parent / ".stages", watch.says)
         self.keys: list[str] = []
-        self.rank, self.world = devices.processes()
+        self.rank, self.world = ranks.own()
         self.timed: dict[str, float] = {}
 
     # --- the run as a whole ---------------------------------------------------------------------------------------
@@ -97,13 +99,15 @@ class _Run:
             self._settle_precision(first)
         with contextlib.ExitStack() as stack:
             if self.rank == 0:
-                stack.enter_context(claimed(self.folder, resume))
+                stack.enter_context(claimed(self.folder, resume, self.watch.says))
             stack.push(lambda kind, *_: loggers.finish(told, failed=kind is not None))
             loggers.start(told)
             self.fabric = devices.launch(self.device, self.config.precision, told)
             self.unscaled = self.fabric.strategy.precision.state_dict()
             self.place = devices.Place(self.fabric.device, self.config.precision, self.rank, self.world)
+            together.check_same_work(self.place, self._work())
             facts = self._begin(resume)
+            together.check_same_folder(self.place, self.folder / runs.FACTS)
             for number, stage in enumerate(self.plan):
                 known = facts["stages"][number]
                 known.update(self._carry_out_stage(stage, number, first if number == 0 else None, known))
@@ -115,6 +119,14 @@ class _Run:
                 (self.folder / runs.RESUME).unlink(missing_ok=True)
             self.fabric.barrier()
         return self.folder
+
+    def _work(self) -> dict[str, str]:
+        """What all processes have to agree on, as far as each finds out for itself; where its files lie is its own affair."""
+        shown = configuration.as_yaml(dataclasses.replace(self.config, output=None, data_root=None, threads=None))
+        return {
+            "list of training images": f"{len(self.material.split):,} of {len(self.material.labels):,} {self.material.kind} ({self.material.hash[:8]})",
+            "configuration": files.sha256_json(shown)[:8],
+        }
 
     def _check_shares(self) -> None:
         """Raises ``UserError`` where a process would come away with fewer images of a batch than a step needs."""
@@ -166,15 +178,20 @@ class _Run:
         self.keys.append(self._key(stage, number, reference, known.get("key") if (target / runs.MODEL).is_file() else None))
         called = f"stage {number + 1} of {len(self.plan)}, {stage.name}"
 
+        waited: list[str] = []
+
         def waits() -> None:
-            self.watch.says(f"{called}: waits for a run that began alike and trains this stage now")
+            if not waited:
+                self.watch.says(f"{called}: waits for a run that began alike and trains this stage now")
+            waited[:] = [self.fabric.broadcast(_WAITING)]  # to the others, who would else give the first up for lost
 
         with self.store.lock(self.keys[-1], waits) if self.rank == 0 else contextlib.nullcontext():
             # Only the first process knows what is on its disk; the others follow what it found.
             found = "here" if (target / runs.MODEL).is_file() else ""
             if self.rank == 0 and not found and self._state(number) is None and self.store.take(self.keys[-1], target):
                 found = "stored"
-            found = self.fabric.broadcast(found)
+            while (found := self.fabric.broadcast(found)) == _WAITING:
+                pass
             if found:
                 where = "is finished" if found == "here" else "is taken from an earlier run that began alike"
                 self.watch.says(f"{called}: {where}")
@@ -183,6 +200,7 @@ class _Run:
                 if self.rank == 0:
                     self.store.put(self.keys[-1], target)
         self.fabric.barrier()
+        together.await_files(self.place, target / runs.LOG, target / runs.MODEL)
         rows = runs.read_log(target)
         chosen = kept.chosen(rows) if stage.keep == "best" else None
         return {
@@ -241,7 +259,8 @@ class _Run:
                 for row in trainer.epochs(self.watch, save=save, save_every=every, termination=self.termination):
                     self._end_epoch(stage, number, target, trainer, row)
                     save()
-                    self.termination.check()
+                    if trainer.told_to_end(self.termination):
+                        raise Terminated
         except NonFiniteLoss as error:
             paths = ", ".join(self.material.split.paths[index] for index in error.indices)
             raise UserError(f"{error.message}, in the batch of: {paths}", way_out(self.config, self.folder, stage)) from None
@@ -264,7 +283,7 @@ class _Run:
     def _end_epoch(self, stage: Stage, number: int, target: Path, trainer: StageTrainer, row: dict[str, Any]) -> None:
         every = self.config.log.eval_every
         if self.score is not None and every and (row["epoch"] + 1) % every == 0:
-            devices.alike(trainer.handed_on.state_dict().values())
+            ranks.alike(trainer.handed_on.state_dict().values())
             row.update({f"val_{name}": value for name, value in self.score(trainer.handed_on, self.place).items()})
             trainer.network.train()
         if self.rank == 0:
@@ -307,22 +326,20 @@ class _Run:
         model, folder = imitated.network_and_folder(self.folder, self.plan, number, wanted)
         path = folder / runs.REFERENCE
         described = references.description(wanted.how, wanted.temperature, model.hash, self.config.seed, self.config.augment)
-        if path.is_file():
-            found = references.load(path)
-            if found.how == described:
-                found.check(self.material.hash, len(self.material.labels))
-                return found
-        self.fabric.barrier()
-        imitated.check_labels(wanted, model, self.material.labels, self.material.name)
-        made = references.make(
-            runs.network_of(model).to(self.fabric.device), self.material.clean_source(model), self.material.split, self.material.targets,
-            how=wanted.how, temperature=wanted.temperature, size=model.size, place=self.place, seed=self.config.seed,
-            described=described, augment=self.config.augment, track=self.watch.tracks("soft targets"),
-        )  # fmt: skip
-        if self.rank == 0:
-            if self.config.log.diagnostics:
-                self.watch.says(beliefs.note(made, self.material.targets, wanted.temperature, folder))
-            references.save(made, path)
-        self.fabric.barrier()
+        if not self.fabric.broadcast(self.rank == 0 and path.is_file() and references.load(path).how == described):
+            imitated.check_labels(wanted, model, self.material.labels, self.material.name)
+            made = references.make(
+                runs.network_of(model).to(self.fabric.device), self.material.clean_source(model), self.material.split, self.material.targets,
+                how=wanted.how, temperature=wanted.temperature, size=model.size, place=self.place, seed=self.config.seed,
+                described=described, augment=self.config.augment, track=self.watch.tracks("soft targets"),
+            )  # fmt: skip
+            if made is not None:
+                if self.config.log.diagnostics:
+                    self.watch.says(beliefs.note(made, self.material.targets, wanted.temperature, folder))
+                references.save(made, path)
+            self.fabric.barrier()
+        together.await_files(self.place, path)
         # From the file, so that a resume sees the same numbers.
-        return references.load(path)
+        found = references.load(path)
+        found.check(self.material.hash, len(self.material.labels))
+        return found

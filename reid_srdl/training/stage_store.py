@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from .. import files
 from ..errors import UserError
 from ..runs import AVERAGED, LAST, LOG, MODEL, read_model
+
+_POLL = 1.0
+"""Seconds between two tries of a lock."""
 
 
 class StageStore:
@@ -28,7 +33,7 @@ class StageStore:
 
     @contextlib.contextmanager
     def lock(self, key: str, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Waits while another process trains the same stage, and calls ``waits`` before. The lock dies with its process.
+        """Waits while another process trains the same stage, and calls ``waits`` every second of it. The lock dies with its process.
 
         Where nothing can be written or locked, the store is closed: it hands out nothing and takes nothing.
         """
@@ -36,11 +41,9 @@ class StageStore:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 handle = stack.enter_context(open(self.folder / f"{key}.lock", "w"))
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
+                while not _locked(handle):
                     waits()
-                    fcntl.flock(handle, fcntl.LOCK_EX)
+                    time.sleep(_POLL)
             except OSError as error:
                 self._open = False
                 self._says(f"{self.folder} cannot be used ({error.strerror}): runs that begin alike train alone")
@@ -65,6 +68,14 @@ class StageStore:
         """Stores a finished stage."""
         if self._open:
             _link(source, self.folder / key)
+
+
+def _locked(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _link(source: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,8 +68,8 @@ def test_a_rank_that_dies_is_named_and_fewer_go_on(people, tmp_path):
     assert runs.read_facts(run)["finished"]
 
 
-def ranks(start, count: int, *argv: object, **accident) -> list[Started]:
-    """As torchrun starts them on one machine, but forked."""
+def ranks(start, count: int, *argv: object, own: dict[int, list[object]] | None = None, **accident) -> list[Started]:
+    """As torchrun starts them on one machine, but forked; ``own`` are further arguments of some."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,7 +77,7 @@ def ranks(start, count: int, *argv: object, **accident) -> list[Started]:
         "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "soak",
         "GROUP_RANK": "0",
     }  # fmt: skip
-    return [start(*argv, environment={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}, **(accident if rank == 0 else {})) for rank in range(count)]
+    return [start(*argv, *(own or {}).get(rank, []), environment={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}, **(accident if rank == 0 else {})) for rank in range(count)]
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -98,6 +99,37 @@ def test_all_are_told_to_end_and_as_many_go_on_to_the_same_end(start, plan, tmp_
         one, other = (load_file(folder / file) for folder in (whole, run))
         for name, value in one.items():
             assert torch.equal(value, other[name]) if count == 2 else torch.allclose(value.float(), other[name].float(), atol=1e-3), (file, name)
+
+
+def test_one_that_is_told_to_end_has_the_first_save(start, plan, tmp_path):
+    run = tmp_path / "runs/run"
+    first, second = ranks(start, 2, *plan, "--plan.epochs", "400", "--output", run)
+    until(lambda: (run / "resume.pt").is_file(), 120)
+    second.send(signal.SIGTERM)
+    assert first.wait().code == 143 and first.line == "reid-srdl train: terminated", first.said
+    assert second.wait().code in (2, 143)
+
+
+def test_who_trains_on_other_images_or_into_another_folder_is_named(start, plan, people, tmp_path):
+    shutil.copytree(people.train.root, tmp_path / "fewer")
+    min(path for path in (tmp_path / "fewer/train").rglob("*") if path.is_file()).write_bytes(b"no image")
+    corrupt = ["--data.skip_corrupt", "true", "--output", tmp_path / "runs/run"]
+    for one in ranks(start, 2, *plan, *corrupt, own={1: ["--data_root", tmp_path / "fewer"]}):
+        assert one.wait().code == 2 and "rank 1 has another list of training images than rank 0" in one.line, one.said
+    for one in ranks(start, 2, *plan, "--output", tmp_path / "runs/first", own={1: ["--output", tmp_path / "runs/second"]}):
+        assert one.wait().code == 2 and "rank 1 does not find in" in one.line, one.said
+    assert not list((tmp_path / "runs").rglob("*.safetensors"))
+
+
+def test_parts_of_a_batch_are_shared_out_as_the_batch_is(start, plan, tmp_path):
+    """Two processes and two parts of a batch: the steps of one process, as far as sums are added up in another order."""
+    parts = [*plan, "--optimiser.accumulate", "2", "--plan.name", "vanilla", "--plan.epochs", "2", "--model.backbone", "squeezenet1_1", "--data.height", "64", "--data.width", "32", "--plan.epochs", "2"]
+    one, two = tmp_path / "one/run", tmp_path / "two/run"
+    assert start(*parts, "--output", one).wait().code == 0
+    assert [rank.wait().code for rank in ranks(start, 2, *parts, "--output", two)] == [0, 0]
+    alone, shared = (runs.read_log(folder / "stages/1-vanilla") for folder in (one, two))
+    for row, other in zip(alone, shared, strict=True):
+        assert row["loss"] == pytest.approx(other["loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize(("begun", "after"), [(1, 2), (2, 1), (2, 3)])

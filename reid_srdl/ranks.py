@@ -1,0 +1,144 @@
+"""The processes that torchrun started: which one this is, how they come together, and what becomes of the others when one ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+import torch
+import torch.distributed
+
+from .errors import UserError
+
+MEETING = timedelta(minutes=30)
+"""For all to come together. On several machines nobody is told of a process that ended before it had connections."""
+PATIENCE = timedelta(hours=2)
+"""For what all do at once in training. One that dies is noticed at once, by its connections, but for a machine that vanishes without closing them."""
+LONGEST_WAIT = timedelta(days=7)
+"""For the slowest where each works for itself, as in embedding."""
+_FIRST_SAYS = 2.0
+"""Seconds that a process which lost another one goes on living, so that torchrun sees the other's end first, and names it."""
+_LOOKS_EVERY = 2.0
+"""Seconds between two looks at what others ask for."""
+
+_store: torch.distributed.Store | None = None
+
+
+def own() -> tuple[int, int]:
+    """(rank, number) of processes; (0, 1) without torchrun."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def machines() -> int:
+    """How many they run on. Raises ``UserError`` where these have different numbers of processes."""
+    world, local = own()[1], int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if world % local:
+        raise UserError(f"{world} processes, of which this machine has {local}", "Start as many on each: torchrun --nproc-per-node.")
+    return world // local
+
+
+def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
+    """Connects the processes, unless they are or this one is alone.
+
+    Args:
+        backend: ``gloo`` through the CPU, or ``nccl``.
+        wait: for what they then do together.
+
+    Raises:
+        UserError: not all of them came within ``MEETING``.
+    """
+    global _store
+    rank, world = own()
+    if world == 1 or "MASTER_ADDR" not in os.environ or torch.distributed.is_initialized():
+        return
+    machines()
+    try:
+        _store, _, _ = next(torch.distributed.rendezvous("env://", rank, world, timeout=MEETING))
+        _store.set(f"here/{rank}", "")
+        _store.wait([f"here/{other}" for other in range(world)], MEETING)
+    except RuntimeError as error:
+        raise UserError(
+            f"rank {rank} waited {MEETING.seconds // 60} minutes for all {world} processes to come ({first_line(error)})",
+            "One that ended has said why; else see that torchrun's --nnodes, --master-addr and ports are right on every machine.",
+        ) from None
+    torch.distributed.init_process_group(backend, store=_store, rank=rank, world_size=world, timeout=wait)
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, as far as it has room in a message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+
+
+@contextlib.contextmanager
+def among_others() -> Iterator[None]:
+    """Around what several processes do together: where another one is gone, this one ends too.
+
+    Raises:
+        UserError: in place of the libraries' errors of a broken connection.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        rank, world = own()
+        if world == 1 or not _is_broken_connection(error):
+            raise
+        try:
+            time.sleep(_FIRST_SAYS)
+        finally:  # torchrun's SIGTERM included
+            raise UserError(
+                f"rank {rank} lost another of the {world} processes ({first_line(error)})",
+                "See why that one ended first: it has said so, or torchrun names its rank under Root Cause. If none did, the connection itself failed, as the words in brackets say.",
+            ) from None
+
+
+def _is_broken_connection(error: RuntimeError) -> bool:
+    """Whether a collective operation failed, which its libraries say in words only."""
+    words = str(error).lower()
+    return isinstance(error, torch.distributed.DistError) or "gloo" in words or "nccl" in words or "connection" in words
+
+
+def alike(tensors: Iterable[torch.Tensor]) -> None:
+    """Gives the tensors of all processes the values that those of the first one have, such as the statistics that each BatchNorm took of its own share."""
+    if own()[1] > 1:
+        for tensor in tensors:
+            torch.distributed.broadcast(tensor, 0)
+
+
+def leave() -> None:
+    """Ends the connection, if there is one, whatever state it is in."""
+    with contextlib.suppress(RuntimeError, ValueError):
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def wait_for_all() -> None:
+    """Until all processes have come here: one that ends with a code of its own ends the others."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        leave()
+
+
+class Request:
+    """Something that any process may ask for, and the first one looks after, such as to save and end.
+
+    Args:
+        name: one word for it in all processes.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._key, self._made, self._looked = f"asked/{name}", False, 0.0
+
+    def make(self) -> None:
+        if _store is not None and not self._made:
+            _store.set(self._key, "")
+        self._made = True
+
+    def made(self) -> bool:
+        """Whether any process has made it; looked up every two seconds."""
+        if not self._made and _store is not None and time.monotonic() - self._looked > _LOOKS_EVERY:
+            self._looked = time.monotonic()
+            self._made = _store.check([self._key])
+        return self._made
