@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,9 +82,9 @@ ALONE = Place(torch.device("cpu"))
 
 
 def choose(device: str) -> torch.device:
-    """``auto`` is CUDA where there is one. Raises ``UserError`` for a device that is not there."""
+    """``auto`` is CUDA where there is one that works. Raises ``UserError`` for a device that is not there, or does not."""
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() and _is_of_use() else "cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError:
@@ -90,7 +93,27 @@ def choose(device: str) -> torch.device:
         raise UserError(f"device {device} is not there: torch sees {torch.cuda.device_count()} CUDA devices", "Use --device cpu, or auto.")
     if chosen.type not in ("cpu", "cuda"):
         raise UserError(f"device {device} is not supported", "Choose --device from auto, cpu, cuda, cuda:N.")
+    if chosen.type == "cuda" and (trouble := _trouble(chosen)):
+        raise UserError(f"device {device} cannot be used ({trouble})", "Its driver may be older than this torch wants. Use --device cpu, or install a torch for that driver.")
     return chosen
+
+
+@functools.cache
+def _trouble(device: torch.device) -> str:
+    """Why a GPU that is there computes nothing; empty where it does."""
+    try:
+        torch.ones(1, device=device).add_(1).item()
+    except RuntimeError as error:
+        return ranks.first_line(error)
+    return ""
+
+
+@functools.cache
+def _is_of_use() -> bool:
+    trouble = _trouble(torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))))
+    if trouble:
+        print(f"note: there is a GPU, which cannot be used ({trouble}); the CPU is", file=sys.stderr)
+    return not trouble
 
 
 def own_device(device: str) -> str:
@@ -162,6 +185,9 @@ def launch(device: torch.device, precision: str, loggers: list[Any] | None = Non
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # advice on settings that are chosen here
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # so that a resumed run goes on as the first would have
     world = ranks.own()[1]
     devices: Any = world // ranks.machines() if world > 1 else ([device.index] if device.index is not None else 1)
     fabric = Fabric(

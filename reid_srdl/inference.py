@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import torch
 
+from .data.ahead import ahead_of, fetched
 from .data.augment import clean
 from .data.images import ImageSource
 from .data.loader import share
@@ -88,9 +89,9 @@ def _pieces(
     source: ImageSource, compute: Callable[[torch.Tensor], torch.Tensor], place: Place, batch: int, track: Track, view: View
 ) -> Iterator[np.ndarray]:
     start, stop = own_rows(len(source), place, batch)
-    for first in track(range(start, stop, batch)):
-        images = source.batch(range(first, min(first + batch, stop))).to(place.device)
-        yield compute(view(images, first)).float().cpu().numpy()
+    batches = fetched(lambda first: source.batch(range(first, min(first + batch, stop))), track(range(start, stop, batch)), ahead_of(place.device))
+    for first, images in batches:
+        yield compute(view(images.to(place.device), first)).float().cpu().numpy()
 
 
 def embed(

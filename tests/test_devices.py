@@ -48,9 +48,25 @@ def test_which_precision_makes_sense_where(monkeypatch):
 def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(devices, "_trouble", lambda device: "")
+    devices._is_of_use.cache_clear()
     assert [devices.own_device(name) for name in ("auto", "cuda", "cuda:2", "cpu")] == ["auto", "cuda", "cuda:2", "cpu"]
     for name, value in {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}.items():
         monkeypatch.setenv(name, value)
     assert [devices.own_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda:1", "cuda:1", "cpu"]
     with pytest.raises(UserError, match="several processes cannot share cuda:2. Use --device cuda"):
         devices.own_device("cuda:2")
+    devices._is_of_use.cache_clear()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU that works")
+def test_a_gpu_that_computes_nothing_is_named_and_auto_takes_the_cpu(monkeypatch, capsys):
+    """As under a driver that is older than torch wants: it is counted, and cannot be used."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    devices._is_of_use.cache_clear()
+    assert devices.choose("auto").type == devices.choose("auto").type == "cpu"
+    assert capsys.readouterr().err.count("note: there is a GPU, which cannot be used (") == 1
+    with pytest.raises(UserError, match="device cuda cannot be used .* --device cpu"):
+        devices.choose("cuda")
+    devices._is_of_use.cache_clear()

@@ -1,6 +1,6 @@
 import torch
 
-from reid_srdl.seeds import derive, forked, generator
+from reid_srdl.seeds import derive, forked, generator, kept
 
 
 def test_every_part_of_a_purpose_matters():
@@ -26,3 +26,13 @@ def test_forked_draws_from_its_seed_and_leaves_no_trace():
         three = torch.rand(4)
     assert torch.equal(one, two) and not torch.equal(one, three)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_global_states_are_kept_and_a_gpu_that_nobody_uses_is_not_started(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # to ask its state would raise here
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    before = torch.random.get_rng_state()
+    with kept():
+        torch.manual_seed(3)
+        torch.rand(2)
+    assert torch.equal(torch.random.get_rng_state(), before)

@@ -38,6 +38,12 @@ COMMANDS: dict[str, str] = {
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_WAY = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+LESS = {
+    "train": "--optimiser.accumulate 2 takes a batch in two parts and the same steps; --data.memory_gb 0 leaves images on the disk; a smaller --data.batch changes the steps.",
+    "embed": "A smaller --batch takes less; --device cpu takes the machine's.",
+}
+"""What takes less memory, by command."""
+OTHERWISE = "See what else uses it; --device cpu takes the machine's."
 BAD_INPUT = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
@@ -67,6 +73,10 @@ def main(name: str | None = None) -> NoReturn:
     except BrokenPipeError:
         _discard_output()
         code = BROKEN_PIPE
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+        code = _say(prog, f"there is not enough memory ({str(error).strip().splitlines()[0][:160]}). {LESS.get(argv[0], OTHERWISE)}", BAD_INPUT)
     except OSError as error:
         if error.errno in NO_SPACE:
             _discard_output()
@@ -77,6 +87,11 @@ def main(name: str | None = None) -> NoReturn:
         else:
             raise
     sys.exit(code)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Of a GPU, by torch's class, which need not be imported to know it; of the CPU, by its words."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def _carry_out(argv: list[str]) -> int:

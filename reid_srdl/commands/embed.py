@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..runs import Trained
 
 SKIPPED = 1
+_DECODERS = 8
+"""Threads that decode, where there are cores for so many."""
 _LOOKED_AT = 4096
 """Files whose sizes are looked at, and kept, at a time."""
 
@@ -88,7 +90,7 @@ def _embed(options: EmbedOptions, whole: Listed, names: Path | None) -> int:
     if processes > len(whole):
         raise UserError(f"{processes} processes share {len(whole)} images", f"Start no more than {len(whole)}.")
     listed = whole.rows(*share(len(whole), number, processes))
-    workers = trained.config.data.workers if trained.config else 2
+    workers = max(trained.config.data.workers if trained.config else 2, min(_DECODERS, devices.cores()))
     size = stored_size(listed.files, trained.size, workers, trained.place) if trained.crop == "none" else trained.size
     outputs = _parts(Path(options.output), processes)
     output = outputs[number]
@@ -199,6 +201,7 @@ def embed_in_batches(
         track: wraps the starts of the batches, for a progress bar.
     """
     from ..data import crops
+    from ..data.ahead import ahead_of, fetched
     from ..data.images import MemoryImages, decode
 
     crop = crops.clean(trained.crop, trained.size)
@@ -210,9 +213,9 @@ def embed_in_batches(
             return error.message
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        for start in track(range(0, len(listed), batch)):
+        starts = track(range(0, len(listed), batch))
+        for start, images in fetched(lambda start: list(pool.map(decoded, listed.rows(start, start + batch).files)), starts, ahead_of(trained.place.device)):
             some = listed.rows(start, start + batch)
-            images = list(pool.map(decoded, some.files))
             good = [row for row, image in enumerate(images) if not isinstance(image, str)]
             skipped += [image for image in images if isinstance(image, str)]
             if not good:

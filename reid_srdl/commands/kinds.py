@@ -101,7 +101,7 @@ class Reidentification:
                 for split, source in zip(pair, images, strict=True):
                     vectors = embed(network, source, size=config.size, place=place)
                     found.append(Embeddings(vectors=vectors, paths=split.paths, labels=split.labels, cameras=split.cameras))
-                results.append(rank(*found, metric=config.distance))
+                results.append(rank(*found, metric=config.distance, device=place.device))
             means = np.mean([(result.rank1, result.mAP) for result in results], axis=0)
             return dict(zip(("rank1", "mAP"), means.tolist(), strict=True))
 

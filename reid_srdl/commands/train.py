@@ -24,7 +24,7 @@ from .eval import default_output, show
 from .eval_options import EvalOptions
 from .kinds import kind_of
 
-NOTES = "train --resume RUN goes on with a run that was broken off. --eval_every N and --skip_corrupt are short for --log.eval_every and --data.skip_corrupt."
+NOTES = "train --resume RUN goes on with a run that was broken off (--resume RUN --device cpu on a machine without its GPU). --eval_every N and --skip_corrupt are short for --log.eval_every and --data.skip_corrupt."
 
 
 def run(argv: list[str]) -> int:
@@ -59,10 +59,12 @@ def _asked(argv: list[str]) -> tuple[Config, bool]:
     if not any(word.partition("=")[0] == "--resume" for word in argv):
         return configuration.parse(Config, argv, "train", recipes=True, notes=NOTES), False
     name, equals, value = argv[0].partition("=")
-    given = [value] if equals else argv[1:2]
-    if name != "--resume" or not all(given) or len(argv) != (1 if equals else 2):
-        raise UserError("--resume takes one run folder and nothing else", "The run goes on with its own configuration.")
-    return dataclasses.replace(configuration.load(Path(given[0]) / runs.CONFIG), output=given[0]), True
+    run, others = (value, argv[1:]) if equals else (next(iter(argv[1:2]), ""), argv[2:])
+    device = others[0].partition("=")[2] if len(others) == 1 and others[0].startswith("--device=") else others[1] if len(others) == 2 and others[0] == "--device" else None
+    if name != "--resume" or not run or (others and not device):
+        raise UserError("--resume takes one run folder, and at most --device", "The run goes on with its own configuration.")
+    config = configuration.load(Path(run) / runs.CONFIG)
+    return dataclasses.replace(config, output=run, device=device or config.device), True
 
 
 def _from_anywhere(config: Config) -> Config:

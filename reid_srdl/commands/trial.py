@@ -41,6 +41,8 @@ def images_per_s(config: Config) -> float:
 @functools.cache
 def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, wanted: str) -> tuple[str, float]:
     """The precision that ``wanted`` comes to, and training images a second with it."""
+    import torch
+
     from .. import devices
     from ..models import configured
     from ..training import precision
@@ -49,4 +51,7 @@ def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, w
     network = configured(model, 100, size, weights="none")
     batch = min(batch, 16) if place.type == "cpu" else batch
     settled, timed = precision.settle(wanted, network, device=place, size=size, batch=batch)
-    return settled, batch / (timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch))
+    seconds = timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch)
+    if place.type == "cuda":
+        torch.cuda.empty_cache()  # the runs that this process starts need it
+    return settled, batch / seconds

@@ -5,6 +5,7 @@ What is drawn is drawn on the CPU for the global batch, whatever the device and 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -22,9 +23,16 @@ def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 def normalised(images: torch.Tensor) -> torch.Tensor:
     """Values of 0..255 as float32 with ImageNet's mean and deviation taken out, channels last in memory."""
-    mean = torch.tensor(MEAN, device=images.device).view(1, 3, 1, 1) * 255
-    inverse = 1 / (torch.tensor(STD, device=images.device).view(1, 3, 1, 1) * 255)
+    mean, inverse = _mean_and_inverse(images.device)
     return ((images.float() - mean) * inverse).contiguous(memory_format=torch.channels_last)
+
+
+@functools.cache
+def _mean_and_inverse(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Once a device: a GPU would be waited for at each copy."""
+    with torch.inference_mode(False):  # they serve training, too
+        mean, deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) * 255 for values in (MEAN, STD))
+        return mean, 1 / deviation
 
 
 def clean(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -48,6 +56,17 @@ class Draws:
     def take(self, start: int, stop: int) -> Draws:
         """The draws of a contiguous share of the batch."""
         return Draws(self.flip[start:stop], self.top[start:stop], self.left[start:stop], self.erase[start:stop])
+
+    def to(self, device: torch.device) -> Draws:
+        """On the device, which is not waited for."""
+        flip, top, left, *erase = moved(device, self.flip, self.top, self.left, *self.erase.unbind(1))
+        return Draws(flip.bool(), top, left, torch.stack(erase, dim=1))
+
+
+def moved(device: torch.device, *columns: torch.Tensor) -> list[torch.Tensor]:
+    """Columns ``(B,)`` of whole numbers on a device, int64: to a GPU in one copy, for which nobody waits."""
+    packed = torch.stack([column.long() for column in columns])
+    return list(packed.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else packed.to(device))
 
 
 class Augment:
@@ -82,9 +101,10 @@ class Augment:
         """uint8 ``(B, 3, h, w)`` on any device to float ``(B, 3, H, W)`` on it, channels last."""
         device = images.device
         images = resized(images, self.size)
-        rows = self._window(draws.top.to(device), self.size[0])
-        columns = self._window(draws.left.to(device), self.size[1])
-        columns = torch.where(draws.flip.to(device)[:, None], columns.flip(1), columns)
+        draws = draws.to(device)
+        rows = self._window(draws.top, self.size[0])
+        columns = self._window(draws.left, self.size[1])
+        columns = torch.where(draws.flip[:, None], columns.flip(1), columns)
         # One gather crops and flips all channels alike, and never builds the padded images.
         place = self._inside(rows, self.size[0])[:, :, None] * self.size[1] + self._inside(columns, self.size[1])[:, None, :]
         out = images.flatten(2).gather(2, place.flatten(1)[:, None].expand(-1, 3, -1)).view(images.shape)
@@ -92,7 +112,7 @@ class Augment:
             out = out * (self._is_inside(rows, self.size[0])[:, None, :, None] & self._is_inside(columns, self.size[1])[:, None, None, :])
         out = normalised(out)
         if self.config.erase > 0:
-            out = out * ~self._boxes(draws.erase.to(device))
+            out = out * ~self._boxes(draws.erase)
         return out
 
     @staticmethod

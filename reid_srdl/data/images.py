@@ -288,4 +288,9 @@ def open_source(
         decoded = pool.map(lambda file: decode(file, stored, clean), files)
         for index in track(range(len(files))):
             images[index] = next(decoded).transpose(2, 0, 1)
-    return MemoryImages(torch.from_numpy(images).to(device))
+    return MemoryImages(torch.from_numpy(images).to(_where(images.nbytes, torch.device(device))))
+
+
+def _where(size: int, device: torch.device) -> torch.device:
+    """The device for so many bytes of images, or the CPU where they would take more than a quarter of what a GPU has left to train in."""
+    return torch.device("cpu") if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 4 else device

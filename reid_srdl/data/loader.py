@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..seeds import generator
-from .augment import Augment
+from .augment import Augment, moved
 from .images import ImageSource
 from .samplers import IdentitySampler, RandomSampler
 
@@ -23,8 +23,8 @@ AHEAD = 2
 class Batch:
     """A rank's share of a global batch.
 
-    ``images`` float ``(b, 3, H, W)``; ``targets`` int64 ``(b,)`` in 0..C-1; ``indices`` int64 ``(b,)``, rows of the training split, on
-    the CPU; ``total``, images in the global batch; ``step`` of the epoch.
+    ``images`` float ``(b, 3, H, W)``; ``targets`` int64 ``(b,)`` in 0..C-1; ``indices`` int64 ``(b,)``, rows of the training split; ``total``,
+    images in the global batch; ``step`` of the epoch.
     """
 
     images: torch.Tensor
@@ -87,11 +87,16 @@ class Loader:
             for step in range(start, len(order)):
                 for coming in range(step, min(step + AHEAD + 1, len(order))):
                     if coming not in fetched:
-                        fetched[coming] = pool.submit(self.source.batch, self._mine(order[coming]), epoch, stage)
+                        fetched[coming] = pool.submit(self._fetched, self._mine(order[coming]), epoch, stage)
                 began = time.perf_counter()
                 images = fetched.pop(step).result()
                 self.waited += time.perf_counter() - began
                 yield self._ready(images, order[step], stage, epoch, step)
+
+    def _fetched(self, indices: np.ndarray, epoch: int, stage: int) -> torch.Tensor:
+        images = self.source.batch(indices, epoch, stage)
+        # Memory that a GPU reads by itself, while the step before is computed.
+        return images.pin_memory() if self.device.type == "cuda" and images.device.type == "cpu" else images
 
     def _mine(self, indices: np.ndarray) -> np.ndarray:
         start, stop = share(len(indices), self.rank, self.world)
@@ -101,11 +106,11 @@ class Loader:
         draws = self.augment.draw(len(indices), generator(self.seed, "augment", stage, epoch, step))
         start, stop = share(len(indices), self.rank, self.world)
         mine = torch.from_numpy(indices[start:stop])
-        images = images.to(self.device, non_blocking=True)
+        rows, targets = moved(self.device, mine, self.targets[mine])
         return Batch(
-            images=self.augment(images, draws.take(start, stop)),
-            targets=self.targets[mine].to(self.device, non_blocking=True),
-            indices=mine,
+            images=self.augment(images.to(self.device, non_blocking=True), draws.take(start, stop)),
+            targets=targets,
+            indices=rows,
             total=len(indices),
             step=step,
         )

@@ -16,13 +16,13 @@ _BLOCK_BYTES = 64 << 20
 
 
 def rank_with_faiss(
-    query: Embeddings, gallery: Embeddings, *, metric: Metric = "euclidean", same_camera: bool = False, piece: int | None = None
+    query: Embeddings, gallery: Embeddings, *, metric: Metric = "euclidean", same_camera: bool = False, piece: int | None = None, gpu: bool = True
 ) -> RankResult:
     """As ``rank``, but items at the same distance come in the order that faiss has them in.
 
     Args:
         query, gallery, metric, same_camera: as in ``rank``.
-        piece: as in ``FlatIndex``.
+        piece, gpu: as in ``FlatIndex``.
 
     Raises:
         UserError: faiss is not installed; as in ``rank``.
@@ -35,7 +35,7 @@ def rank_with_faiss(
     query_cameras, gallery_cameras = (
         np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras for part in (query, gallery)
     )
-    index = FlatIndex(gallery.vectors, metric, piece=piece)
+    index = FlatIndex(gallery.vectors, metric, piece=piece, gpu=gpu)
     block = max(1, _BLOCK_BYTES // (12 * len(gallery)))
     counts, ranks = [], []
     for start in range(0, len(query), block):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..errors import UserError
 from .tiles import Metric
@@ -43,6 +44,7 @@ class FlatIndex:
         metric: ``euclidean`` (squared distances) or ``cosine`` (1 - cosine).
         piece: items an index; a GPU index can be searched to its full depth only while it is small. By default all in one on
             the CPU, as many as it takes on a GPU.
+        gpu: on a GPU where the installed faiss has one.
 
     Attributes:
         on_gpu: where the index is.
@@ -51,10 +53,12 @@ class FlatIndex:
         UserError: faiss is not installed.
     """
 
-    def __init__(self, vectors: np.ndarray, metric: Metric = "euclidean", *, piece: int | None = None) -> None:
+    def __init__(self, vectors: np.ndarray, metric: Metric = "euclidean", *, piece: int | None = None, gpu: bool = True) -> None:
         faiss = load_faiss()
         self._metric, self._size = metric, len(vectors)
-        self.on_gpu = has_gpu(faiss)
+        self.on_gpu = gpu and has_gpu(faiss)
+        if self.on_gpu and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()  # faiss asks the driver for memory of its own
         self._resources = faiss.StandardGpuResources() if self.on_gpu else None
         self._piece = piece or (_GPU_DEPTH if self.on_gpu else max(1, len(vectors)))
         self._indices = []

@@ -35,7 +35,7 @@ def neighbours(query: Embeddings, gallery: Embeddings, k: int, *, metric: Metric
     Raises:
         UserError: faiss is not installed.
     """
-    index = FlatIndex(gallery.vectors, metric)
+    index = FlatIndex(gallery.vectors, metric, gpu=False)  # for a few queries, a copy of the gallery there costs more
     known = _labels_and_cameras(query, gallery)
     ignored = matches.count(*known, same_camera=same_camera).ignored if known else np.zeros(len(query), dtype=np.int64)
     positions = np.full((len(query), k), -1, dtype=np.int64)

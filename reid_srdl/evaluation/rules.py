@@ -66,7 +66,7 @@ class Rules:
         if self.rerank is not None:
             return rank_distances(query, gallery, reranked(query.vectors, gallery.vectors, self.rerank, track=track), same_camera=self.same_camera)
         if self.engine == "faiss":
-            return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera)
+            return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera, gpu=place.device.type == "cuda")
         return rank_parts(query, gallery, place, metric=self.metric, same_camera=self.same_camera, device=self.device)
 
     def engine_used(self) -> str:

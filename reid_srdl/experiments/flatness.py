@@ -173,7 +173,9 @@ def compare(
         others = others[: max(1, len(others) // settings.batch) * settings.batch]
         if len(others) < 2:
             raise UserError("one training image has no statistics", "Give more of them, or freeze the running statistics.")
-    profiles = {name: _walked(trained, splits, others, settings, track) for name, trained in networks.items()}
+    # TF32, which convolutions on a GPU are else rounded to, is as coarse as the steps that are measured.
+    with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False):
+        profiles = {name: _walked(trained, splits, others, settings, track) for name, trained in networks.items()}
     return Curves(settings, profiles, {split: len(images) for split, (images, _) in splits.items()})
 
 

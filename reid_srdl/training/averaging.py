@@ -23,7 +23,7 @@ class Average:
 
     def __init__(self, network: IdentityClassifier, decay: float) -> None:
         self.decay = decay
-        self._averaged = AveragedModel(network, multi_avg_fn=self._towards, use_buffers=True)
+        self._averaged = AveragedModel(network)
         self._averaged.eval()
 
     @property
@@ -31,9 +31,18 @@ class Average:
         """The averaged network, in eval mode; to be used and not to be trained."""
         return self._averaged.module
 
+    @torch.no_grad()
     def update(self, network: IdentityClassifier) -> None:
         """Takes one step more into the average."""
-        self._averaged.update_parameters(network)
+        # Not by `update_parameters`, which asks a counter on the GPU, so that every step would have to wait for it.
+        self._averaged.n_averaged += 1
+        weight = (1 - self.decay) / (1 - self.decay ** int(self._averaged.n_averaged))
+        pairs = list(zip(_values(self.network), _values(network), strict=True))
+        moving = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_([average for average, _ in moving], [value for _, value in moving], weight)
+        for average, value in pairs:
+            if not average.is_floating_point():
+                average.copy_(value)
 
     def state_dict(self) -> dict[str, Any]:
         return self._averaged.state_dict()
@@ -41,12 +50,6 @@ class Average:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._averaged.load_state_dict(state)
 
-    @torch.no_grad()
-    def _towards(self, averages: list[torch.Tensor], values: list[torch.Tensor], done: torch.Tensor | int) -> None:
-        # Counted here and not on `done`, which may lie on a GPU that every step would have to wait for.
-        steps = int(self._averaged.n_averaged) + 1
-        weight = (1 - self.decay) / (1 - self.decay**steps)
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, values, weight)
-        else:
-            torch._foreach_copy_(averages, values)
+
+def _values(network: IdentityClassifier) -> list[torch.Tensor]:
+    return [*network.parameters(), *network.buffers()]

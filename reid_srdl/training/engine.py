@@ -13,7 +13,7 @@ from .. import ranks
 from ..data.loader import Batch, Loader
 from ..errors import UserError
 from ..models import IdentityClassifier, Output
-from ..seeds import derive
+from ..seeds import derive, kept
 from . import compiling, metric_losses, optimisers
 from .averaging import Average
 from .freezing import Freezer
@@ -150,7 +150,7 @@ class StageTrainer:
             Terminated: it was asked for.
         """
         termination = termination or Termination()
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        with kept():
             while self.progress.epoch < self.stage.epochs:
                 row = self._epoch(watch, save, save_every, termination)
                 self.progress = self._start(self.progress.epoch + 1)
@@ -168,11 +168,13 @@ class StageTrainer:
         for batch in self.loader.epoch(self.number, at.epoch, at.step):
             self._step(batch)
             at.step, at.images, seen = batch.step + 1, at.images + len(batch.targets), seen + batch.total
-            at.seconds = before + time.perf_counter() - began
             looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
-            watch.step_ends(batch.total, self._looked_at(batch) if looks else None)
+            mean = self._looked_at(batch) if looks else None
+            at.seconds = before + time.perf_counter() - began
+            watch.step_ends(batch.total, mean)
             ends = self.told_to_end(termination)
             if ends or (time.perf_counter() - saved > save_every and at.step < len(self.loader)):
+                self._looked_at(batch)  # what is no number any more must not take the place of the last good state
                 save()
                 saved = time.perf_counter()
             if ends:
@@ -203,8 +205,11 @@ class StageTrainer:
                 self._backward(part)
         if self.stage.optimiser.clip is not None:
             self.fabric.clip_gradients(self._model, self._optimiser, max_norm=self.stage.optimiser.clip, error_if_nonfinite=False)
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None) if self.average is not None else None
+        scale = scaler.get_scale() if scaler is not None else 0.0
         self._optimiser.step()
-        if self.average is not None:
+        # In fp16 a step whose gradients were not finite is left out, and the scale falls.
+        if self.average is not None and not (scaler is not None and scaler.get_scale() < scale):
             self.average.update(self.network)
 
     def _backward(self, part: Part) -> None:
@@ -241,7 +246,7 @@ class StageTrainer:
         """The mean loss so far; stops training where it is not finite any more."""
         mean = float(self.progress.sums[0]) / max(self.progress.images, 1)
         if mean != mean or abs(mean) == float("inf"):
-            raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist())
+            raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist() if self._look_every == 1 else [])
         return mean
 
     def _row(self, images_per_s: float) -> dict[str, Any]:
@@ -266,7 +271,7 @@ class NonFiniteLoss(UserError):
     """The loss became infinite or no number.
 
     Attributes:
-        indices: rows of the training split in the batch where it was noticed.
+        indices: rows of the training split in the batch where it was noticed; none where not each batch is looked at.
     """
 
     def __init__(self, epoch: int, step: int, indices: list[int]) -> None:

@@ -69,6 +69,9 @@ def differences(before: dict[str, Any], now: dict[str, Any], folder: Path) -> li
         for key, what in (("threads", "CPU threads"), ("processes", "processes"), ("device", "device"))
         if before[key] != now[key]
     ]
+    gpus = [facts["hardware"].get("gpu") for facts in (before, now)]
+    if before["device"] == now["device"] and gpus[0] != gpus[1]:
+        lines.append(f"note: the run began on another GPU ({gpus[0]}), now {gpus[1]}; the result will not be bit-identical to an unbroken run")
     changed = [name for name in now["versions"] if before["versions"].get(name) != now["versions"][name]]
     if changed:
         lines.append(f"note: other versions than when the run began ({', '.join(changed)}); the result may differ in its last bits")

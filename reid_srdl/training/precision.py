@@ -14,6 +14,7 @@ from .. import ranks
 from ..devices import Place, has_bf16
 from ..errors import UserError
 from ..models import IdentityClassifier
+from ..seeds import kept
 
 TIMED_STEPS = 4
 CLEARLY = 0.85
@@ -21,16 +22,19 @@ CLEARLY = 0.85
 
 
 def check(wanted: str, device: torch.device) -> None:
-    """Raises ``UserError`` for ``fp16`` on a CPU."""
+    """Raises ``UserError`` for ``fp16`` on a CPU, and for ``bf16`` on a GPU that only emulates it."""
     if wanted == "fp16" and device.type == "cpu":
-        raise UserError("precision fp16 needs a GPU", "Use --precision bf16 where the CPU has it in hardware, auto to find out, or fp32.")
+        hint = "Use --precision bf16 where the CPU has it in hardware, auto to find out, or fp32; a run that began in fp16 goes on on a GPU."
+        raise UserError("precision fp16 needs a GPU", hint)
+    if wanted == "bf16" and device.type == "cuda" and not has_bf16(device):
+        raise UserError("this GPU has no bf16 in hardware", "Use --precision fp16, which is as fast there, or fp32; a run that began in bf16 goes on on a newer GPU, or on a CPU.")
 
 
 def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, size: tuple[int, int], batch: int) -> tuple[str, dict[str, float]]:
     """The precision, and seconds a step of each that was timed (none where nothing was left to time).
 
     Raises:
-        UserError: ``fp16`` on a CPU, or ``bf16`` on one that does not compute this network soundly in it.
+        UserError: a precision that the device does not have, or ``bf16`` on a CPU that does not compute this network soundly in it.
     """
     check(wanted, device)
     if wanted == "bf16" and device.type == "cpu" and not repeats(network, Place(device, wanted), size, batch):
@@ -42,7 +46,9 @@ def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, si
     if ranks.own()[1] > 1:
         # Each process would time for itself, and they must not differ.
         return ("bf16" if device.type == "cuda" else "fp32"), {}
-    timed = {name: step_seconds(network, Place(device, name), size, batch) for name in ("fp32", "bf16")}
+    timed = {name: seconds for name in ("bf16", "fp32") if (seconds := _seconds_if_it_fits(network, Place(device, name), size, batch)) is not None}
+    if len(timed) < 2:  # what does not fit is slowest; where neither fits, training says so
+        return next(iter(timed), "bf16"), timed
     # A clear gain only: close to equal, the load of the machine would decide what a run is.
     faster = timed["bf16"] < CLEARLY * timed["fp32"]
     return ("bf16" if faster and repeats(network, Place(device, "bf16"), size, batch) else "fp32"), timed
@@ -57,7 +63,7 @@ def repeats(network: IdentityClassifier, place: Place, size: tuple[int, int], ba
     """
     trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
     images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(place.device).contiguous(memory_format=torch.channels_last)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), torch.no_grad():
+    with kept(), torch.no_grad():
         seen = []
         for _ in range(2):
             torch.manual_seed(0)
@@ -83,13 +89,21 @@ def _memory_filled_with_nan(network: torch.nn.Module) -> Iterator[None]:
             hook.remove()
 
 
+def _seconds_if_it_fits(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float | None:
+    try:
+        return step_seconds(network, place, size, batch)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return None
+
+
 def step_seconds(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float:
     """The fastest of a few forward and backward passes on a copy of the network."""
     trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
     images = torch.zeros(batch, 3, *size, device=place.device).contiguous(memory_format=torch.channels_last)
     targets = torch.zeros(batch, dtype=torch.long, device=place.device)
     seconds = []
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with kept():
         for _ in range(TIMED_STEPS):
             began = time.perf_counter()
             with place.autocast():

@@ -64,7 +64,7 @@ def train(
     folder = accept(config, resume)
     if resume:
         # What the first start settled (the precision) stands in the run folder.
-        config = dataclasses.replace(configuration.load(folder / runs.CONFIG), output=str(folder))
+        config = dataclasses.replace(configuration.load(folder / runs.CONFIG), output=str(folder), device=config.device)
     plan = plans.build(config)
     return _Run(config, folder, plan, data, watch, score, termination).carry_out(resume)
 
@@ -110,7 +110,9 @@ class _Run:
             together.check_same_folder(self.place, self.folder / runs.FACTS)
             for number, stage in enumerate(self.plan):
                 known = facts["stages"][number]
-                known.update(self._carry_out_stage(stage, number, first if number == 0 else None, known))
+                begun, first = first, None  # so that no later stage holds its memory
+                known.update(self._carry_out_stage(stage, number, begun, known))
+                del begun
                 facts["seconds"] = sum(part.get("seconds", 0.0) for part in facts["stages"])
                 self._write_facts(facts)
             facts["finished"] = True
@@ -263,7 +265,8 @@ class _Run:
                         raise Terminated
         except NonFiniteLoss as error:
             paths = ", ".join(self.material.split.paths[index] for index in error.indices)
-            raise UserError(f"{error.message}, in the batch of: {paths}", way_out(self.config, self.folder, stage)) from None
+            where = f", in the batch of: {paths}" if paths else ", or up to fifty steps before, since a GPU is not asked at each"
+            raise UserError(f"{error.message}{where}", way_out(self.config, self.folder, stage)) from None
         if self.rank == 0:
             if stage.keep == "best":
                 (target / runs.BEST).replace(target / runs.MODEL)

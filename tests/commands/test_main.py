@@ -12,9 +12,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from reid_srdl import commands
 from reid_srdl.errors import UserError
+from reid_srdl.training.termination import Terminated
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -147,3 +149,16 @@ def test_output_onto_a_full_disk_is_one_line():
         code, err = _process(full.fileno())
     assert code == 2
     assert err.startswith(b"reid-srdl: No space left on device. ") and err.count(b"\n") == 1
+
+
+def test_sigterm_ends_a_command_with_143(command):
+    code, _, err = command(raising(Terminated()), "train")
+    assert (code, err) == (143, "reid-srdl train: terminated\n")
+
+
+@pytest.mark.parametrize(("name", "way"), [("train", "--optimiser.accumulate 2"), ("embed", "A smaller --batch"), ("eval", "--device cpu")])
+def test_memory_that_is_full_is_one_line_with_what_takes_less(command, monkeypatch, name, way):
+    monkeypatch.setitem(commands.COMMANDS, name, "stand_in")
+    for error in (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nSee more"), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")):
+        code, _, err = command(raising(error), name)
+        assert code == 2 and err.count("\n") == 1 and err.startswith(f"reid-srdl {name}: there is not enough memory (") and way in err

@@ -23,7 +23,7 @@ from reid_srdl.data.loader import Loader
 from reid_srdl.data.samplers import IdentitySampler, RandomSampler
 from reid_srdl.models import build
 from reid_srdl.training import plans
-from reid_srdl.training.engine import StageTrainer
+from reid_srdl.training.engine import NonFiniteLoss, StageTrainer
 from reid_srdl.training.reference import Reference
 
 IMAGES = torch.randint(0, 256, (20, 3, 32, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -212,19 +212,39 @@ def test_rates_go_to_their_groups(watch):
     assert [group["lr"] for group in made.optimiser.param_groups] == pytest.approx([0.1 * 0.5 * 0.2, 0.1 * 0.5])
 
 
-def test_fp16_scales_the_loss_and_a_resume_goes_on_with_its_factor(watch):
+def in_fp16(scale):
     """On the CPU with the parts that a GPU has, since CUDA is not needed to see that they are wired up."""
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.precision import MixedPrecision
 
-    def fabric():
-        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**60, growth_interval=3)
-        made = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
-        made.launch()
-        return made, scaler
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale, growth_interval=3)
+    made = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    made.launch()
+    return made, scaler
 
+
+def test_a_step_that_fp16_leaves_out_is_no_part_of_the_average(watch):
+    stage = plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1), ema=EmaConfig(decay=0.5), optimiser=OptimiserConfig(rate=0.01)))[0]
+    for scale, counted in ((2.0**60, 0), (2.0**8, 2)):
+        made = trainer(stage, on=in_fp16(scale)[0])
+        run(made, watch)
+        assert int(made.average.state_dict()["n_averaged"]) == counted
+
+
+def test_a_loss_that_is_no_number_is_noticed_before_a_state_is_saved(watch):
+    """Also where it is looked at now and then, as on a GPU, which does not know the batch."""
+    made = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1)))[0])
+    made._look_every = 50
+    with torch.no_grad():
+        made.network.classifier.weight.fill_(torch.nan)
+    with pytest.raises(NonFiniteLoss) as caught:
+        list(made.epochs(watch, save=lambda: pytest.fail("a state without numbers was saved"), save_every=-1))
+    assert caught.value.indices == []
+
+
+def test_fp16_scales_the_loss_and_a_resume_goes_on_with_its_factor(watch):
     stage = plans.build(Config(plan=PlanConfig(name="vanilla", epochs=2), optimiser=OptimiserConfig(clip=1.0, rate=0.01)))[0]
-    on, scaler = fabric()
+    on, scaler = in_fp16(2.0**60)
     made = trainer(stage, on=on)
     before = flat(made.network)
     first = next(iter(made.epochs(watch, save=lambda: None, save_every=1e9)))
@@ -233,7 +253,7 @@ def test_fp16_scales_the_loss_and_a_resume_goes_on_with_its_factor(watch):
     scaler.update(2.0**8)
     state = made.state()
     assert state["scaling"]["scale"] == 2.0**8
-    other, fresh = fabric()
+    other, fresh = in_fp16(2.0**60)
     again = trainer(stage, on=other)
     again.restore(state)
     assert fresh.get_scale() == 2.0**8

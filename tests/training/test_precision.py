@@ -68,3 +68,24 @@ def test_bf16_that_reads_what_nobody_wrote_is_not_taken_however_fast(monkeypatch
     assert settle("auto", IdentityClassifier(_ReadsWhatNobodyWrote(), 4, 5))[0] == "fp32"
     with pytest.raises(UserError, match="reads what nobody wrote. Use --precision fp32"):
         settle("bf16", IdentityClassifier(_ReadsWhatNobodyWrote(), 4, 5))
+
+
+def test_what_does_not_fit_into_the_gpu_is_not_taken(monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda device: True)
+    fits: set[str] = set()
+
+    def step_seconds(network, place, size, batch):
+        if place.precision not in fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 1.0
+
+    monkeypatch.setattr(precision, "step_seconds", step_seconds)
+    assert settle("auto", None) == ("bf16", {}), "which takes less; training says so if it does not fit either"
+    fits.add("bf16")
+    assert settle("auto", None) == ("bf16", {"bf16": 1.0})
+
+
+def test_bf16_is_refused_by_a_gpu_that_only_emulates_it(monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda device: False)
+    with pytest.raises(UserError, match="no bf16 in hardware. Use --precision fp16"):
+        precision.settle("bf16", None, device=torch.device("cuda"), size=(32, 16), batch=4)
