@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -15,13 +17,13 @@ class Children:
         self._living: set[subprocess.Popen[bytes]] = set()
         self._ended = False
 
-    def run(self, words: list[str], log: Path) -> int:
-        """Runs a program with its output at the end of ``log`` and returns its exit code, -15 for one that ``end`` let not begin."""
+    def run(self, words: list[str], log: Path, environment: Mapping[str, str] | None = None) -> int:
+        """Runs a program with its output at the end of ``log`` and returns its exit code, -15 for one that ``end`` let not begin; ``environment`` has further variables."""
         with open(log, "a") as out:
             with self._lock:
                 if self._ended:
                     return -15
-                child = subprocess.Popen(words, stdout=out, stderr=out)
+                child = subprocess.Popen(words, stdout=out, stderr=out, env={**os.environ, **(environment or {})})
                 self._living.add(child)
             try:
                 return child.wait()

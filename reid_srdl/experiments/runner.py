@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from .. import config as configuration
 from .. import files, runs
@@ -34,6 +38,7 @@ class Place:
         extra: further flags of every run, such as ``--data-root``.
         jobs: runs side by side.
         data_root: where the data sets are; none for the place that every command looks at.
+        environment: further variables of its processes.
     """
 
     folder: Path
@@ -41,6 +46,7 @@ class Place:
     extra: tuple[str, ...] = ()
     jobs: int = 1
     data_root: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: Iterable[str] | None = None) -> None:
@@ -56,7 +62,8 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
     failures: list[str] = []
     children = Children()
 
-    def work() -> None:
+    def work(worker: int) -> None:
+        own = dataclasses.replace(place, environment=gpu_of(worker, place))
         while not failures:
             with lock:
                 open_cells = [cell for cell in study.pending(plan, records.read(place.record), arms) if cell not in busy]
@@ -66,7 +73,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
                 busy.add(chosen)
                 says(f"{plan.name}: {chosen.name} begins ({len(open_cells) - 1} more are waiting)")
             try:
-                record = run_cell(plan, chosen, place, children)
+                record = run_cell(plan, chosen, own, children)
                 with lock:
                     records.add(place.record, chosen, record)
                     told = ", ".join(f"{lines.SCORES[name]} {value:.1%}" for name, value in record["scores"].items() if name in lines.SCORES)
@@ -81,7 +88,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
     with Termination() as termination, futures.ThreadPoolExecutor(place.jobs) as pool:  # which waits for all of them, whatever happens
         workers = []
         try:
-            workers += [pool.submit(work) for _ in range(place.jobs)]
+            workers += [pool.submit(work, number) for number in range(place.jobs)]
             while futures.wait(workers, timeout=1).not_done:
                 pass  # a signal that came just before is answered now
         finally:
@@ -94,6 +101,15 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
     if study.pending(plan, records.read(place.record), arms):
         # A worker found nothing to do while the last try of another was still out, and tries make further cells.
         carry_out(plan, place, says=says, arms=arms)
+
+
+def gpu_of(worker: int, place: Place) -> dict[str, str]:
+    """Variables that give each of the runs side by side another GPU, as long as there are more, and nobody said which."""
+    name, count = "CUDA_VISIBLE_DEVICES", torch.cuda.device_count()
+    if place.jobs == 1 or count < 2 or any(word.partition("=")[0] == "--device" for word in place.extra):
+        return {}
+    seen = os.environ.get(name, "").split(",") if os.environ.get(name) else [str(number) for number in range(count)]
+    return {name: seen[worker % len(seen)]}
 
 
 def _shares_start(plan: Study, cell: Cell, busy: set[Cell]) -> bool:
@@ -121,7 +137,7 @@ def _command(name: str, words: list[str], place: Place, title: str, children: Ch
     """A sub-command in a process of its own, with its output in a log. Raises ``UserError`` with its last line where it fails."""
     log = place.folder / "logs" / f"{title}.log"
     files.make_folder(log.parent)
-    code = children.run([sys.executable, "-m", "reid_srdl", name, *words], log)
+    code = children.run([sys.executable, "-m", "reid_srdl", name, *words], log, place.environment)
     if code != 0:
         last = next((line for line in reversed(log.read_text().splitlines()) if line.strip()), "it said nothing")
         raise UserError(f"{title} ended with code {code}: {last}", f"Its log is {log}.")

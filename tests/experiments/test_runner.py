@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ from reid_srdl import config as configuration
 from reid_srdl.config import Config, LogConfig
 from reid_srdl.errors import UserError
 from reid_srdl.experiments import runner
+from reid_srdl.experiments.runner import Place, gpu_of
 from reid_srdl.experiments.study import Cell, Study
 
 PLAN = Study("s", "t", "a", "synthetic", {"a": {"plan.name": "vanilla"}}, {"default": 1}, "a", ())
@@ -62,3 +64,16 @@ def test_what_is_not_scored_has_no_record(scored):
     (run / "eval/other/metrics.json").unlink()
     with pytest.raises(UserError, match="not finished and scored"):
         runner.record_of(PLAN, CELL, run)
+
+
+def test_runs_side_by_side_take_a_gpu_each(monkeypatch, tmp_path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    three = Place(tmp_path, tmp_path / "record.json", jobs=3)
+    assert [gpu_of(worker, three) for worker in range(3)] == [{"CUDA_VISIBLE_DEVICES": one} for one in ("0", "1", "0")]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert gpu_of(1, three) == {"CUDA_VISIBLE_DEVICES": "6"}
+    for other in (dataclasses.replace(three, jobs=1), dataclasses.replace(three, extra=("--device", "cuda:1"))):
+        assert gpu_of(1, other) == {}
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert gpu_of(1, three) == {}
