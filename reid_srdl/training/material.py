@@ -86,6 +86,21 @@ class Material:
         data = self._config.data
         return build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self._config.seed)
 
+    def check_shares(self, world: int) -> None:
+        """Raises ``UserError`` where so many processes cannot share a batch as a step needs it."""
+        smallest = self.sampler().smallest
+        if world > 1 and smallest < 2 * world:
+            raise UserError(
+                f"{world} processes cannot share the smallest batch of an epoch, {smallest} images: each needs two, for BatchNorm",
+                "Choose another --data.batch, or fewer processes.",
+            )
+        data, parts = self._config.data, self._config.optimiser.accumulate
+        if self._config.metric.pairs and world > 1 < parts and data.batch % (whole := world * parts * data.instances):
+            raise UserError(
+                f"metric.name {self._config.metric.name} compares people of {data.instances} images, and {world} processes would cut people apart in the {parts} parts of a batch of {data.batch}",
+                f"Set --data.batch to a multiple of {whole} (processes times accumulate times instances).",
+            )
+
     def loader(self, device: torch.device, rank: int = 0, world: int = 1) -> Loader:
         """Batches of an epoch, or a rank's share of them."""
         augment = Augment(self._config.augment, self._config.size)

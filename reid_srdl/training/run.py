@@ -92,7 +92,7 @@ class _Run:
         for stage in self.plan:
             if stage.reference is not None and stage.reference.checkpoint is not None:
                 imitated.check_labels(stage.reference, imitated.of_checkpoint(stage.reference), self.material.labels, self.material.name)
-        self._check_shares()
+        self.material.check_shares(self.world)
         told = loggers.of(self.config, self.folder) if self.rank == 0 else []
         self.material.open()
         if first is not None:
@@ -129,21 +129,6 @@ class _Run:
             "list of training images": f"{len(self.material.split):,} of {len(self.material.labels):,} {self.material.kind} ({self.material.hash[:8]})",
             "configuration": files.sha256_json(shown)[:8],
         }
-
-    def _check_shares(self) -> None:
-        """Raises ``UserError`` where a process would come away with fewer images of a batch than a step needs."""
-        smallest = self.material.sampler().smallest
-        if self.world > 1 and smallest < 2 * self.world:
-            raise UserError(
-                f"{self.world} processes cannot share the smallest batch of an epoch, {smallest} images: each needs two, for BatchNorm",
-                "Choose another --data.batch, or fewer processes.",
-            )
-        parts, instances = self.config.optimiser.accumulate, self.config.data.instances
-        if self.config.metric.pairs and self.world > 1 < parts and self.config.data.batch % (whole := self.world * parts * instances):
-            raise UserError(
-                f"metric.name {self.config.metric.name} compares people of {instances} images, and {self.world} processes would cut people apart in the {parts} parts of a batch of {self.config.data.batch}",
-                f"Set --data.batch to a multiple of {whole} (processes times accumulate times instances).",
-            )
 
     def _settle_precision(self, network: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(
