@@ -23,16 +23,20 @@ def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 def normalised(images: torch.Tensor) -> torch.Tensor:
     """Values of 0..255 as float32 with ImageNet's mean and deviation taken out, channels last in memory."""
-    mean, inverse = _mean_and_inverse(images.device)
+    mean, inverse = (_kept_there if images.device.type == "cuda" else _mean_and_inverse)(images.device)
     return ((images.float() - mean) * inverse).contiguous(memory_format=torch.channels_last)
 
 
-@functools.cache
 def _mean_and_inverse(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Once a device: a GPU would be waited for at each copy."""
+    mean, deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) * 255 for values in (MEAN, STD))
+    return mean, 1 / deviation
+
+
+@functools.cache
+def _kept_there(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of a GPU, which would be waited for at each copy. On the CPU networks are traced for export, and what is made while they are is no tensor to keep."""
     with torch.inference_mode(False):  # they serve training, too
-        mean, deviation = (torch.tensor(values, device=device).view(1, 3, 1, 1) * 255 for values in (MEAN, STD))
-        return mean, 1 / deviation
+        return _mean_and_inverse(device)
 
 
 def clean(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -13,7 +13,7 @@ def step_rates(base: float, length: int, drops: Sequence[float], factor: float) 
 
     Equal to ``base * factor ** (number of drops passed)``.
     """
-    # Fractions such as 0.1 * 30 come out a hair above the whole number they stand for.
+    # Products such as 0.07 * 100 come out a hair above the whole number they stand for.
     return tuple(base * factor ** sum(epoch >= drop * length - 1e-9 for drop in drops) for epoch in range(length))
 
 

@@ -17,5 +17,5 @@ def test_streamed_and_kept_images_are_the_same(tmp_path):
 def test_what_waits_is_told_apart():
     figures = {figure.what: figure for figure in streaming.run(1, SMALL).figures}
     bound = next(figure for what, figure in figures.items() if what.startswith("share of that"))
-    assert bound.holds and bound.value <= 1.0
+    assert 0 <= bound.value <= 1  # how much it is, is the machine's
     assert figures["decoding alone with 1 thread"].value > 0

@@ -15,6 +15,7 @@ from reid_srdl.commands import eval as evaluation
 from reid_srdl.data.records import ReIDData
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import calibration
+from reid_srdl.evaluation.verification import pairs_of
 from reid_srdl.training.run import train
 
 from ..conftest import make_split
@@ -27,11 +28,11 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory) -> ReIDData:
-    """15 people to look for, each 6 times, by 3 cameras."""
+    """15 people to look for, each 6 times, by 3 cameras, and as many others."""
     root = tmp_path_factory.mktemp("crowd")
     query = make_split(root, "query", range(1, 16), 3, 1, seed=1)
     gallery = make_split(root, "gallery", range(1, 16), 3, 1, seed=2)
-    return ReIDData("crowd", train=query, query=query, gallery=gallery)
+    return ReIDData("crowd", train=make_split(root, "train", range(21, 36), 3, 2, seed=3), query=query, gallery=gallery)
 
 
 @pytest.fixture
@@ -190,3 +191,34 @@ def test_a_run_that_is_scored_by_the_cosine_is_calibrated_indexed_and_searched_b
     search.run(["--index", "euclidean.index", *query])
     out = capsys.readouterr().out
     assert "the run is scored by its cosine distance" in out and "index --metric cosine" in out and "calibration is of cosine distances" in out
+
+
+def test_what_is_calibrated_with_mirror_images_is_verified_with_them(run, crowd, capsys):
+    calibrate.run([str(run), "--draws", "20", "--flip", "--method", "platt", "--prior", "0.2"])
+    made, trained = calibration.of_run(run), runs.load(run, "cpu")
+    # The curve of this method ends at the largest distance.
+    ends = {}
+    for flip in (False, True):
+        query, gallery = (trained.embeddings(part, flip=flip) for part in (crowd.query, crowd.gallery))
+        both = embeddings.Embeddings(*(np.concatenate([getattr(part, name) for part in (query, gallery)]) for name in ("vectors", "paths", "labels", "cameras")))
+        ends[flip] = pairs_of(both).distances[-1]
+    assert made.flip is made.facts["flip"] is True and made.distances[-1] == pytest.approx(ends[True], rel=1e-4) != pytest.approx(ends[False], rel=1e-3)
+    assert made.prior == 0.2
+    capsys.readouterr()
+    images = [str(crowd.query.files[0]), str(crowd.gallery.files[-1])]
+    verify.run([*images, "--checkpoint", str(run), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    far = {flip: float(np.square(np.subtract(*trained.embed(images, flip=flip))).sum()) for flip in (False, True)}
+    assert said["pairs"][0]["distance"] == pytest.approx(far[True], rel=1e-4) != pytest.approx(far[False], rel=1e-3)
+    assert said["prior"] == 0.2 and said["pairs"][0]["probability"] == pytest.approx(made.probability(np.array(far[True])), rel=1e-3)
+
+
+def test_people_who_were_held_out_are_calibrated_on_unless_others_are_named(run, capsys):
+    path = run / "config.yaml"
+    path.write_text(path.read_text().replace("holdout_identities: 0", "holdout_identities: 12"))
+    assert runs.load(run, "cpu").config.data.holdout_identities == 12
+    for words, split, people in (([], "val", 12), (["--split", "test"], "test", 15)):
+        calibrate.run([str(run), "--draws", "20", "--across_cameras", "false", *words])
+        facts = calibration.of_run(run).facts
+        assert (facts["split"], facts["pairs"]["identities"]) == (split, people)
+        assert ("the people that scores are reported on" in capsys.readouterr().out) is (split == "test")

@@ -220,3 +220,12 @@ def test_some_of_the_usual_scores_do_not_take_the_place_of_all(run):
     command.run(["--checkpoint", str(run), "--query", "single"])
     assert (run / "eval" / "synthetic" / "metrics.json").read_bytes() == before
     assert "multi" not in scores(run / "eval" / "synthetic-single")
+
+
+def test_a_run_is_scored_by_its_own_distance_unless_another_is_named(run):
+    path = run / "config.yaml"
+    path.write_text(path.read_text().replace("distance: euclidean", "distance: cosine"))
+    command.run(["--checkpoint", str(run)])
+    command.run(["--checkpoint", str(run), "--metric", "euclidean"])
+    assert scores(run / "eval" / "synthetic")["protocol"]["metric"] == "cosine"
+    assert scores(run / "eval" / "synthetic-euclidean")["protocol"]["metric"] == "euclidean"

@@ -15,6 +15,7 @@ from reid_srdl.commands import embed
 from reid_srdl.commands import eval as evaluating
 from reid_srdl.commands import export as command
 from reid_srdl.config import Config, ModelConfig, save
+from reid_srdl.data.augment import normalised
 from reid_srdl.data.records import ClassData
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
@@ -174,3 +175,22 @@ def test_a_file_from_elsewhere_embeds_by_what_is_said_of_it(people, tmp_path):
     finally:
         data.read = data_read
     assert "source" not in json.loads((tmp_path / "scores" / "metrics.json").read_text())["protocol"]
+
+
+def test_a_file_is_compared_by_what_its_run_is_unless_told_otherwise(run, tmp_path):
+    save(Config(model=ModelConfig("small", "none"), dataset="synthetic", distance="cosine"), run / runs.CONFIG)
+    for words, metric in (([], "cosine"), (["--metric", "euclidean"], "euclidean")):
+        export(run, tmp_path / "model.pt2", "--format", "torch", "--images", "3", *words)
+        assert runs.load(tmp_path / "model.pt2").distance == json.loads((tmp_path / "model.pt2.json").read_text())["metric"] == metric
+
+
+def test_logits_are_checked_as_embeddings_are(run, tmp_path, monkeypatch):
+    from reid_srdl.export.graph import FromPixels
+
+    def off(graph, images):
+        return graph.network.embed(normalised(images)), graph.network(normalised(images)).logits + 1
+
+    monkeypatch.setattr(FromPixels, "forward", off)
+    with pytest.raises(UserError, match="the logits of the exported network is not the network's"):
+        export(run, tmp_path / "out" / "model.pt2", "--format", "torch", "--images", "3", "--logits")
+    assert not list((tmp_path / "out").iterdir())

@@ -74,7 +74,7 @@ def test_a_camera_filter_expansion_and_reranking(index, checkpoint, people, tmp_
 
 
 def test_what_is_missing_is_said_in_a_line(index, checkpoint, people, tmp_path, capsys):
-    search(index, checkpoint, people.query.files[0], "--camera", 77)
+    assert search(index, checkpoint, people.query.files[0], "--camera", 77) == 0, "an answer too"
     out = capsys.readouterr().out
     assert "nothing was found" in out and f"There is no image of camera 77 in {index}." in out
     assert "It has images of the cameras 1, 2" in out and "see the pictures" not in out

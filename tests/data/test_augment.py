@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -59,11 +60,20 @@ def test_draws_are_fresh_for_every_image_and_in_range():
     draws = Augment(AugmentConfig(erase=0.5), (128, 64)).draw(4000, torch.Generator().manual_seed(0))
     assert abs(draws.flip.double().mean() - 0.5) < 0.05
     assert draws.top.min() == -4 and draws.top.max() == 4 and draws.left.unique().tolist() == list(range(-4, 5))
+    assert abs((draws.top == draws.left).double().mean() - 1 / 9) < 0.02, "rows and columns each have their own"
     top, left, height, width = draws.erase.unbind(1)
     assert abs((height > 0).double().mean() - 0.5) < 0.05
     assert (top >= 0).all() and (top + height <= 128).all() and (left + width <= 64).all()
     area = (height * width)[height > 0] / (128 * 64)
     assert 0.015 < area.min() and area.max() < 0.42
+
+
+def test_erased_boxes_are_as_wide_or_as_high_as_in_the_paper():
+    """Zhong et al. 2020: aspects from 0.3 to 1/0.3; half of them are higher than wide."""
+    draws = Augment(AugmentConfig(erase=1.0), (256, 256)).draw(4000, torch.Generator().manual_seed(0))
+    aspect = (draws.erase[:, 2] / draws.erase[:, 3]).log() / math.log(1 / 0.3)
+    assert aspect.min().item() == pytest.approx(-1, abs=0.05) and aspect.max().item() == pytest.approx(1, abs=0.05)
+    assert abs(aspect.mean()) < 0.05 and abs((aspect.abs() > 0.5).double().mean() - 0.5) < 0.05
 
 
 def test_the_share_of_a_rank_is_a_part_of_the_whole():

@@ -11,9 +11,9 @@ IMAGES = torch.randint(0, 256, (41, 3, 8, 4), dtype=torch.uint8, generator=torch
 TARGETS = np.arange(41) % 5
 
 
-def loader(rank=0, world=1, seed=0):
+def loader(rank=0, world=1, seed=0, images=IMAGES):
     return Loader(
-        MemoryImages(IMAGES), TARGETS, RandomSampler(41, 16, seed), Augment(AugmentConfig(pad=2), (8, 4)), seed=seed, rank=rank, world=world
+        MemoryImages(images), TARGETS, RandomSampler(41, 16, seed), Augment(AugmentConfig(pad=2), (8, 4)), seed=seed, rank=rank, world=world
     )
 
 
@@ -48,10 +48,12 @@ def test_ranks_share_the_same_global_batches():
         assert all(part[step].total == batch.total for part in parts)
 
 
-def test_stage_epoch_and_seed_change_order_and_augmentation():
-    first = next(iter(loader().epoch(0, 0)))
-    for other in (next(iter(loader().epoch(0, 1))), next(iter(loader().epoch(1, 0))), next(iter(loader(seed=1).epoch(0, 0)))):
-        assert not torch.equal(first.indices, other.indices)
+def test_stage_epoch_and_seed_change_order_and_augmentation_and_a_batch_has_its_own():
+    """All images are the same one, so that it is augmentation that tells batches apart."""
+    same = IMAGES[:1].expand(41, -1, -1, -1).contiguous()
+    first, second, _ = loader(images=same).epoch(0, 0)
+    for other in (second, *(next(iter(loader(seed=seed, images=same).epoch(stage, epoch))) for stage, epoch, seed in ((0, 1, 0), (1, 0, 0), (0, 0, 1)))):
+        assert not torch.equal(first.indices, other.indices) and not torch.equal(first.images, other.images)
 
 
 def test_a_faulty_source_speaks_to_the_consumer():

@@ -22,8 +22,9 @@ def test_random_takes_every_image_once_in_another_order_each_epoch():
 
 
 def test_a_last_batch_too_small_for_batchnorm_is_left_out():
-    sampler = RandomSampler(32 + MIN_BATCH - 1, 16, seed=0)
-    assert [len(batch) for batch in sampler] == [16, 16] and len(sampler) == 2
+    sampler = RandomSampler(32 + 7, 16, seed=0)
+    assert [len(batch) for batch in sampler] == [16, 16] and len(sampler) == 2 and MIN_BATCH == 8
+    assert [len(batch) for batch in RandomSampler(32 + 8, 16, seed=0)] == [16, 16, 8]
     assert [len(batch) for batch in RandomSampler(5, 16, seed=0)] == [5]
 
 
@@ -46,6 +47,29 @@ def test_identity_batches_are_p_people_times_k_images():
             assert len(people) == 3 and (counts == 4).all()
             for person in people[np.isin(people, [2, 3, 4, 5])]:  # who have 4 images give 4 different ones
                 assert len(np.unique(batch[TARGETS[batch] == person])) == 4
+
+
+def test_identity_batches_are_others_each_epoch_stage_and_seed():
+    sampler = IdentitySampler(TARGETS, batch=12, instances=4, seed=1)
+    batches = epoch(sampler, 0)
+    again = epoch(IdentitySampler(TARGETS, batch=12, instances=4, seed=1), 0)
+    assert all((a == b).all() for a, b in zip(batches, again, strict=True))
+    for other in (epoch(sampler, 1), epoch(sampler, 0, stage=1), epoch(IdentitySampler(TARGETS, batch=12, instances=4, seed=2), 0)):
+        assert (np.concatenate(other) != np.concatenate(batches)).any()
+
+
+def test_the_groups_of_a_person_in_an_epoch_share_no_image():
+    sampler = IdentitySampler(np.repeat(np.arange(3), [8, 8, 9]), batch=12, instances=4, seed=0)
+    for number in range(5):
+        taken = np.concatenate(epoch(sampler, number))
+        assert len(taken) == 3 * 2 * 4 == len(np.unique(taken))
+
+
+def test_of_more_people_than_an_epoch_takes_each_is_left_out_at_times():
+    targets = np.repeat(np.arange(5), 4)
+    sampler = IdentitySampler(targets, batch=8, instances=4, seed=0)
+    left_out = [set(range(5)) - set(targets[np.concatenate(epoch(sampler, number))]) for number in range(40)]
+    assert all(len(people) == 1 for people in left_out) and set().union(*left_out) == set(range(5))
 
 
 def test_the_length_is_the_most_that_can_be_filled_with_different_people():

@@ -39,14 +39,14 @@ DATA = ReIDData(
 class Fake:
     """Embeds an image as numbers that depend on its path alone, and remembers what it was asked for."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self.model_hash, self.asked, self.seed = f"hash{seed}", [], seed
+    def __init__(self, seed: int = 0, scale: float = 1.0) -> None:
+        self.model_hash, self.asked, self.seed, self.scale = f"hash{seed}", [], seed, scale
 
     def embeddings(self, split: Split, *, flip: bool = False, track=iter) -> Embeddings:
         split = split.without_junk()
         self.asked.append((split.name, len(split), flip))
         vectors = np.stack([np.random.default_rng([self.seed, flip, *path.encode()]).standard_normal(4) for path in split.paths])
-        return Embeddings(vectors, split.paths, split.labels, split.cameras, self.model_hash)
+        return Embeddings(self.scale * vectors, split.paths, split.labels, split.cameras, self.model_hash)
 
 
 def test_the_form_and_the_stamp(tmp_path):
@@ -88,6 +88,15 @@ def test_multi_queries_take_person_and_camera_together():
     assert query.vectors[0].tolist() == [0, 0]
 
 
+def test_a_query_is_made_of_its_images_as_the_rules_say():
+    found = {pooling: evaluate(Fake(3), DATA, query="multi", rules=Rules(multi_query=pooling)) for pooling in ("mean", "max")}
+    boxes = Fake(3).embeddings(DATA.multi_query)
+    for pooling, one in found.items():
+        expected = rank(multi_queries(one.query, boxes, pooling)[0], one.gallery, device="cpu")
+        assert one.results["multi"].ranks.tolist() == expected.ranks.tolist() and one.metrics["protocol"]["multi_query"]["pooling"] == pooling
+    assert found["max"].results["multi"].ranks.tolist() != found["mean"].results["multi"].ranks.tolist()
+
+
 def test_an_ensemble_puts_embeddings_side_by_side():
     first, second = Fake(1), Fake(2)
     found = evaluate(first, DATA, query="single", ensemble=[second])
@@ -106,6 +115,11 @@ def test_members_of_length_one_weigh_the_same():
     assert side_by_side(parts, unit=True).vectors[0] == pytest.approx([0.6, 0.8, 0, 1])
     with pytest.raises(UserError, match="same images"):
         side_by_side([Embeddings([[1.0]], paths=("a",)), Embeddings([[1.0]], paths=("b",))])
+
+
+def test_to_the_cosine_no_member_of_an_ensemble_is_louder_than_another():
+    ranks = [evaluate(Fake(1), DATA, query="single", rules=Rules("cosine"), ensemble=[Fake(2, scale)]).results["ensemble"].ranks.tolist() for scale in (1 / 128, 1, 128)]
+    assert ranks[0] == ranks[1] == ranks[2]
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

@@ -57,8 +57,7 @@ def ranks(result: RankResult) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("same_camera", [False, True])
-@pytest.mark.parametrize("tile", TILES)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("seed", "tile"), [(seed, tile) for tile in TILES for seed in range(1 if tile == (1, 1) else 4)])
 def test_ranks_are_those_of_the_definition(seed, tile, same_camera):
     query, gallery = people(seed)
     expected = transcribed(query, gallery, same_camera)

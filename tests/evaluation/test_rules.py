@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -27,3 +29,23 @@ def test_what_looks_at_the_whole_gallery_is_refused_to_several_processes(rules, 
     with pytest.raises(UserError, match=f"^{name} works in one process"):
         rules.check(Place(torch.device("cpu"), rank=1, world=2))
     Rules().check(Place(torch.device("cpu"), rank=1, world=2))
+
+
+@pytest.mark.parametrize("rules", [Rules(), Rules(rerank=Reranking(k1=2, k2=1)), Rules(expand=1), Rules(engine="faiss")])
+def test_every_engine_counts_the_query_s_own_camera_where_that_is_asked_for(rules):
+    if rules.engine == "faiss":
+        pytest.importorskip("faiss")
+    query = Embeddings([[0.0]], labels=[1], cameras=[1])
+    gallery = Embeddings([[1.0], [2.0], [5.0]], labels=[1, 1, 2], cameras=[1, 2, 2])
+    for same_camera, found in ((False, 1), (True, 2)):
+        assert len(dataclasses.replace(rules, same_camera=same_camera).rank(query, gallery).ranks_of(0)) == found
+
+
+@pytest.mark.parametrize("engine", ["exact", "faiss"])
+def test_to_the_cosine_a_query_is_averaged_with_those_of_its_direction(engine):
+    if engine == "faiss":
+        pytest.importorskip("faiss")
+    query = Embeddings([[1.0, 0.0]], labels=[1], cameras=[1])
+    # Nearest by direction is a long one; the short one, which is nearest by distance, would draw the query to its own side.
+    gallery = Embeddings([[9.0, 0.0], [9.0, -7.0], [9.0, 9.0], [0.0, 1.0]], labels=[2, 1, 2, 2], cameras=[2, 2, 2, 2])
+    assert Rules(metric="cosine", expand=1, engine=engine).rank(query, gallery).ranks_of(0).tolist() == [2]

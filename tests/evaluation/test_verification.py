@@ -130,3 +130,12 @@ def test_intervals_come_from_people_not_from_pairs(people):
     twice = pairs.take(np.repeat(np.arange(len(pairs)), 4))
     one, other = (facts_of(part, draws=80) for part in (pairs, twice))
     assert other["eer_high"] - other["eer_low"] == pytest.approx(one["eer_high"] - one["eer_low"], rel=0.1)
+
+
+def test_a_draw_has_a_pair_as_often_as_its_people_meet(people):
+    """By hand: an impostor pair once for each of the one with each of the other, a genuine pair once for each of its person."""
+    pairs = pairs_of(people)
+    times = np.bincount(np.random.default_rng(5).integers(0, 40, 40), minlength=40)
+    again = [times[one] if one == other else times[one] * times[other] for one, other in pairs.identities]
+    expected = Roc.of(pairs.take(np.repeat(np.arange(len(pairs)), again))).equal_error()[0]
+    assert facts_of(pairs, draws=1, seed=5)["eer_low"] == pytest.approx(expected)

@@ -22,8 +22,10 @@ def test_files_compute_what_the_network_computes(name, trained, people, tmp_path
     assert {file.suffix for file in tmp_path.iterdir()} == set(FORMATS[name].suffixes)
     exported = runs.load(path, "cpu")
     pixels = samples.pixels(trained, people.query, 11, seed=0, purpose="check")
-    for found in parity.measure(trained, exported, pixels, logits=True, batch=4).values():
-        parity.check(found, "fp32")
+    found = parity.measure(trained, exported, pixels, logits=True, batch=4)
+    assert list(found) == ["embedding", "logits"]
+    for each in found.values():
+        parity.check(each, "fp32")
     assert exported.facts.source == trained.model_hash != exported.model_hash and exported.facts.metric == "cosine"
     assert exported.labels.tolist() == [3, 5, 9] and exported.size == (32, 16) and exported.dimension == 16
     # The whole way from image files, mirrored too, one and many at a time.

@@ -80,6 +80,18 @@ def test_what_another_process_has_changed_is_taken_up(tmp_path):
         one.refresh()
 
 
+def test_a_change_undoes_nothing_that_another_process_did_unseen(tmp_path):
+    gallery = embedded(10)
+    one, _ = create_index(tmp_path / "g.index", gallery)
+    other = open_index(tmp_path / "g.index")
+    one.add(embedded(5, first=10))
+    assert other.delete([*gallery.paths[:3], *embedded(1, first=10).paths]) == 4, "of what it has not seen too"
+    assert len(open_index(tmp_path / "g.index")) == 11
+    one.add(embedded(2, first=20))
+    left = [*gallery.paths[3:], *embedded(4, first=11).paths, *embedded(2, first=20).paths]
+    assert sorted(open_index(tmp_path / "g.index").search(QUERIES, 30).paths[0]) == sorted(left)
+
+
 @pytest.mark.parametrize("change", ["add", "delete"])
 def test_a_kill_before_the_rename_leaves_the_former_index(change, tmp_path, monkeypatch):
     gallery = embedded(30)

@@ -1,5 +1,7 @@
 import copy
 import dataclasses
+import itertools
+import math
 
 import numpy as np
 import pytest
@@ -259,3 +261,36 @@ def test_fp16_scales_the_loss_and_a_resume_goes_on_with_its_factor(watch):
     assert fresh.get_scale() == 2.0**8
     run(again, watch)
     assert not torch.equal(before, flat(again.network))
+
+
+def test_imitation_ramps_up_from_epoch_to_epoch(watch):
+    (_, stage) = plans.build(Config(plan=PlanConfig(epochs=8), loss=LossConfig(ramp_share=0.5)))
+    logits = torch.randn(20, 4, generator=torch.Generator().manual_seed(1)).half()
+    rows = run(trainer(stage, 1, Reference(logits, None, 4, "hash", "how")), watch)
+    weights = [9 * math.exp(-5), 9 * math.exp(-5 / 4), 9.0, 9.0]
+    assert min(row["imitation"] for row in rows) > 0.01
+    assert [row["loss"] for row in rows] == pytest.approx([row["cross_entropy"] + weight * row["imitation"] for weight, row in zip(weights, rows, strict=True)])
+
+
+def dropped(number, watch):
+    """What dropout leaves out at each step of two epochs of a stage."""
+    made, seen = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=2)))[0], number, backbone="small"), []
+    dropout = next(module for module in made.network.modules() if isinstance(module, torch.nn.Dropout))
+    dropout.register_forward_pre_hook(lambda module, given: torch.ones_like(given[0]))
+    dropout.register_forward_hook(lambda module, given, out: seen.append(out == 0))
+    run(made, watch)
+    return seen
+
+
+def test_each_step_epoch_and_stage_has_its_own_noise_and_the_same_one_again(watch):
+    first, second, again = dropped(0, watch), dropped(1, watch), dropped(0, watch)
+    assert len(first) == len(second) == 4 and all(mask.any() for mask in first)
+    assert not any(torch.equal(one, other) for one, other in itertools.combinations(first + second, 2))
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+
+
+def test_time_before_a_resume_is_part_of_its_epoch_and_of_no_other(watch):
+    made = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=2)))[0])
+    made.restore({**made.state(), "seconds": 1000.0})
+    first, second = run(made, watch)
+    assert first["seconds"] > 1000 > second["seconds"] > 0

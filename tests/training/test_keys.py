@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from reid_srdl import files
+from reid_srdl import devices, files, ranks
 from reid_srdl.config import (
     Config,
     EmaConfig,
@@ -118,3 +118,88 @@ def test_what_is_chosen_of_a_metric_and_an_average_counts_too():
 def test_the_distance_counts_where_scores_on_the_way_are_by_it():
     assert key(Config(distance="cosine")) == key(Config())
     assert key(Config(distance="cosine", log=LogConfig(eval_every=1))) != key(Config(log=LogConfig(eval_every=1)))
+
+
+COUNTS = {
+    "seed": 1, "precision": "bf16", "compile": True, "distance": "cosine",
+    "data.height": 128, "data.width": 64, "data.batch": 16, "data.sampler": "random", "data.instances": 2, "data.crop": "imagenet", "data.holdout_identities": 2, "data.holdout_per_class": 2,
+    "augment.flip": 0.4, "augment.pad": 2, "augment.pad_mode": "zeros", "augment.erase": 0.5,
+    "model.backbone": "small", "model.weights": "none", "model.neck": "bnneck", "model.last_stride": 1, "model.pooling": "gem",
+    "optimiser.name": "adam", "optimiser.rate": 0.2, "optimiser.momentum": 0.8, "optimiser.nesterov": False, "optimiser.betas": (0.8, 0.99), "optimiser.weight_decay": 0.0,
+    "optimiser.spare_norms": True, "optimiser.backbone_rate": 0.5, "optimiser.frozen_epochs": 1, "optimiser.clip": 1.0, "optimiser.accumulate": 2,
+    "schedule.name": "cosine", "schedule.drops": (0.5,), "schedule.factor": 0.3, "schedule.warmup_epochs": 3, "schedule.warmup_from": 0.2, "schedule.final": 0.1,
+    "loss.cross_entropy": 0.5, "loss.label_smoothing": 0.1, "loss.temperature": 4.0, "loss.imitation": 2.0, "loss.ramp_epochs": 4, "loss.ramp_share": 0.5, "loss.scale": 0.5,
+    "metric.name": "circle", "metric.weight": 0.5, "metric.margin": 0.3, "metric.scale": 32.0,
+    "ema.decay": 0.99, "ema.use": False,
+    "plan.name": "continued", "plan.epochs": 22, "plan.generations": 2, "plan.teacher.backbone": "small", "plan.teacher.weights": "none", "plan.teacher.epochs": 8,
+    **{f"plan.{stage}.{name}": value for stage in ("first", "second") for name, value in {"epochs": 8, "rate": 0.3, "label_smoothing": 0.2, "scale": 0.25}.items()},
+    "log.eval_every": 2, "log.eval_split": "test",
+}  # fmt: skip
+"""Every choice that the weights or the log of a stage depend on, and another value of it than in ``EVERYTHING``."""
+
+DOES_NOT = {
+    "output": "elsewhere", "device": "cpu", "threads": 3, "evaluate": "none",
+    # The hash of the training images says it.
+    "dataset": "market1501", "data_root": "elsewhere", "data.train_identities": 5, "data.train_per_class": 5, "data.skip_corrupt": True,
+    "data.memory_gb": 0.0, "data.workers": 3,
+    # How the soft targets were made says it.
+    "reference.weights": "last", "reference.flip": True, "reference.views": 2, "reference.top_k": 3, "reference.shuffle": True, "plan.teacher.checkpoint": "runs/teacher",
+    "log.diagnostics": False, "log.tensorboard": False, "log.wandb": True, "log.checkpoint_minutes": 1.0,
+}  # fmt: skip
+"""Every other choice. What is not a choice but found (threads, processes, device) has a test of its own."""
+
+EVERYTHING = {
+    "data.sampler": "identity", "metric.name": "triplet", "ema.decay": 0.9, "schedule.warmup_epochs": 2, "plan.epochs": 20, "log.eval_every": 1, "data.holdout_identities": 1,
+}  # fmt: skip
+WHERE = {
+    "schedule.final": {"schedule.name": "cosine"}, "plan.generations": {"plan.name": "born_again"}, **{f"plan.teacher.{name}": {"plan.name": "kd"} for name in ("backbone", "weights", "epochs")},
+}  # fmt: skip
+"""What must be chosen beside it for a choice to mean anything."""
+
+
+def leaves(config, before=""):
+    """Every choice by its name in full, and what it is."""
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        yield from leaves(value, f"{before}{f.name}.") if dataclasses.is_dataclass(value) else [(before + f.name, value)]
+
+
+def choosing(config, name, value):
+    first, _, rest = name.partition(".")
+    return dataclasses.replace(config, **{first: choosing(getattr(config, first), rest, value) if rest else value})
+
+
+def keys_with(choices):
+    """Of all stages, each after a stage that it may go on from, and of what it imitates."""
+    config = Config()
+    for name, value in choices.items():
+        config = choosing(config, name, value)
+    return [key(config, number, reference="r" if stage.reference else None, before="b" if stage.start == "continue" else None) for number, stage in enumerate(plans.build(config))]
+
+
+def test_of_every_choice_it_is_said_whether_it_counts():
+    """A new one counts or does not: put it in one of the lists."""
+    assert not COUNTS.keys() & DOES_NOT.keys()
+    assert {name for name, _ in leaves(Config())} == COUNTS.keys() | DOES_NOT.keys()
+
+
+@pytest.mark.parametrize("name", [*COUNTS, *DOES_NOT])
+def test_a_stage_is_another_where_a_choice_is_that_counts(name):
+    beside = {**EVERYTHING, **WHERE.get(name, {})}
+    value = {**COUNTS, **DOES_NOT}[name]
+    assert value != {**dict(leaves(Config())), **beside}[name]
+    before, after = keys_with(beside), keys_with({**beside, name: value})
+    differ = any(one != other for one, other in zip(before, after, strict=False))  # the plan may have fewer stages
+    assert differ == (name in COUNTS)
+
+
+def test_what_a_run_finds_counts(monkeypatch):
+    """Each of them changes sums in their last bits."""
+    before = key(Config())
+    for where, name, found in (
+        (torch, "get_num_threads", lambda: 77), (ranks, "own", lambda: (0, 77)), (devices, "hardware", lambda device: {"gpu": "another"}), (torch, "__version__", "77.0"),
+    ):  # fmt: skip
+        with monkeypatch.context() as patched:
+            patched.setattr(where, name, found)
+            assert key(Config()) != before, name
+    assert key(Config()) == before

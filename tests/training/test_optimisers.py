@@ -27,6 +27,12 @@ def test_unless_told_apart_all_are_one_group_in_the_network_s_order():
     assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.9, True, 2e-4)
 
 
+@pytest.mark.parametrize(("momentum", "nesterov", "used"), [(0.9, True, True), (0.9, False, False), (0.0, True, False)])
+def test_nesterov_s_momentum_is_a_choice_and_needs_a_momentum(momentum, nesterov, used):
+    made = optimisers.build(OptimiserConfig(momentum=momentum, nesterov=nesterov), build("small", 4))
+    assert [(group["momentum"], group["nesterov"]) for group in made.optimiser.param_groups] == [(momentum, used)]
+
+
 def test_backbone_and_head_get_their_rates():
     network = build("small", 4, neck="bnneck")
     made = optimisers.build(OptimiserConfig(backbone_rate=0.1), network)

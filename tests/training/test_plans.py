@@ -9,6 +9,7 @@ from reid_srdl.config import (
     MetricConfig,
     OptimiserConfig,
     PlanConfig,
+    ReferenceConfig,
     ScheduleConfig,
     StageConfig,
     TeacherConfig,
@@ -82,8 +83,33 @@ def test_born_again_imitates_the_generation_before():
 def test_a_teacher_is_a_stage_with_another_model():
     stages = plan("kd", 10, teacher=TeacherConfig(backbone="wrn", weights="none", epochs=4))
     assert [(stage.name, stage.epochs, stage.model.backbone) for stage in stages] == [("teacher", 4, "wrn"), ("student", 10, "resnet50")]
+    assert [stage.model.weights for stage in stages] == ["none", "imagenet"]
+    assert [stage.epochs for stage in plan("kd", 10)] == [10, 10], "unless told otherwise, as long as the student"
     (student,) = plan("kd", 10, teacher=TeacherConfig(checkpoint="runs/x"))
     assert student.reference.checkpoint == "runs/x"
+
+
+OVERRIDES = {"first": StageConfig(rate=0.2, label_smoothing=0.1, scale=0.5), "second": StageConfig(rate=0.05, label_smoothing=0.2, scale=0.25)}
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "taken"),
+    [("born_again", {"generations": 3}, ["first", "second", "second"]), ("kd", {}, ["first", "second"]), ("kd", {"teacher": TeacherConfig(checkpoint="runs/x")}, ["second"])],
+)
+def test_whoever_imitates_takes_what_is_said_of_the_second_stage(name, more, taken):
+    stages = plan(name, 12, **more, **OVERRIDES)
+    assert [(stage.rates[0], stage.losses.label_smoothing, stage.losses.scale) for stage in stages] == [
+        (OVERRIDES[whose].rate, OVERRIDES[whose].label_smoothing, OVERRIDES[whose].scale) for whose in taken
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("srdl", {}), ("no_restart", {}), ("stage_incomplete", {}), ("born_again", {}), ("kd", {}), ("kd", {"teacher": TeacherConfig(checkpoint="runs/x")})]
+)
+def test_soft_targets_are_made_as_the_run_says_at_its_temperature(name, more):
+    config = Config(plan=PlanConfig(name=name, epochs=12, **more), loss=LossConfig(temperature=5.0), reference=ReferenceConfig(flip=True, views=2))
+    imitated = [stage.reference for stage in build(config) if stage.reference is not None]
+    assert imitated and all((whose.how, whose.temperature) == (config.reference, 5.0) for whose in imitated)
 
 
 def test_a_stage_may_differ_from_the_run():
@@ -92,6 +118,11 @@ def test_a_stage_may_differ_from_the_run():
     assert (first.rates[0], second.rates[0]) == (0.1, 0.02)
     assert (first.losses.label_smoothing, second.losses.label_smoothing) == (0.1, 0.0)
     assert (first.losses.scale, second.losses.scale) == (1.0, 0.25)
+
+
+@pytest.mark.parametrize("name", ["srdl", "no_reference", "no_restart", "stage_incomplete"])
+def test_a_length_of_the_second_stage_leaves_the_first_the_rest(name):
+    assert [stage.epochs for stage in plan(name, 10, second=StageConfig(epochs=3))] == [7, 3]
 
 
 @pytest.mark.parametrize(

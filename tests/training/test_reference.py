@@ -128,6 +128,13 @@ def test_top_k_keeps_the_largest(network, source, split):
     assert torch.allclose(beliefs.sum(1), torch.ones(COUNT)) and ((beliefs > 1e-9).sum(1) == 3).all()
 
 
+@pytest.mark.parametrize("top_k", [None, 3])
+def test_rows_in_another_order_are_the_same_rows(network, source, split, top_k):
+    made = make(network, source, split, top_k=top_k)
+    order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(made.rows(order), made.rows(torch.arange(COUNT))[order])
+
+
 def test_the_shuffled_control_is_as_soft_but_knows_nothing(network, source, split):
     full, mixed = make(network, source, split), make(network, source, split, shuffle=True)
     assert torch.equal(full.logits.sort(1).values, mixed.logits.sort(1).values)

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -269,6 +270,52 @@ def test_a_reference_made_otherwise_is_made_anew(config, people, watch, tmp_path
     other = dataclasses.replace(config, output=str(tmp_path / "runs/shuffled"), reference=ReferenceConfig(shuffle=True))
     after = references.load(train(other, people, watch=watch) / "stages/1-first/reference.safetensors")
     assert not torch.equal(before.logits, after.logits)
+
+
+def broken_off_after_its_soft_targets(config, people, watch):
+    """The run folder, and its file of soft targets."""
+    with pytest.raises(Stop):
+        train(config, people, watch=breaking(watch, 7))
+    folder = Path(config.output)
+    return folder, folder / "stages/1-first/reference.safetensors"
+
+
+def test_soft_targets_in_the_folder_that_were_made_otherwise_are_made_anew(config, people, watch):
+    _, path = broken_off_after_its_soft_targets(config, people, watch)
+    made = references.load(path)
+    references.save(dataclasses.replace(made, how="otherwise", logits=torch.zeros_like(made.logits)), path)
+    train(config, people, watch=watch, resume=True)
+    again = references.load(path)
+    assert again.how == made.how and torch.equal(again.logits, made.logits)
+
+
+def test_soft_targets_in_the_folder_of_another_list_of_images_are_refused(config, people, watch):
+    _, path = broken_off_after_its_soft_targets(config, people, watch)
+    references.save(dataclasses.replace(references.load(path), split_hash="another"), path)
+    with pytest.raises(UserError, match="belong to another list of training images"):
+        train(config, people, watch=watch, resume=True)
+
+
+def test_views_are_averaged_at_the_temperature_of_the_run(config, people, watch):
+    """One so low that the surer view has its way: between high ones there is little to see."""
+    cold = dataclasses.replace(config, loss=dataclasses.replace(config.loss, temperature=0.01), reference=ReferenceConfig(flip=True))
+    folder = train(with_plan(cold, epochs=2), people, watch=watch)
+    stored = references.load(folder / "stages/1-first/reference.safetensors")
+    own = runs.load(folder / "stages/1-first", "cpu")
+    for temperature, alike in ((0.01, True), (3.0, False)):
+        said = torch.from_numpy(logits(own.network, own.source(people.train.files), size=own.size, place=own.place, flip_at=temperature))
+        assert torch.allclose(stored.logits.float(), said - said.max(dim=1, keepdim=True).values, atol=2e-3) == alike
+    assert json.loads(stored.how)["temperature"] == 0.01
+
+
+def test_another_number_of_threads_is_said_on_resume(config, people, watch):
+    folder, _ = broken_off_after_its_soft_targets(config, people, watch)
+    file = folder / runs.FACTS
+    file.write_text(json.dumps({**json.loads(file.read_text()), "threads": 7}))
+    train(config, people, watch=watch, resume=True)
+    assert [line for line in watch.lines if "began with" in line] == [
+        "note: the run began with CPU threads: 7, now 1; the result will not be bit-identical to an unbroken run"
+    ]
 
 
 def test_a_folder_that_holds_another_run(config, people, watch):

@@ -10,7 +10,8 @@ from reid_srdl.retrieval.serve.body import Body
 from reid_srdl.retrieval.serve.limits import Limits
 from reid_srdl.retrieval.serve.refused import Refused
 
-LIMITS = Limits(body=100, seconds=0.2)
+LIMITS = Limits(body=100)
+HASTY = Limits(body=100, seconds=0.2)
 
 
 class Sender:
@@ -76,12 +77,12 @@ def test_what_is_left_is_read_before_an_answer_as_far_as_it_is_little():
 
 
 def test_what_does_not_come_is_given_up():
-    body = Body(Sender(b"x", ends=False), {"transfer-encoding": "chunked"}, LIMITS)
+    body = Body(Sender(b"x", ends=False), {"transfer-encoding": "chunked"}, HASTY)
     assert read(body)[1] == "http.disconnect" and body.refused.status == 408
 
 
 def test_after_the_body_an_application_may_wait_for_the_client_to_go():
-    body = Body(Sender(b"x" * 10), {"content-length": "10"}, LIMITS)
+    body = Body(Sender(b"x" * 10), {"content-length": "10"}, HASTY)
 
     async def later() -> str:
         await body.receive()

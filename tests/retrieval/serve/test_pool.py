@@ -12,29 +12,26 @@ from reid_srdl.retrieval.serve.refused import Refused
 
 
 def test_some_compute_some_wait_and_the_others_are_sent_away():
-    gate, most, inside, lock = threading.Event(), [0], [0], threading.Lock()
-    pool = Pool(2, 3)
+    gate, inside, threads = threading.Event(), threading.Semaphore(0), []
+    pool = Pool(2, 3, lambda: threads.append(threading.get_ident()))
 
     def work(number: int) -> int:
-        with lock:
-            inside[0] += 1
-            most[0] = max(most[0], inside[0])
-        gate.wait(5)
-        with lock:
-            inside[0] -= 1
+        inside.release()
+        gate.wait(60)
         return number
 
-    async def ask() -> list:
+    async def ask() -> tuple[list[bool], list]:
         calls = [asyncio.ensure_future(pool.run(work, number)) for number in range(8)]
-        await asyncio.sleep(0.05)
+        two = [await asyncio.to_thread(inside.acquire, timeout=30) for _ in range(2)]
         gate.set()
-        return await asyncio.gather(*calls, return_exceptions=True)
+        return two, await asyncio.gather(*calls, return_exceptions=True)
 
-    answers = asyncio.run(ask())
-    assert answers[:5] == [0, 1, 2, 3, 4] and most[0] == 2
+    two, answers = asyncio.run(ask())
+    assert two == [True, True] and answers[:5] == [0, 1, 2, 3, 4]
     assert all(isinstance(answer, Refused) and answer.status == 503 and answer.headers == {"Retry-After": "1"} for answer in answers[5:])
     assert asyncio.run(pool.run(work, 9)) == 9  # there is room again
     pool.close()
+    assert len(threads) == 2
 
 
 def test_who_stops_waiting_leaves_its_place_only_once_the_work_has_ended():
