@@ -7,7 +7,6 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,17 @@ EXTRA = f"{NAME}.json"
 """The file in the archive that holds the facts."""
 
 # What torch.export writes for a network of plain tensors. It can also write pickled objects, code and machine code, all of which its reader would run.
-_PLAIN = re.compile(r"(weight|tensor)_\d+|archive_format|archive_version|version|byteorder|serialization_id")
+_VALUES = r"weight_\d+|tensor_\d+"
+_PLAIN = re.compile(rf"data/(weights|constants)/({_VALUES})|archive_format|archive_version|byteorder|\.data/(version|serialization_id)")
+_CONFIGS = re.compile(r"data/(weights|constants)/model_(weights|constants)_config\.json")
+_PROGRAM, _SAMPLES = "models/model.json", "data/sample_inputs/model.pt"
+_BEFORE_ARCHIVES = "serialized_exported_program.json"
+"""What PyTorch before 2.8 wrote instead."""
 _SYMBOLIC = (
     ast.Expression, ast.Call, ast.keyword, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
+_WORD = re.compile(r"[\w.]*")
 _FUNCTIONS = {"Symbol", "Integer", "Max", "Min", "Mod", "FloorDiv", "CleanDiv", "CeilToInt"}
 
 
@@ -51,36 +56,46 @@ def open_file(path: Path) -> Engine:
 
 
 def _refuse_code(path: Path) -> None:
-    """Before torch.export's reader sees the file, which unpickles what the file tells it to and evaluates its expressions."""
+    """Before torch.export's reader sees the file, which unpickles what the file tells it to, and makes Python of its names and expressions."""
     with zipfile.ZipFile(path) as archive:
-        for member in archive.namelist():
-            name, data = member.partition("/")[2], lambda member=member: archive.read(member)
-            if name.startswith("extra/") or _PLAIN.fullmatch(name.rpartition("/")[2]):
-                continue
-            if name.endswith(".json"):
-                harmless = all(map(_harmless, _pairs(json.loads(data()))))
-            elif name.endswith(".pt"):
-                harmless = _loads_as_tensors(data())
-            else:
-                harmless = False
-            if not harmless:
-                raise UserError(f"{path} holds {name}, which could run code of its own", "Export the network again, from its run folder.")
+        members = archive.namelist()
+        if _BEFORE_ARCHIVES in members:
+            raise UserError(f"{path} was written by a PyTorch before 2.8, in a form that is not read here", "Export the network again with a newer one, from its run folder.")
+        # Of two members of one name Python reads another one than PyTorch does.
+        twice = len({member.lower() for member in members}) < len(members) or len({member.partition("/")[0] for member in members}) > 1
+        for member in members:
+            name = member.partition("/")[2]
+            if twice or not (name.startswith("extra/") or _PLAIN.fullmatch(name) or _is_harmless(name, archive.read(member))):
+                what = "members of one name, or of several archives" if twice else name
+                raise UserError(f"{path} holds {what}, which could run code of its own", "Export the network again, from its run folder.")
 
 
-def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        yield from value.items()
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _pairs(inner)
+def _is_harmless(name: str, data: bytes) -> bool:
+    if name == _PROGRAM:
+        return _is_of_words(json.loads(data))
+    if _CONFIGS.fullmatch(name):
+        entries = json.loads(data)["config"].values()
+        return all(entry["use_pickle"] is False and re.fullmatch(_VALUES, entry["path_name"]) for entry in entries)
+    return name == _SAMPLES and _loads_as_tensors(data)
 
 
-def _harmless(pair: tuple[str, Any]) -> bool:
-    key, value = pair
-    if key == "use_pickle":
-        return value is False
+def _is_of_words(value: Any, key: str = "") -> bool:
+    """Whether the program's strings are names, lengths and trees of names: its reader writes them into Python code as they are."""
     if key == "guards_code":
         return not value
-    return key != "expr_str" or _is_length(value)
+    if key == "metadata":  # where each step comes from, which becomes no code
+        return True
+    if isinstance(value, dict):
+        return all(_WORD.fullmatch(name) and _is_of_words(inner, name) for name, inner in value.items())
+    if isinstance(value, list):
+        return all(_is_of_words(inner, key) for inner in value)
+    if not isinstance(value, str):
+        return True
+    if key == "expr_str":
+        return _is_length(value)
+    if key in ("in_spec", "out_spec", "context") and not _WORD.fullmatch(value):  # JSON within JSON
+        return _is_of_words(json.loads(value))
+    return bool(_WORD.fullmatch(value)) or (key == "torch_version" and "\n" not in value)
 
 
 def _is_length(text: Any) -> bool:

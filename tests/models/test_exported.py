@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -266,7 +267,7 @@ def expressed(data: bytes, text: str) -> bytes:
     return json.dumps(walk(program)).encode()
 
 
-@pytest.mark.parametrize("how", ["pickle", "flag", "expression", "guards", "library"])
+@pytest.mark.parametrize("how", ["pickle", "flag", "expression", "guards", "library", "opaque", "twice", "name", "tree"])
 def test_nothing_that_a_program_holds_is_run(how, program, tmp_path):
     there = tmp_path / "was_here"
     code = f"__import__('pathlib').Path({str(there)!r}).touch()"
@@ -278,9 +279,33 @@ def test_nothing_that_a_program_holds_is_run(how, program, tmp_path):
         altered(program, "models/model.json", lambda data: expressed(data, code))
     elif how == "guards":
         altered(program, "models/model.json", lambda data: json.dumps({**json.loads(data), "guards_code": [code]}).encode())
+    elif how == "opaque":  # a value whose folder makes PyTorch unpickle it
+        altered(program, "constants_config.json", lambda data: json.dumps({"config": {"w": {"path_name": "opaque_obj_/weight_0", "use_pickle": False}}}).encode())
+        with zipfile.ZipFile(program, "a") as archive:
+            archive.writestr("a/data/constants/opaque_obj_/weight_0", pickle.dumps(Touch(there), protocol=2))
+    elif how == "twice":  # of which Python reads the last, and PyTorch another
+        with zipfile.ZipFile(program) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(program, "w", zipfile.ZIP_STORED) as archive, pytest.warns(UserWarning, match="Duplicate name"):
+            for name, data in members.items():
+                for _ in range(2 if name.endswith("model.pt") else 0):
+                    archive.writestr(name, pickle.dumps(Touch(there), protocol=2))
+                archive.writestr(name, data)
+    elif how == "name":
+        altered(program, "models/model.json", lambda data: data.replace(b'"images"', json.dumps(f"images={code}").encode()))
+    elif how == "tree":
+        evil = json.dumps([1, {"type": "builtins.dict", "context": json.dumps([f"a={code}"]), "children_spec": []}])
+        altered(program, "models/model.json", lambda data: re.sub(rb'"in_spec": "(\\\\.|[^"\\\\])*"', lambda found: b'"in_spec": ' + json.dumps(evil).encode(), data))
     else:
         with zipfile.ZipFile(program, "a") as archive:
             archive.writestr("a/data/aotinductor/model/model.so", b"\x7fELF")
     with pytest.raises(UserError, match="which could run code of its own"):
         opened(program)
     assert not there.exists()
+
+
+def test_a_program_of_an_older_pytorch_is_named_so(program):
+    with zipfile.ZipFile(program, "w") as archive:
+        archive.writestr("serialized_exported_program.json", "{}")
+    with pytest.raises(UserError, match="was written by a PyTorch before 2.8"):
+        opened(program)
