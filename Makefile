@@ -92,6 +92,7 @@ $(VENV)/.reid_srdl-%: setup.cfg pyproject.toml | $(IN_VENV)
 	@case $* in cpu) other=gpu ;; gpu) other=cpu ;; *) other= ;; esac; \
 	if [ -n "$$other" ] && $(IN_VENV) -m pip show --quiet faiss-$$other 2>/dev/null; then \
 	    $(IN_VENV) -m pip uninstall --yes faiss-$$other && rm -f $(VENV)/.reid_srdl-$$other; fi
+	$(IN_VENV) -m pip install --disable-pip-version-check --quiet "pip>=21.3"  # older ones want a setup.py for what can be edited
 	$(IN_VENV) -m pip install --disable-pip-version-check --editable ".[$*]"
 	@echo "$(CURDIR)" > $@
 

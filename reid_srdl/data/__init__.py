@@ -49,7 +49,10 @@ DRAWN = frozenset({"synthetic"})
 
 def cache_folder() -> Path:
     """Where archives are unpacked that lie in a read-only data root, or that ``$REID_CACHE`` asks for: there, else in ``~/.cache/reid_srdl``."""
-    return files.expanded(os.environ.get("REID_CACHE") or "~/.cache/reid_srdl")
+    folder = files.expanded(os.environ.get("REID_CACHE") or "~/.cache/reid_srdl")
+    if str(folder).startswith("~"):
+        raise UserError("there is no home for a cache of data sets", "Set REID_CACHE to a folder that can be written.")
+    return folder
 
 
 def reader(name: str) -> Callable[[Path], ReIDData | ClassData]:

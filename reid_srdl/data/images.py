@@ -86,7 +86,7 @@ def _eight_bits(picture: Image.Image, file: Path) -> Image.Image:
         raise _unreadable(file, "its pixels are floating-point numbers, of which nobody knows the white")
     if picture.mode != "I" and not picture.mode.startswith("I;16"):
         return picture
-    values = np.asarray(picture).astype(np.int64)
+    values = np.asarray(picture)
     if values.min() < 0 or values.max() > 0xFFFF:
         raise _unreadable(file, "its pixels are 32-bit numbers, of which nobody knows the white")
     return Image.fromarray((values >> 8).astype(np.uint8))
@@ -107,6 +107,8 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
             raise _unreadable(file, f"it is larger than {MAX_BYTES >> 20} MiB")
         with open(file, "rb") as opened:
             yield opened
+    except FileNotFoundError:
+        raise UserError(f"there is no image {file}", "Correct its name; of a whole data set, the command data check lists what is missing.") from None
     except OSError as error:
         raise _unreadable(file, error.strerror or str(error)) from None
 

@@ -86,7 +86,7 @@ def pairs_of(images: Embeddings, *, metric: Metric = "euclidean", across_cameras
     found = Pairs(distances[order], identities[:, 0] == identities[:, 1], identities, cameras)
     for kind, count in (("genuine", found.genuine.sum()), ("impostor", (~found.genuine).sum())):
         if not count:
-            raise UserError(f"there are no {kind} pairs{' across cameras' if across else ''}", "Calibration needs several images each of several people.")
+            raise UserError(f"there are no {kind} pairs{' across cameras' if across else ''}", f"Calibration needs several images each of several people{'; where a camera sees each person alone, give --across_cameras false' if across else ''}.")
     return found
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..errors import UserError
 from ..runs import Trained
@@ -23,16 +26,18 @@ class Format:
         suffixes: of its files; the first is the one that is loaded.
         precisions: that it can be written in.
         writer: ``"module:function"``, from (program, facts, path, calibration images or none).
+        libraries: of which none is needed otherwise; the extra ``export`` has them.
     """
 
     suffixes: tuple[str, ...]
     precisions: tuple[str, ...]
     writer: str
+    libraries: tuple[str, ...] = ()
 
 
 FORMATS: dict[str, Format] = {
-    "onnx": Format((".onnx",), ("fp32",), "reid_srdl.export.onnx_file:write"),
-    "openvino": Format((".xml", ".bin"), ("fp32", "bf16", "int8"), "reid_srdl.export.openvino_file:write"),
+    "onnx": Format((".onnx",), ("fp32",), "reid_srdl.export.onnx_file:write", ("onnx", "onnxscript", "onnxruntime")),
+    "openvino": Format((".xml", ".bin"), ("fp32", "bf16", "int8"), "reid_srdl.export.openvino_file:write", ("openvino",)),
     "torch": Format((".pt2",), ("fp32",), "reid_srdl.export.torch_file:write"),
 }
 
@@ -55,12 +60,17 @@ class Wanted:
 
 
 def check_wanted(wanted: Wanted, path: Path) -> None:
-    """Raises ``UserError`` for a precision that the format does not have, or a name that is not of it."""
+    """Raises ``UserError`` for a precision that the format does not have, a name that is not of it, or a library that is missing."""
     form = FORMATS[wanted.format]
     if wanted.precision not in form.precisions:
         others = [name for name, other in FORMATS.items() if wanted.precision in other.precisions]
         hint = f"Choose --format {' or '.join(others)}, or --precision {form.precisions[0]}."
         raise UserError(f"{wanted.format} files are not written in {wanted.precision}", hint)
+    for library in (*form.libraries, *(["nncf"] if wanted.precision == "int8" else [])):
+        if importlib.util.find_spec(library) is None:
+            raise UserError(f"{library} is not installed", "Install it: pip install 'reid-srdl[export]'")
+    if wanted.format == "torch" and tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 8):
+        raise UserError(f"PyTorch {torch.__version__} writes .pt2 files in a form that is not read here", "Take 2.8 or newer, or --format onnx.")
     if path.suffix != form.suffixes[0]:  # letter by letter: the file is found again by it
         raise UserError(f"{path} is no name of {wanted.format} files", f"They end in {form.suffixes[0]}.")
 

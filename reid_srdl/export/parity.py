@@ -81,5 +81,5 @@ def check(parity: Parity, precision: str, tolerance: float | None = None, what: 
     measure = "the largest difference in parts of the largest number" if precision == "fp32" else "1 - the lowest cosine"
     raise UserError(
         f"the {what} of the exported network is not the network's: {parity}; {measure} is {off:.2g}, above the tolerance {allowed:g}",
-        "Nothing was kept. Take a higher precision, or a higher --tolerance if that is enough for you.",
+        f"Nothing was kept. Take {'a higher precision, or ' if precision != 'fp32' else ''}a higher --tolerance if that is enough for you.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -36,7 +37,18 @@ def no_weights(name: str) -> UserError:
     return UserError(f"there are no ImageNet weights of {name}", "Use --model.weights none, or a file of weights.")
 
 
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENOTDIR)
+
+
 def no_download(name: str, error: BaseException) -> UserError:
+    """What to do about weights that a library could not fetch, or not keep."""
+    if isinstance(error, OSError) and error.errno in _NO_PLACE:
+        return UserError(
+            f"the ImageNet weights of {name} cannot be kept in {error.filename or 'the cache'}: {error.strerror}",
+            "Set TORCH_HOME (of timm's networks HF_HOME) to a folder that can be written and has room, or name a file of weights with --model.weights FILE.",
+        )
+    if "invalid hash" in str(error):
+        return UserError(f"the downloaded ImageNet weights of {name} are damaged ({first_line(error)})", "Run the command again.")
     return UserError(
         f"the ImageNet weights of {name} are not in the cache and cannot be fetched ({type(error).__name__})",
         "Run the command once with a network connection, so that they are cached, or name a file of weights with "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -55,8 +55,23 @@ class Map:
 
 
 def usual() -> By:
-    """UMAP where it is installed (the extra maps), else t-SNE."""
-    return "umap" if importlib.util.find_spec("umap") is not None else "tsne"
+    """UMAP where it is installed (the extra maps) and can be imported, else t-SNE."""
+    if importlib.util.find_spec("umap") is None:
+        return "tsne"
+    try:
+        _umap()
+    except Exception:  # its compiler wants a folder to write into, a NumPy that it knows, and more
+        return "tsne"
+    return "umap"
+
+
+def _umap() -> Any:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Tensorflow not installed")
+        import umap
+    return umap
 
 
 def choose(labels: np.ndarray, *, people: int = PEOPLE, images: int = IMAGES, seed: int = 0) -> np.ndarray:
@@ -82,11 +97,8 @@ def project(vectors: np.ndarray, by: By, *, seed: int = 0) -> np.ndarray:
         import warnings
 
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Tensorflow not installed")
             warnings.filterwarnings("ignore", message="n_jobs value")  # the seed is worth one thread
-            import umap
-
-            points = umap.UMAP(n_neighbors=min(15, near), min_dist=0.3, init="pca", random_state=seed).fit_transform(vectors)
+            points = _umap().UMAP(n_neighbors=min(15, near), min_dist=0.3, init="pca", random_state=seed).fit_transform(vectors)
     else:
         from sklearn.manifold import TSNE
 
@@ -103,14 +115,13 @@ def embedding_map(query: Embeddings, gallery: Embeddings, *, metric: str = "eucl
         by: what makes it; ``usual`` if not given.
         seed: of the choice and of the map.
     """
-    by = by or usual()
     parts = (query, gallery)
     labels = np.concatenate([part.labels for part in parts])
     rows = choose(labels, seed=seed)
     vectors = np.concatenate([part.vectors for part in parts])[rows]
     if vectors.shape[1] < 2 or len(np.unique(vectors, axis=0)) < _FEWEST:
         return None
-    points = project(unit_length(vectors) if metric == "cosine" else vectors, by, seed=seed)
+    points = project(unit_length(vectors) if metric == "cosine" else vectors, by or usual(), seed=seed)
     cameras = np.concatenate([part.cameras for part in parts])[rows] if all(part.cameras is not None for part in parts) else None
     paths = [path for part in parts for path in part.paths or ()]
     return Map(points, labels[rows], cameras, tuple(paths[row] for row in rows) if len(paths) == len(labels) else None, by)

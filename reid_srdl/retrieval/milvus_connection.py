@@ -60,7 +60,7 @@ def connected(uri: str, token: str | None) -> Any:
         if is_lite(uri):
             release(uri)
             raise UserError(f"the Milvus Lite in {uri} cannot be opened ({first_line(str(error))})", "Is it one, and whole?") from None
-        hint = "Start it, or correct --uri; a local path that ends in .db needs no server." if not _refused(error) else "Give --token USER:PASSWORD, or set $MILVUS_TOKEN."
+        hint = "Start it, or correct --uri; a local path that ends in .db needs no server." if not _refused(error) else "Set $MILVUS_TOKEN to USER:PASSWORD, or give it as --token (to serve as --milvus_token, since its --token is the page's)."
         raise UserError(f"there is no Milvus at {uri} ({first_line(getattr(error, 'message', str(error)))})", hint) from None
 
 

@@ -55,10 +55,10 @@ class Reference:
     def __len__(self) -> int:
         return len(self.logits)
 
-    def check(self, split_hash: str, num_classes: int) -> None:
-        """Raises ``UserError`` unless these are the soft targets of this list of images."""
+    def check(self, split_hash: str, num_classes: int, file: Path | str = "the file") -> None:
+        """Raises ``UserError`` unless these are the soft targets of this list of images; ``file`` is where they come from."""
         if self.split_hash != split_hash:
-            raise UserError("these soft targets belong to another list of training images", "Delete the file, so that they are made anew.")
+            raise UserError("these soft targets belong to another list of training images", f"Delete {file}, so that they are made anew.")
         if self.num_classes != num_classes:
             raise UserError(
                 f"these soft targets speak of {self.num_classes} classes, the training set has {num_classes}",

@@ -329,5 +329,5 @@ class _Run:
         together.await_files(self.place, path)
         # From the file, so that a resume sees the same numbers.
         found = references.load(path)
-        found.check(self.material.hash, len(self.material.labels))
+        found.check(self.material.hash, len(self.material.labels), path)
         return found

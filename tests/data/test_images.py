@@ -174,3 +174,14 @@ def test_bytes_become_what_a_file_alone_does(tmp_path, size, crop):
     for bad in (b"", b"no image", file.read_bytes()[:300]):
         with pytest.raises(UserError, match="upload"):
             images.decode_alone(bad, "upload", (24, 12), crop)
+
+
+def test_an_image_that_is_not_there_is_no_bad_one(tmp_path):
+    with pytest.raises(UserError, match=r"there is no image .*gone\.jpg. Correct its name"):
+        images.decode(tmp_path / "gone.jpg")
+
+
+def test_sixteen_bits_of_grey_are_the_upper_eight(tmp_path):
+    values = np.array([[0, 255, 256, 65535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "grey.png")
+    assert images.decode(tmp_path / "grey.png")[0, :, 0].tolist() == [0, 0, 1, 255]

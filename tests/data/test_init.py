@@ -65,3 +65,10 @@ def test_labels_that_nothing_can_be_trained_or_scored_with(
     monkeypatch.setattr(data, "reader", lambda name: lambda root: found)
     with pytest.raises(UserError, match=words):
         data.read("own", ".")
+
+
+def test_without_a_home_the_cache_is_asked_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("REID_CACHE", raising=False)
+    monkeypatch.setattr(data.files, "expanded", Path)  # as where nobody knows a home
+    with pytest.raises(UserError, match="no home for a cache of data sets. Set REID_CACHE"):
+        data.cache_folder()

@@ -74,6 +74,8 @@ def test_int8_without_images_is_said(trained, tmp_path):
 @pytest.mark.parametrize(("name", "missing"), [("onnx", "onnxscript"), ("openvino", "openvino")])
 def test_a_missing_library_is_named_with_its_extra(name, missing, trained, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, missing, None)
-    with pytest.raises(UserError, match=rf"{missing} cannot be imported .*pip install 'reid-srdl\[export\]'"):
+    with pytest.raises(UserError, match=rf"{missing} is not installed. Install it: pip install 'reid-srdl\[export\]'"):
+        check_wanted(Wanted(name), tmp_path / NAMES[name])
+    with pytest.raises(UserError, match=missing):
         write(trained, Wanted(name), tmp_path / NAMES[name])
     assert not list(tmp_path.iterdir())

@@ -82,3 +82,16 @@ def test_the_page_says_by_what_and_by_which_seed(pair, monkeypatch):
     same = Embeddings(np.ones((9, 4)), labels=np.ones(9, dtype=int), cameras=np.arange(9))
     assert embedding_map.embedding_map(same, same, by="tsne") is None
     assert embedding_map.map_section(None, seed=0) == embedding_map.map_section(Evaluated("people", {}), seed=0) == ""
+
+
+def test_a_umap_that_cannot_be_imported_is_done_without(monkeypatch):
+    """As where its compiler has no folder to write into."""
+    monkeypatch.setattr(embedding_map.importlib.util, "find_spec", lambda name: object())
+
+    def broken():
+        raise RuntimeError("cannot cache function 'rdist': no locator available")
+
+    monkeypatch.setattr(embedding_map, "_umap", broken)
+    assert embedding_map.usual() == "tsne"
+    monkeypatch.setattr(embedding_map, "_umap", lambda: None)
+    assert embedding_map.usual() == "umap"

@@ -81,3 +81,10 @@ def test_networks_of_timm_from_before_their_own_pixels_are_refused(tmp_path, mon
     monkeypatch.undo()
     with pytest.raises(UserError, match="of a version that normalised the images of timm:vit_tiny_patch16_224 otherwise"):
         runs.read_model(tmp_path / "old")
+
+
+@pytest.mark.parametrize("name", ["osnet.pth", "a.pth.tar", "b.ckpt"])
+def test_a_file_of_another_library_is_told_how_it_becomes_a_run(name, tmp_path):
+    (tmp_path / name).write_bytes(b"PK and no safetensors")
+    with pytest.raises(UserError, match=rf"{name} is no checkpoint of ours. .*adopt .*{name}"):
+        model_file.read_model(tmp_path / name)

@@ -65,7 +65,7 @@ class Access:
         if method not in ("GET", "HEAD") and origin is not None:
             netloc = _netloc(origin)
             if netloc.lower() != host.lower() and _name(netloc) not in self.origins:
-                raise Refused(403, "a page of another site has sent this", "Use the server's own page, or a program.")
+                raise Refused(403, "a page of another site has sent this", "Use the server's own page, or a program; behind a proxy, start it with --names HOST.")
         if self.token is None:
             return None
         if self._same(headers.get("authorization", ""), f"Bearer {self.token}") or self._same(self._cookie_of(headers), self.pass_mark):
@@ -93,7 +93,7 @@ def access_for(host: str, token: str | None, names: Sequence[str] = ()) -> tuple
 
     Args:
         host: an address or name.
-        token: as given; beyond this machine there is always one.
+        token: as given; beyond this machine, or where a proxy passes on what comes from there, there is always one.
         names: under which a proxy passes requests on.
 
     Raises:
@@ -105,7 +105,8 @@ def access_for(host: str, token: str | None, names: Sequence[str] = ()) -> tuple
         raise UserError("the token is too short, or holds other characters than ASCII ones without spaces", f"Take {SHORTEST} characters or more, or leave it out: one is made then.")
     others = frozenset(name.lower() for name in names)
     if is_local(host):
-        return Access(token, frozenset({*_LOCAL, host.strip("[]").lower()}) | others, others), False
+        made = secrets.token_urlsafe(24) if token is None and others else None
+        return Access(token or made, frozenset({*_LOCAL, host.strip("[]").lower()}) | others, others), made is not None
     return Access(token or secrets.token_urlsafe(24), None, others), token is None
 
 

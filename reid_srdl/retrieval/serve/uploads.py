@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...data.images import MAX_PIXELS, decode_alone
+from ...data.images import decode_alone
 from ...errors import UserError
 from .refused import Refused
 
@@ -17,6 +17,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 
 NAME = Path("upload")
 """Stands for an upload in messages: the name that it comes with is a stranger's, and nothing is ever done with it."""
+
+MAX_PIXELS = 20_000_000
+"""Of an upload. A crop of a person has some ten thousand; each pixel takes several bytes more than once while it is decoded."""
 
 _HINT = f"Send a whole image ({', '.join(FORMATS)})."
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from reid_srdl.errors import UserError
@@ -33,8 +35,14 @@ def test_beyond_it_everybody_is(host):
     assert access_for(host, TOKEN) == (Access(TOKEN, None), False)
 
 
+def test_behind_a_proxy_there_is_a_token_too():
+    access, made = access_for("127.0.0.1", None, ["people.example"])
+    assert made and status(access, host="people.example") == 401
+    assert access_for("127.0.0.1", TOKEN, ["people.example"])[0].token == TOKEN
+
+
 def test_a_name_that_has_come_to_mean_this_machine_is_not_answered():
-    access, _ = access_for("127.0.0.1", None, ["People.Example"])
+    access = dataclasses.replace(access_for("127.0.0.1", TOKEN, ["People.Example"])[0], token=None)
     for name in ("127.0.0.1", "127.0.0.1:8000", "localhost:1", "[::1]:8000", "people.example", "PEOPLE.example:443"):
         assert status(access, host=name) == 200, name
     for name in ("stranger.example", "stranger.example:8000", "127.0.0.1.stranger.example", "", "[", "localhost@stranger.example", "192.168.1.4"):
@@ -42,7 +50,7 @@ def test_a_name_that_has_come_to_mean_this_machine_is_not_answered():
 
 
 def test_pages_of_others_send_nothing():
-    access, _ = access_for("127.0.0.1", None, ["people.example"])
+    access = dataclasses.replace(access_for("127.0.0.1", TOKEN, ["people.example"])[0], token=None)
     for origin in ("http://127.0.0.1:8000", "https://people.example"):
         assert status(access, "POST", "/search", origin=origin) == 200
     for origin in ("http://stranger.example", "http://127.0.0.1:9000", "null", "", "http://[", "http://[::1"):

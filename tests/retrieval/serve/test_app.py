@@ -89,7 +89,7 @@ def test_what_is_no_person_is_refused_and_the_server_lives_on(client, people):
         ({"files": upload(b"x")}, 422, "no image that is known"),
         ({"files": upload(b"")}, 422, "empty"),
         ({"files": upload(b"this is a text\n" * 20)}, 422, "no image that is known"),
-        ({"files": upload(bomb())}, 413, "more than 50,000,000 pixels"),
+        ({"files": upload(bomb())}, 413, "more than 20,000,000 pixels"),
         ({"files": upload(bytes(300_000))}, 413, "larger than 0.19"),
         ({}, 422, "needs one of image, id and path"),
         ({"files": upload(good), "data": {"id": 1}}, 422, "needs one of image, id and path"),

@@ -43,8 +43,8 @@ def written(kind: str, size=(10, 20)) -> bytes:
         (jpeg()[:20], 422, "the upload"),
         (written("EPS"), 422, "is no image that is known here"),  # Pillow would start Ghostscript for it
         (written("GIF"), 422, "is no image that is known here"),
-        (bomb(), 413, "more than 50,000,000 pixels"),
-        (bomb(8_000, 7_000), 413, "more than 50,000,000 pixels"),  # which Pillow itself would take
+        (bomb(), 413, "more than 20,000,000 pixels"),
+        (bomb(8_000, 7_000), 413, "more than 20,000,000 pixels"),  # which Pillow itself would take
     ],
 )
 def test_what_is_no_image_is_refused(data, status, message, monkeypatch):
