@@ -127,6 +127,8 @@ def own_device(device: str) -> str:
 
 def join(device: str) -> None:
     """Connects the processes of a training, each on its device."""
+    if ranks.own()[1] == 1:
+        return
     chosen = choose(own_device(device))
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)

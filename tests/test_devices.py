@@ -56,6 +56,14 @@ def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch):
     assert [devices.own_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda:1", "cuda:1", "cpu"]
     with pytest.raises(UserError, match="several processes cannot share cuda:2. Use --device cuda"):
         devices.own_device("cuda:2")
+    joined = []
+    monkeypatch.setattr(torch.cuda, "set_device", joined.append)
+    monkeypatch.setattr(devices.ranks, "join", lambda *how: joined.append(how))
+    devices.join("auto")
+    assert joined == [torch.device("cuda", 1), ("nccl", devices.ranks.PATIENCE)]
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    devices.join("auto")  # alone there is nobody to meet, and torch knows no device without a number
+    assert len(joined) == 2
     devices._is_of_use.cache_clear()
 
 

@@ -31,7 +31,7 @@ class ServeOptions:
         checkpoint: the run (or file) whose network embedded the gallery.
         host: address to listen at; beyond this machine a token is asked for.
         port: 0 takes one that is free.
-        token: that requests have to bring, 8 ASCII characters or more without spaces and & # %; null means ``$REID_TOKEN``, and where there is none, one is made for a host beyond this machine.
+        token: that requests have to bring, 8 ASCII characters or more without spaces and & # %; null means ``$REID_TOKEN``, and where there is none, one is made for a host beyond this machine and for a proxy's names.
         names: host names under which a proxy passes requests on, as many as follow.
         images: folder that the paths of the index are relative to, where it has moved.
         flip: average the embeddings of an image and its mirror; null does as was done for the index, where it knows that.

@@ -95,8 +95,10 @@ class Loader:
 
     def _fetched(self, indices: np.ndarray, epoch: int, stage: int) -> torch.Tensor:
         images = self.source.batch(indices, epoch, stage)
-        # Memory that a GPU reads by itself, while the step before is computed.
-        return images.pin_memory() if self.device.type == "cuda" and images.device.type == "cpu" else images
+        if self.device.type == "cpu" or images.device.type != "cpu":
+            return images
+        with torch.cuda.device(self.device):  # which each thread has for itself
+            return images.pin_memory()  # memory that a GPU reads by itself, while the step before is computed
 
     def _mine(self, indices: np.ndarray) -> np.ndarray:
         start, stop = share(len(indices), self.rank, self.world)
