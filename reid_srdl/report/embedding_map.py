@@ -121,7 +121,8 @@ def embedding_map(query: Embeddings, gallery: Embeddings, *, metric: str = "eucl
     vectors = np.concatenate([part.vectors for part in parts])[rows]
     if vectors.shape[1] < 2 or len(np.unique(vectors, axis=0)) < _FEWEST:
         return None
-    points = project(unit_length(vectors) if metric == "cosine" else vectors, by or usual(), seed=seed)
+    by = by or usual()
+    points = project(unit_length(vectors) if metric == "cosine" else vectors, by, seed=seed)
     cameras = np.concatenate([part.cameras for part in parts])[rows] if all(part.cameras is not None for part in parts) else None
     paths = [path for part in parts for path in part.paths or ()]
     return Map(points, labels[rows], cameras, tuple(paths[row] for row in rows) if len(paths) == len(labels) else None, by)

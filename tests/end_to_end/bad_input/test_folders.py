@@ -24,7 +24,7 @@ def test_what_cannot_be_resumed(refused, people, tmp_path):
     assert "nowhere" in refused("train", "--resume", "nowhere")
     line = refused("train", "--resume", tmp_path)
     assert str(tmp_path) in line and "A run folder holds config.yaml" in line
-    assert "nothing else" in refused("train", "--resume", tmp_path, "--seed", "1")
+    assert "at most --device" in refused("train", "--resume", tmp_path, "--seed", "1")
     assert "one run folder" in refused("train", "--resume")
 
 
