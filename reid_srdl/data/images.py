@@ -108,7 +108,7 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
         with open(file, "rb") as opened:
             yield opened
     except FileNotFoundError:
-        raise UserError(f"there is no image {file}", "Correct its name; of a whole data set, the command data check lists what is missing.") from None
+        raise UserError(f"there is no image {file}", "Its name is wrong, or it has gone; of a whole data set, the command data check lists what is missing.") from None
     except OSError as error:
         raise _unreadable(file, error.strerror or str(error)) from None
 

@@ -177,7 +177,7 @@ def test_bytes_become_what_a_file_alone_does(tmp_path, size, crop):
 
 
 def test_an_image_that_is_not_there_is_no_bad_one(tmp_path):
-    with pytest.raises(UserError, match=r"there is no image .*gone\.jpg. Correct its name"):
+    with pytest.raises(UserError, match=r"there is no image .*gone\.jpg. Its name is wrong"):
         images.decode(tmp_path / "gone.jpg")
 
 

@@ -17,7 +17,7 @@ def test_it_is_named_and_the_run_goes_on_once_it_is_back(start, plan, whole, peo
     run, gone = tmp_path / "runs/run", data / people.train.paths[17]
     content = gone.read_bytes()
     ended = start(*words, "--output", run, folder=run.parent, at=at, do=f"remove {gone}").wait()
-    assert ended.code == 2 and ended.line.startswith(f"reid-srdl train: cannot read image {gone}: No such file"), ended.said
+    assert ended.code == 2 and ended.line.startswith(f"reid-srdl train: there is no image {gone}. "), ended.said
     # Without it the list is another one, and nobody trains on as if nothing were amiss.
     ended = go_on(start, words, run)
     assert ended.code == 2 and "have changed since it began" in ended.line
