@@ -246,7 +246,7 @@ class StageTrainer:
         """The mean loss so far; stops training where it is not finite any more."""
         mean = float(self.progress.sums[0]) / max(self.progress.images, 1)
         if mean != mean or abs(mean) == float("inf"):
-            raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist() if self._look_every == 1 else [])
+            raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist(), self._look_every)
         return mean
 
     def _row(self, images_per_s: float) -> dict[str, Any]:
@@ -271,9 +271,10 @@ class NonFiniteLoss(UserError):
     """The loss became infinite or no number.
 
     Attributes:
-        indices: rows of the training split in the batch where it was noticed; none where not each batch is looked at.
+        indices: rows of the training split in the batch where it was noticed; none where only one of ``every`` steps is looked at.
     """
 
-    def __init__(self, epoch: int, step: int, indices: list[int]) -> None:
-        super().__init__(f"the loss is not finite at epoch {epoch}, step {step}", "Lower --optimiser.rate.")
-        self.indices = indices
+    def __init__(self, epoch: int, step: int, indices: list[int], every: int) -> None:
+        at = f"step {step}" if every == 1 else f"step {step} or one of the {every - 1} before"
+        super().__init__(f"the loss is not finite at epoch {epoch}, {at}", "Lower --optimiser.rate.")
+        self.indices = indices if every == 1 else []

@@ -165,12 +165,14 @@ class _Run:
         self.keys.append(self._key(stage, number, reference, known.get("key") if (target / runs.MODEL).is_file() else None))
         called = f"stage {number + 1} of {len(self.plan)}, {stage.name}"
 
-        waited: list[str] = []
+        said = False
 
         def waits() -> None:
-            if not waited:
+            nonlocal said
+            if not said:
                 self.watch.says(f"{called}: waits for a run that began alike and trains this stage now")
-            waited[:] = [self.fabric.broadcast(_WAITING)]  # to the others, who would else give the first up for lost
+            said = True
+            self.fabric.broadcast(_WAITING)  # the others would else give the first up for lost
 
         with self.store.lock(self.keys[-1], waits) if self.rank == 0 else contextlib.nullcontext():
             # Only the first process knows what is on its disk; the others follow what it found.
@@ -250,8 +252,7 @@ class _Run:
                         raise Terminated
         except NonFiniteLoss as error:
             paths = ", ".join(self.material.split.paths[index] for index in error.indices)
-            where = f", in the batch of: {paths}" if paths else ", or up to fifty steps before, since a GPU is not asked at each"
-            raise UserError(f"{error.message}{where}", way_out(self.config, self.folder, stage)) from None
+            raise UserError(f"{error.message}, in the batch of: {paths}" if paths else error.message, way_out(self.config, self.folder, stage)) from None
         if self.rank == 0:
             if stage.keep == "best":
                 (target / runs.BEST).replace(target / runs.MODEL)
