@@ -16,7 +16,7 @@ import torch
 import torch.distributed
 
 from . import ranks
-from .errors import UserError
+from .errors import UserError, first_line
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -104,7 +104,7 @@ def _trouble(device: torch.device) -> str:
     try:
         torch.ones(1, device=device).add_(1).item()
     except RuntimeError as error:
-        return ranks.first_line(error)
+        return first_line(error)
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The one exception that speaks to the user."""
+"""The one exception that speaks to the user, and what is taken over from others."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ class UserError(Exception):
         if not self.hint:
             return self.message
         return f"{self.message.rstrip('.')}. {self.hint}"
+
+
+def first_line(error: BaseException) -> str:
+    """Of a library's message, what has room in one of ours; of an empty one, its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -11,7 +11,7 @@ from datetime import timedelta
 import torch
 import torch.distributed
 
-from .errors import UserError
+from .errors import UserError, first_line
 
 MEETING = timedelta(minutes=30)
 """For all to come together. On several machines nobody is told of a process that ended before it had connections."""
@@ -65,11 +65,6 @@ def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
             "One that ended has said why; else see that torchrun's --nnodes, --master-addr and ports are right on every machine.",
         ) from None
     torch.distributed.init_process_group(backend, store=_store, rank=rank, world_size=world, timeout=wait)
-
-
-def first_line(error: BaseException) -> str:
-    """What a library says, as far as it has room in a message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 @contextlib.contextmanager

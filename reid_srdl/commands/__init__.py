@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..training.termination import Terminated
 
 COMMANDS: dict[str, str] = {
@@ -76,7 +76,7 @@ def main(name: str | None = None) -> NoReturn:
     except RuntimeError as error:
         if not _is_out_of_memory(error):
             raise
-        code = _say(prog, f"there is not enough memory ({str(error).strip().splitlines()[0][:160]}). {LESS.get(argv[0], OTHERWISE)}", BAD_INPUT)
+        code = _say(prog, f"there is not enough memory ({first_line(error)}). {LESS.get(argv[0], OTHERWISE)}", BAD_INPUT)
     except OSError as error:
         if error.errno in NO_SPACE:
             _discard_output()

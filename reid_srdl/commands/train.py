@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from .. import config as configuration
 from .. import devices, files, ranks, runs
@@ -25,6 +27,19 @@ from .eval_options import EvalOptions
 from .kinds import kind_of
 
 NOTES = "train --resume RUN goes on with a run that was broken off (--resume RUN --device cpu on a machine without its GPU). --eval_every N and --skip_corrupt are short for --log.eval_every and --data.skip_corrupt."
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """Go on with a run that was broken off; all else is as its own configuration says.
+
+    Args:
+        resume: the run folder.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; null means the run's.
+    """
+
+    resume: Optional[str] = None
+    device: Optional[str] = None
 
 
 def run(argv: list[str]) -> int:
@@ -58,13 +73,14 @@ def _asked(argv: list[str]) -> tuple[Config, bool]:
     """The configuration, and whether a run is taken up again (``--resume RUN``)."""
     if not any(word.partition("=")[0] == "--resume" for word in argv):
         return configuration.parse(Config, argv, "train", recipes=True, notes=NOTES), False
-    name, equals, value = argv[0].partition("=")
-    run, others = (value, argv[1:]) if equals else (next(iter(argv[1:2]), ""), argv[2:])
-    device = others[0].partition("=")[2] if len(others) == 1 and others[0].startswith("--device=") else others[1] if len(others) == 2 and others[0] == "--device" else None
-    if name != "--resume" or not run or (others and not device):
+    try:
+        asked = configuration.parse(ResumeOptions, argv, "train")
+    except UserError:
+        asked = ResumeOptions()
+    if not asked.resume:
         raise UserError("--resume takes one run folder, and at most --device", "The run goes on with its own configuration.")
-    config = configuration.load(Path(run) / runs.CONFIG)
-    return dataclasses.replace(config, output=run, device=device or config.device), True
+    config = configuration.load(Path(asked.resume) / runs.CONFIG)
+    return dataclasses.replace(config, output=asked.resume, device=asked.device or config.device), True
 
 
 def _from_anywhere(config: Config) -> Config:

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ..config import MEAN, STD
-from ..errors import UserError
+from ..errors import UserError, first_line
 from .making import (
     OTHER_SIZE,
     PATIENCE,
     Made,
     Size,
-    first_line,
     no_download,
     no_such,
     no_weights,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from .weights import Report
 
 Size = tuple[int, int]
@@ -54,11 +54,6 @@ def no_download(name: str, error: BaseException) -> UserError:
         "Run the command once with a network connection, so that they are cached, or name a file of weights with "
         "--model.weights FILE (--model.weights none starts from scratch).",
     )
-
-
-def first_line(error: BaseException) -> str:
-    """Of a library's message, what has room in one of ours; of an empty one, its kind."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 @contextlib.contextmanager

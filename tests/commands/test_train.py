@@ -148,14 +148,14 @@ def test_a_run_is_taken_up_again_in_another_folder(argv, photos, tmp_path, monke
     assert train.run(["--resume", str(tmp_path / "runs/run")]) == 0
 
 
-@pytest.mark.parametrize("form", [["--resume", "RUN", "--device", "cpu"], ["--resume=RUN", "--device=cpu"]])
+@pytest.mark.parametrize("form", [["--resume", "RUN", "--device", "cpu"], ["--resume=RUN", "--device=cpu"], ["--device", "cpu", "--resume", "RUN"]])
 def test_a_run_goes_on_on_another_device(argv, tmp_path, form):
     begun = config.parse(config.Config, [*argv, "--device", "cuda"], "train")
     config.save(begun, tmp_path / "config.yaml")
     asked, resumed = train._asked([word.replace("RUN", str(tmp_path)) for word in form])
     assert resumed and asked.device == "cpu" and asked.output == str(tmp_path) and asked.plan == begun.plan
     assert train._asked(["--resume", str(tmp_path)])[0].device == "cuda"
-    for wrong in (["--resume"], ["--resume="], ["--resume", str(tmp_path), "--seed", "3"], ["--resume", str(tmp_path), "--device"], ["--seed", "3", "--resume", str(tmp_path)]):
+    for wrong in (["--resume"], ["--resume="], ["--resume", str(tmp_path), "--seed", "3"], ["--resume", str(tmp_path), "--device"], ["--seed", "3", "--resume", str(tmp_path)], [str(tmp_path), "--resume"]):
         with pytest.raises(UserError, match="--resume takes one run folder, and at most --device"):
             train._asked(wrong)
 
