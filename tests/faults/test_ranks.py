@@ -110,6 +110,19 @@ def test_one_that_is_told_to_end_has_the_first_save(start, plan, tmp_path):
     assert second.wait().code in (2, 143)
 
 
+def test_processes_wait_together_for_a_run_that_began_alike(start, plan, tmp_path):
+    """The first tells the others at each second that it waits, so that nobody is given up for lost."""
+    begun, after = tmp_path / "runs/begun", tmp_path / "runs/after"
+    first, second = ranks(start, 2, *plan, "--output", begun, folder=begun, at=14, do="stop")
+    first.stopped()
+    waiting = ranks(start, 2, *plan, "--output", after)
+    until(lambda: "waits for a run that began alike" in waiting[0].said)
+    time.sleep(2.5)
+    first.send(signal.SIGCONT)
+    assert [one.wait().code for one in (first, second, *waiting)] == [0] * 4, waiting[0].said
+    assert waiting[0].said.count("waits for") == 1 and runs.read_facts(after)["stages"][0]["shared"]
+
+
 def test_who_trains_on_other_images_or_into_another_folder_is_named(start, plan, people, tmp_path):
     shutil.copytree(people.train.root, tmp_path / "fewer")
     min(path for path in (tmp_path / "fewer/train").rglob("*") if path.is_file()).write_bytes(b"no image")

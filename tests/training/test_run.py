@@ -264,7 +264,7 @@ def test_a_teacher_of_other_people_is_refused(config, people, watch, tmp_path):
         train(student, people, watch=watch)
 
 
-def test_a_reference_made_otherwise_is_made_anew(config, people, watch, tmp_path):
+def test_shuffled_soft_targets_are_others(config, people, watch, tmp_path):
     folder = train(config, people, watch=watch)
     before = references.load(folder / "stages/1-first/reference.safetensors")
     other = dataclasses.replace(config, output=str(tmp_path / "runs/shuffled"), reference=ReferenceConfig(shuffle=True))
