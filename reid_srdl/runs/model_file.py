@@ -97,7 +97,7 @@ def read_model(path: Path) -> ModelFile:
             state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (it is no dictionary)
     except (SafetensorError, OSError) as error:
         if path.suffix.lower() in _PICKLED:
-            raise UserError(f"{path} is no checkpoint of ours", f"Weights of other libraries become a run by: {command('adopt', path)}  They may also start a training: train --model.weights FILE.") from None
+            raise UserError(f"{path} is no checkpoint of ours", f"Weights of other libraries become a run by: {command('adopt', path, '--backbone', 'NAME', '--dataset', 'NAME')}  They may also start a training: train --model.weights FILE.") from None
         raise UserError(f"{path} is not a whole safetensors file ({error})", f"It is truncated or of another kind. {_way_to_another(path)}") from None
     if metadata.get("format") != _FORMAT:
         raise UserError(
