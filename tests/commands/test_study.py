@@ -11,10 +11,12 @@ NAME = "market1501_mobilenet_v2_strong"
 
 
 def test_a_dry_run_lists_commands_that_are_the_runs(tmp_path, capsys):
-    flags = ["--records", str(tmp_path), "--data_root", "sets here", "--weights", "w.safetensors", "--threads", "3", "--arms", "vanilla, srdl"]
-    assert study.run([NAME, "--dry_run", *flags]) == 0
+    own = tmp_path / "own.yaml"
+    own.write_text("{title: t, about: a, recipe: synthetic, arms: {a: {plan.name: vanilla}, b: {plan.name: srdl}, c: {}}, seeds: {default: 2, b: 1}, baseline: a, compare: []}")
+    flags = ["--records", str(tmp_path), "--data_root", "sets here", "--weights", "w.safetensors", "--threads", "3", "--arms", "a, b"]
+    assert study.run([str(own), "--dry_run", *flags]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["vanilla-s0", "srdl-s0", "vanilla-s1", "srdl-s1"]
+    assert [line.split()[0] for line in lines] == ["a-s0", "b-s0", "a-s1"]
     assert all(line.endswith("--threads 3 --data_root 'sets here' --model.weights w.safetensors") for line in lines)
 
 
