@@ -1,15 +1,33 @@
-"""The network whose beliefs a stage imitates: an earlier stage of the run, or a checkpoint."""
+"""What a stage imitates: the beliefs of an earlier stage of the run, or of a checkpoint."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from .. import runs
+from ..config import Config
+from ..devices import Place
 from ..errors import UserError
-from . import handed_on
+from ..inference import Track
+from . import beliefs, handed_on, together
+from . import reference as references
+from .material import Material
 from .plans import Imitated, Plan
+from .reference import Reference
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+class Hears(Protocol):
+    """Who is told what is made."""
+
+    def says(self, line: str) -> None: ...
+
+    def tracks(self, title: str) -> Track: ...
 
 
 def of_checkpoint(imitated: Imitated) -> runs.ModelFile:
@@ -33,10 +51,56 @@ def network_and_folder(run: Path, plan: Plan, number: int, imitated: Imitated) -
     return runs.read_model(handed_on.imitated(folder, imitated.how.weights)), folder
 
 
-def check_labels(imitated: Imitated, model: runs.ModelFile, labels: np.ndarray, data_name: str) -> None:
-    """Raises ``UserError`` where the imitated network knows other labels than ``labels``, int64 ``(C,)``."""
-    if not np.array_equal(model.labels, labels):
+def check_checkpoints(plan: Plan, material: Material) -> None:
+    """Raises ``UserError`` where a stage imitates a checkpoint that is not there, or knows other labels than are trained on."""
+    for stage in plan:
+        if stage.reference is not None and stage.reference.checkpoint is not None:
+            _check_labels(stage.reference, of_checkpoint(stage.reference), material)
+
+
+def soft_targets(
+    run: Path, plan: Plan, number: int, *, config: Config, material: Material, fabric: Fabric, place: Place, watch: Hears
+) -> Reference | None:
+    """The soft targets of a stage, from their file, which is made first where it is missing; none where the stage imitates nobody.
+
+    Args:
+        run, plan, number: as in ``network_and_folder``.
+        config: of the run.
+        material: the training images, opened.
+        fabric, place: all processes are in here together.
+        watch: is told what the soft targets are like, and how far they are.
+
+    Raises:
+        UserError: the network that is imitated knows other labels, or the file is of other images.
+    """
+    wanted = plan[number].reference
+    if wanted is None:
+        return None
+    model, folder = network_and_folder(run, plan, number, wanted)
+    path = folder / runs.REFERENCE
+    described = references.description(wanted.how, wanted.temperature, model.hash, config.seed, config.augment)
+    if not fabric.broadcast(place.rank == 0 and path.is_file() and references.load(path).how == described):
+        _check_labels(wanted, model, material)
+        made = references.make(
+            runs.network_of(model).to(place.device), material.clean_source(model), material.split, material.targets,
+            how=wanted.how, temperature=wanted.temperature, size=model.size, place=place, seed=config.seed,
+            described=described, augment=config.augment, track=watch.tracks("soft targets"),
+        )  # fmt: skip
+        if made is not None:
+            if config.log.diagnostics:
+                watch.says(beliefs.note(made, material.targets, wanted.temperature, folder))
+            references.save(made, path)
+        fabric.barrier()
+    together.await_files(place, path)
+    # From the file, so that a resume sees the same numbers.
+    found = references.load(path)
+    found.check(material.hash, len(material.labels), path)
+    return found
+
+
+def _check_labels(imitated: Imitated, model: runs.ModelFile, material: Material) -> None:
+    if not np.array_equal(model.labels, material.labels):
         raise UserError(
-            f"the reference {imitated.checkpoint or imitated.stage} knows {len(model.labels)} labels, which are not the {len(labels)} of {data_name}",
+            f"the reference {imitated.checkpoint or imitated.stage} knows {len(model.labels)} labels, which are not the {len(material.labels)} of {material.name}",
             "It must have been trained on the same label set.",
         )

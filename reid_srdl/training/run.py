@@ -16,10 +16,9 @@ from ..config import Config
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..inference import Track
-from ..models import IdentityClassifier, configured
-from ..seeds import forked
-from . import beliefs, checkpoint, handed_on, imitated, kept, log, loggers, plans, precision, together
-from . import reference as references
+from ..models import IdentityClassifier
+from . import checkpoint, handed_on, imitated, kept, log, loggers, plans, precision, together
+from .beginnings import Beginnings
 from .diverged import way_out
 from .engine import NonFiniteLoss, StageTrainer, Watcher
 from .facts import describe, differences
@@ -27,6 +26,7 @@ from .folder import accept, claimed
 from .keys import stage_key
 from .material import Material
 from .plans import Stage
+from .reference import Reference
 from .stage_store import StageStore
 from .termination import Terminated, Termination
 
@@ -80,6 +80,7 @@ class _Run:
         devices.set_threads(config.threads)
         self.material = Material(config, data, self.device, says=watch.says, tracks=watch.tracks)
         self.store = StageStore(folder.parent / ".stages", watch.says)
+        self.beginnings = Beginnings(config, folder, plan, len(self.material.labels), says=watch.says)
         self.keys: list[str] = []
         self.rank, self.world = ranks.own()
         self.timed: dict[str, float] = {}
@@ -88,10 +89,8 @@ class _Run:
 
     def carry_out(self, resume: bool) -> Path:
         # Whatever can go wrong with the first network and the images goes wrong before anything is written.
-        first = None if resume else self._first_weights(self.plan[0], 0)
-        for stage in self.plan:
-            if stage.reference is not None and stage.reference.checkpoint is not None:
-                imitated.check_labels(stage.reference, imitated.of_checkpoint(stage.reference), self.material.labels, self.material.name)
+        first = None if resume else self.beginnings.weights(0)
+        imitated.check_checkpoints(self.plan, self.material)
         self.material.check_shares(self.world)
         told = loggers.of(self.config, self.folder) if self.rank == 0 else []
         self.material.open()
@@ -161,7 +160,9 @@ class _Run:
     def _carry_out_stage(self, stage: Stage, number: int, network: IdentityClassifier | None, known: Mapping[str, Any]) -> dict[str, Any]:
         """Trains the stage unless it is finished, here or in the store; returns its facts, of which ``known`` may hold some."""
         target = runs.stage_folder(self.folder, number, stage.name)
-        reference = self._reference(stage, number)
+        reference = imitated.soft_targets(
+            self.folder, self.plan, number, config=self.config, material=self.material, fabric=self.fabric, place=self.place, watch=self.watch
+        )
         self.keys.append(self._key(stage, number, reference, known.get("key") if (target / runs.MODEL).is_file() else None))
         called = f"stage {number + 1} of {len(self.plan)}, {stage.name}"
 
@@ -203,7 +204,7 @@ class _Run:
             **({"kept": {"by": chosen[1], **rows[chosen[0]]}} if chosen is not None else {}),
         }
 
-    def _key(self, stage: Stage, number: int, reference: references.Reference | None, finished: str | None) -> str:
+    def _key(self, stage: Stage, number: int, reference: Reference | None, finished: str | None) -> str:
         """What the stage is stored under; ``finished`` if it has been, under whatever conditions it was."""
         if finished is not None:
             return finished
@@ -222,10 +223,10 @@ class _Run:
         state = checkpoint.load(path) if path.is_file() else None
         return state if state is not None and state["stage"] == number else None
 
-    def _train(self, stage: Stage, number: int, target: Path, network: IdentityClassifier | None, reference: references.Reference | None) -> None:
+    def _train(self, stage: Stage, number: int, target: Path, network: IdentityClassifier | None, reference: Reference | None) -> None:
         state = self._state(number)
         if network is None:
-            network = self._first_weights(stage, number) if state is None else self._bare(stage)
+            network = self.beginnings.weights(number) if state is None else self.beginnings.bare(number)
         loader = self.material.loader(self.fabric.device, self.rank, self.world)
         if self.unscaled:  # fp16's factor of the loss begins anew with each stage, so that a stage is the same whatever was before
             self.fabric.strategy.precision.load_state_dict(self.unscaled)
@@ -281,54 +282,3 @@ class _Run:
             log.append(target / runs.LOG, row)
         step = sum(earlier.epochs for earlier in self.plan[:number]) + row["epoch"]
         self.fabric.log_dict({name: value for name, value in row.items() if value is not None and name != "epoch"}, step=step)
-
-    def _bare(self, stage: Stage) -> IdentityClassifier:
-        """The network of a stage with any weights, to load others into."""
-        return configured(stage.model, len(self.material.labels), self.config.size, weights="none")
-
-    def _first_weights(self, stage: Stage, number: int) -> IdentityClassifier:
-        """What a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before."""
-        if stage.start == "continue":
-            before = runs.stage_folder(self.folder, number - 1, self.plan[number - 1].name) / runs.MODEL
-            network = self._bare(stage)
-            network.load_state_dict(runs.read_model(before).state)
-            return network
-        model = stage.model
-        with forked(self.config.seed, "weights", number):
-            try:
-                network = configured(model, len(self.material.labels), self.config.size)
-            except UserError as error:
-                if model == self.config.model:
-                    raise
-                raise UserError(error.message, error.hint.replace("--model.", "--plan.teacher.")) from error
-        if network.weights_report is not None:
-            self.watch.says(str(network.weights_report))
-        return network
-
-    # --- soft targets ---------------------------------------------------------------------------------------------
-
-    def _reference(self, stage: Stage, number: int) -> references.Reference | None:
-        """The soft targets of a stage, from their file, which is made first where it is missing."""
-        if stage.reference is None:
-            return None
-        wanted = stage.reference
-        model, folder = imitated.network_and_folder(self.folder, self.plan, number, wanted)
-        path = folder / runs.REFERENCE
-        described = references.description(wanted.how, wanted.temperature, model.hash, self.config.seed, self.config.augment)
-        if not self.fabric.broadcast(self.rank == 0 and path.is_file() and references.load(path).how == described):
-            imitated.check_labels(wanted, model, self.material.labels, self.material.name)
-            made = references.make(
-                runs.network_of(model).to(self.fabric.device), self.material.clean_source(model), self.material.split, self.material.targets,
-                how=wanted.how, temperature=wanted.temperature, size=model.size, place=self.place, seed=self.config.seed,
-                described=described, augment=self.config.augment, track=self.watch.tracks("soft targets"),
-            )  # fmt: skip
-            if made is not None:
-                if self.config.log.diagnostics:
-                    self.watch.says(beliefs.note(made, self.material.targets, wanted.temperature, folder))
-                references.save(made, path)
-            self.fabric.barrier()
-        together.await_files(self.place, path)
-        # From the file, so that a resume sees the same numbers.
-        found = references.load(path)
-        found.check(self.material.hash, len(self.material.labels), path)
-        return found

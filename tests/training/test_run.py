@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from reid_srdl import inference, runs
 from reid_srdl.config import ReferenceConfig, StageConfig, TeacherConfig, save
 from reid_srdl.data.records import ClassData, ReIDData
 from reid_srdl.errors import UserError
 from reid_srdl.inference import logits
-from reid_srdl.models import build
-from reid_srdl.training import checkpoint, plans
+from reid_srdl.training import checkpoint
 from reid_srdl.training import reference as references
-from reid_srdl.training.run import _Run, train
+from reid_srdl.training.beginnings import Beginnings
+from reid_srdl.training.run import train
 
 
 def weights(run):
@@ -171,29 +171,19 @@ def test_fp16_is_refused_on_a_cpu_where_it_begins_and_where_it_is_taken_up(confi
 def test_the_restart_is_fresh(config, people, watch, monkeypatch):
     """Other weights from another seed, and not those of the first stage."""
     made = []
-    original = _Run._first_weights
+    original = Beginnings.weights
 
-    def noting(self, stage, number):
-        network = original(self, stage, number)
+    def noting(self, number):
+        network = original(self, number)
         made.append({name: value.clone() for name, value in network.state_dict().items()})
         return network
 
-    monkeypatch.setattr(_Run, "_first_weights", noting)
+    monkeypatch.setattr(Beginnings, "weights", noting)
     folder = train(config, people, watch=watch)
     first, second = made
     trained = weights(folder)[0]
     assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("weight") and first[name].ndim > 1)
     assert not torch.equal(second["classifier.weight"], trained["classifier.weight"])
-
-
-def test_a_pretrained_restart_keeps_the_backbone_and_draws_the_classifier(config, people, watch, tmp_path):
-    save_file({name: value.contiguous() for name, value in build("small", 6).backbone.state_dict().items()}, tmp_path / "w.safetensors")
-    config = dataclasses.replace(config, model=dataclasses.replace(config.model, weights=str(tmp_path / "w.safetensors")))
-    plan = plans.build(config)
-    run = _Run(config, tmp_path / "runs/run", plan, people, watch, None)
-    one, two = (run._first_weights(stage, number) for number, stage in enumerate(plan))
-    assert all(torch.equal(a, b) for a, b in zip(one.backbone.state_dict().values(), two.backbone.state_dict().values(), strict=True))
-    assert not torch.equal(one.classifier.weight, two.classifier.weight)
 
 
 def test_continue_takes_over_the_weights(config, people, watch):

@@ -1,0 +1,55 @@
+"""What the stages of a run start from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import runs
+from ..config import Config
+from ..errors import UserError
+from ..models import IdentityClassifier, configured
+from ..seeds import forked
+from .plans import Plan
+
+
+class Beginnings:
+    """Networks for the stages of a plan, before any step.
+
+    Args:
+        config: of the run; its size, its seed and its network count.
+        folder: of the run, where earlier stages lie.
+        plan: its stages.
+        labels: C, which the networks tell apart.
+        says: hears what was loaded from a file of weights.
+    """
+
+    def __init__(self, config: Config, folder: Path, plan: Plan, labels: int, *, says: Callable[[str], None]) -> None:
+        self._config, self._folder, self._plan, self._labels, self._says = config, folder, plan, labels, says
+
+    def bare(self, number: int) -> IdentityClassifier:
+        """The network of a stage with any weights, to load others into."""
+        return configured(self._plan[number].model, self._labels, self._config.size, weights="none")
+
+    def weights(self, number: int) -> IdentityClassifier:
+        """What a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before.
+
+        Raises:
+            UserError: there is no such network, or its weights cannot be had.
+        """
+        stage = self._plan[number]
+        if stage.start == "continue":
+            before = runs.stage_folder(self._folder, number - 1, self._plan[number - 1].name) / runs.MODEL
+            network = self.bare(number)
+            network.load_state_dict(runs.read_model(before).state)
+            return network
+        with forked(self._config.seed, "weights", number):
+            try:
+                network = configured(stage.model, self._labels, self._config.size)
+            except UserError as error:
+                if stage.model == self._config.model:
+                    raise
+                raise UserError(error.message, error.hint.replace("--model.", "--plan.teacher.")) from error
+        if network.weights_report is not None:
+            self._says(str(network.weights_report))
+        return network

@@ -1,0 +1,39 @@
+"""``beginnings``: what the stages of a run start from."""
+
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from reid_srdl.config import PlanConfig, TeacherConfig
+from reid_srdl.errors import UserError
+from reid_srdl.models import build
+from reid_srdl.training import plans
+from reid_srdl.training.beginnings import Beginnings
+
+
+def of(config, folder):
+    return Beginnings(config, folder, plans.build(config), 6, says=lambda line: None)
+
+
+def test_a_restart_draws_other_weights(config, tmp_path):
+    one, two, again = (of(config, tmp_path).weights(number).state_dict() for number in (0, 1, 0))
+    drawn = [name for name in one if name.endswith("weight") and one[name].ndim > 1]
+    assert drawn and not any(torch.equal(one[name], two[name]) for name in drawn)
+    assert all(torch.equal(one[name], again[name]) for name in one)
+
+
+def test_a_pretrained_restart_keeps_the_backbone_and_draws_the_classifier(config, tmp_path):
+    save_file({name: value.contiguous() for name, value in build("small", 6).backbone.state_dict().items()}, tmp_path / "w.safetensors")
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, weights=str(tmp_path / "w.safetensors")))
+    one, two = (of(config, tmp_path).weights(number) for number in (0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(one.backbone.state_dict().values(), two.backbone.state_dict().values(), strict=True))
+    assert not torch.equal(one.classifier.weight, two.classifier.weight)
+
+
+def test_the_way_out_names_the_flags_of_the_network_that_cannot_be_had(config, tmp_path):
+    config = dataclasses.replace(config, plan=PlanConfig(name="kd", epochs=4, teacher=TeacherConfig(backbone="resnet32", weights="imagenet")))
+    with pytest.raises(UserError) as refused:
+        of(config, tmp_path).weights(0)
+    assert "--plan.teacher." in refused.value.hint and "--model." not in refused.value.hint
