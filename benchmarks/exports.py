@@ -98,7 +98,7 @@ def _files(trained: runs.Trained, folder: Path, setup: Setup) -> Iterator[tuple[
 def _embed(network: runs.Trained, images: list[torch.Tensor]) -> None:
     for part in images:
         with network.place.autocast():
-            network.network.embed(clean(part, network.size))
+            network.embedder.embed(clean(part, network.size))
 
 
 def _run(network: runs.Trained, images: list[np.ndarray]) -> None:

@@ -32,6 +32,7 @@ from reid_srdl.errors import UserError
 from reid_srdl.evaluation import rank
 from reid_srdl.evaluation.rerank import reranked
 from reid_srdl.models import build
+from reid_srdl.models.folding import for_embedding
 from reid_srdl.retrieval import Index, create_index, open_index
 
 from . import Figure, Report, script
@@ -55,14 +56,14 @@ class Step:
     Args:
         what: in words.
         sizes: of galleries that are measured, ascending.
-        law: the power of N that seconds grow by: 0, 1 or 2.
+        law: the power of N that seconds grow by: 0, 1 or 2; none where no power is known, and the measured one is carried on.
         memory_law: that of memory.
         work: makes the task.
     """
 
     what: str
     sizes: tuple[int, ...]
-    law: int
+    law: int | None
     memory_law: int
     work: Work
 
@@ -89,7 +90,7 @@ def _queries(of: Embeddings, count: int) -> Embeddings:
 
 
 def _embed(folder: Path, count: int) -> tuple[Callable[[], object], Callable[[], int]]:
-    network = build(BACKBONE, 751, weights="none", image_size=SIZE).eval()
+    network = for_embedding(build(BACKBONE, 751, weights="none", image_size=SIZE).eval(), SIZE)  # as the command embed has it
     pictures = np.random.default_rng(0).integers(0, 256, (inference.BATCH, *SIZE, 3), dtype=np.uint8)
     batch, place = MemoryImages.of(pictures), devices.ALONE
 
@@ -171,7 +172,7 @@ _COMPRESSED = "IVF64,PQ64"
 STEPS = {
     "embed": Step(f"embed ({BACKBONE}, {SIZE[0]}x{SIZE[1]})", (512, 1024, 2048), 1, 0, _embed),
     "index_flat": Step("index, Flat", _LINEAR, 1, 1, _index("Flat")),
-    "index_hnsw": Step("index, HNSW32", _GRAPH, 1, 1, _index("HNSW32")),
+    "index_hnsw": Step("index, HNSW32", _GRAPH, None, 1, _index("HNSW32")),
     "index_pq": Step(f"index, {_COMPRESSED} (added to one that is trained)", _LINEAR, 1, 1, _add(_COMPRESSED)),
     "rank": Step(f"rank, {QUERIES} queries", _LINEAR, 1, 0, _rank),
     "rerank": Step(f"rerank, {QUERIES} queries", (2_000, 4_000, 8_000), 2, 1, _rerank),
@@ -220,8 +221,13 @@ def power(sizes: list[int], values: list[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-9)), 1)[0])
 
 
-def at(size: int, sizes: list[int], values: list[float], law: int) -> float:
-    """The value at another size, by a constant and the law's power of N that fit the measured ones best; a law of 0 takes the largest."""
+def at(size: int, sizes: list[int], values: list[float], law: int | None) -> float:
+    """The value at another size, by a constant and the law's power of N that fit the measured ones best.
+
+    A law of 0 takes the largest; without a law the largest size is carried on by the power that was measured.
+    """
+    if law is None:
+        return float(values[-1] * (size / sizes[-1]) ** power(sizes, values))
     if law == 0:
         return float(max(values))
     columns = np.column_stack([np.ones(len(sizes)), np.power(np.array(sizes, dtype=np.float64) / sizes[-1], law)])

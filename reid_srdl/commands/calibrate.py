@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Optional
@@ -17,6 +18,9 @@ from . import of_run
 
 if TYPE_CHECKING:
     from ..runs import Trained
+
+_SAME = 1e-4
+"""Vectors that differ by less of their length are of the same image."""
 
 
 @dataclass(frozen=True)
@@ -120,13 +124,27 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
     return _together([trained.embeddings(part, flip=options.flip, track=tracked(f"embedding {part.name}")) for part in chosen]), dataset, split
 
 
-def _together(parts: Any) -> Embeddings:
-    """Query and gallery as one set of images: both show the same people."""
+def _together(parts: Sequence[Embeddings]) -> Embeddings:
+    """Query and gallery as one set of images: both show the same people. An image that stands in both is in it once."""
+    query, gallery = parts
+    parts = [query, gallery.take(np.flatnonzero(~_known(gallery, query)))]
     columns = {}
     for name in ("labels", "cameras"):
         values = [getattr(part, name) for part in parts]
         columns[name] = None if any(value is None for value in values) else np.concatenate(values)
     return Embeddings(np.concatenate([part.vectors for part in parts]), None, columns["labels"], columns["cameras"], parts[0].model)
+
+
+def _known(some: Embeddings, others: Embeddings) -> np.ndarray:
+    """Which of some vectors are one of the others with the same label: the same file again, but for what batches of another size round otherwise. bool ``(N,)``."""
+    from scipy.spatial.distance import cdist
+
+    found = np.zeros(len(some), dtype=bool)
+    for label in np.intersect1d(some.labels, others.labels):
+        rows = np.flatnonzero(some.labels == label)
+        near = cdist(some.vectors[rows], others.vectors[others.labels == label]).min(axis=1)
+        found[rows] = near <= _SAME * np.linalg.norm(some.vectors[rows], axis=1)
+    return found
 
 
 def _show(made: Any, dataset: str, split: str) -> None:

@@ -6,12 +6,16 @@ What is drawn is drawn on the CPU for the global batch, whatever the device and 
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
 
 from ..config import MEAN, STD, AugmentConfig
+
+_TRIES = 10
+"""Boxes that are drawn for an image; of the usual proportions one in six does not fit, and where none does nothing is erased."""
 
 
 def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -91,13 +95,16 @@ class Augment:
         return Draws(flip, top, left, self._erased(count, generator))
 
     def _erased(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Random erasing (Zhong et al. 2020): 2 to 40% of the image, 0.3 to 1/0.3 times as high as wide. A box that does not fit is drawn again."""
         height, width = self.size
-        chance, area, aspect, down, right = torch.rand(5, count, generator=generator)
+        chance, down, right = torch.rand(3, count, generator=generator)
+        area, aspect = torch.rand(2, _TRIES, count, generator=generator)
         area = (0.02 + 0.38 * area) * height * width
-        aspect = torch.exp((2 * aspect - 1) * torch.log(torch.tensor(1 / 0.3)))
-        box_height = (area * aspect).sqrt().round().clamp(max=height)
-        box_width = (area / aspect).sqrt().round().clamp(max=width)
-        box_height = box_height * (chance < self.config.erase)
+        aspect = torch.exp((2 * aspect - 1) * math.log(1 / 0.3))
+        boxes = torch.stack([(area * aspect).sqrt().round(), (area / aspect).sqrt().round()])
+        fits = (boxes[0] < height) & (boxes[1] < width)
+        first = fits.int().argmax(dim=0)
+        box_height, box_width = boxes.gather(1, first.expand(2, 1, count))[:, 0] * ((chance < self.config.erase) & fits.any(dim=0))
         box = (down * (height - box_height + 1), right * (width - box_width + 1), box_height, box_width)
         return torch.stack([value.long() for value in box], dim=1)
 

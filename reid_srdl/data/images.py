@@ -120,7 +120,7 @@ def image_size(file: Path) -> tuple[int, int]:
 
 
 def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:
-    """An encoded image as uint8 RGB ``(H, W, 3)``, upright by its EXIF data; ``size`` (height, width) resizes it (``_resized``), or else ``crop`` takes a part.
+    """An encoded image as uint8 RGB ``(H, W, 3)``, upright by its EXIF data; ``crop`` takes a part of it, or else ``size`` (height, width) resizes it.
 
     Raises:
         UserError: no image, a truncated one, or more pixels than ``MAX_PIXELS``; ``name`` stands for it in the message.
@@ -134,22 +134,16 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
             turn = _TURNS.get(_orientation(opened))
             opened.load()
             picture = _eight_bits(opened if turn is None else opened.transpose(turn), name).convert("RGB")
-            image = np.asarray(picture if crop is None else crop(picture))
+            if crop is not None:
+                picture = crop(picture)
+            elif size is not None and picture.size != (size[1], size[0]):
+                # As ``augment.resized`` does it on the device, to within a rounding: so an image is embedded alike, whatever others it lies among.
+                picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            return np.asarray(picture)
     except UserError:
         raise
     except Exception as error:  # as above
         raise _unreadable(name, str(error) or type(error).__name__) from None
-    if size is not None and image.shape[:2] != tuple(size):
-        image = _resized(image, *size)
-    return image
-
-
-def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Areas are averaged where the image shrinks. Where it grows that would repeat pixels, so there it is interpolated as images that keep their own size are."""
-    least = min(height, image.shape[0]), min(width, image.shape[1])
-    if image.shape[:2] != least:
-        image = cv2.resize(image, least[::-1], interpolation=cv2.INTER_AREA)
-    return image if least == (height, width) else cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def decode(file: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:

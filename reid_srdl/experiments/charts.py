@@ -86,7 +86,7 @@ def gains(panels: Mapping[str, Mapping[str, Mapping[int, Difference]]]) -> bytes
         for number, (name, points) in enumerate(curves.items()):
             epochs = sorted(points)
             means = [100 * points[epoch].mean for epoch in epochs]
-            low, high = ([_finite(100 * getattr(points[epoch], end), mean) for epoch, mean in zip(epochs, means, strict=True)] for end in ("low", "high"))
+            low, high = ([100 * getattr(points[epoch], end) for epoch in epochs] for end in ("low", "high"))  # NaN of a single seed, which draws no bar
             errors = [[mean - value for mean, value in zip(means, low, strict=True)], [value - mean for mean, value in zip(means, high, strict=True)]]
             shifted = [epoch * (1 + 0.03 * number) for epoch in epochs]  # so that bars do not hide each other
             axes.errorbar(shifted, means, yerr=errors, fmt="o-", color=_CYCLE[number % len(_CYCLE)], capsize=3, label=name, linewidth=1.6, markersize=4)
@@ -99,10 +99,6 @@ def gains(panels: Mapping[str, Mapping[str, Mapping[int, Difference]]]) -> bytes
     drawn[0].set_ylabel("gain in percentage points", color=_FAINT, fontsize=9.5)
     drawn[0].legend(frameon=False, fontsize=9, labelcolor=_INK)
     return _png(figure)
-
-
-def _finite(value: float, otherwise: float) -> float:
-    return value if math.isfinite(value) else otherwise
 
 
 def _figure(width: float, height: float) -> Figure:

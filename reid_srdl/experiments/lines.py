@@ -46,9 +46,11 @@ class Line:
 
 def finished(study: Study, found: Found, arm: str) -> dict[int, dict[str, Any]]:
     """Seed to record of an arm on the test split, at its own tuned value; what only serves as a member of an ensemble is left out."""
-    offsets = [member.offset for name in study.ensembles for member in members_of(study, name) if member.offset]
+    members = {
+        seed + member.offset for name in study.ensembles for seed in range(study.seeds_of(name)) for member in members_of(study, name) if member.arm == arm
+    } - set(range(study.seeds_of(arm)))
     value = best_value(study, arm, found)
-    cells = [cell for cell in found if cell.arm == arm and not cell.held_out and cell.value == value and cell.seed < min(offsets, default=cell.seed + 1)]
+    cells = [cell for cell in found if cell.arm == arm and not cell.held_out and cell.value == value and cell.seed not in members]
     cells.sort(key=lambda cell: cell.seed)
     return {cell.seed: found[cell] for cell in cells}
 

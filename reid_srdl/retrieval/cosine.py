@@ -9,13 +9,23 @@ from typing import Any
 import numpy as np
 
 from ..embeddings import Embeddings
+from ..errors import UserError
 from ..evaluation.flat_index import unit_length
 from .index import Added, Hits, Index, Track, check_queries
 
 
 def at_unit_length(embeddings: Embeddings) -> Embeddings:
-    """The same images with vectors of length 1; a vector of zeros stays."""
-    return dataclasses.replace(embeddings, vectors=unit_length(embeddings.vectors))
+    """The same images with vectors of length 1.
+
+    Raises:
+        UserError: one is all zeros. Its cosine is 0 to all others, and no place among vectors of length 1 is as far from each of them.
+    """
+    kept = unit_length(embeddings.vectors)
+    zeros = np.flatnonzero(~kept.any(axis=1))
+    if len(zeros):
+        first = embeddings.paths[zeros[0]] if embeddings.paths is not None else f"number {zeros[0] + 1}"
+        raise UserError(f"{len(zeros):,} of {len(kept):,} vectors hold nothing but zeros, such as {first}", "They have no cosine: leave them out, or take --metric euclidean.")
+    return dataclasses.replace(embeddings, vectors=kept)
 
 
 class CosineIndex:
@@ -40,7 +50,9 @@ class CosineIndex:
     def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
         vectors = check_queries(vectors, top_k, self._inner.dimension)
         hits = self._inner.search(unit_length(vectors), top_k, cameras)
-        return dataclasses.replace(hits, distances=hits.distances / 2)
+        distances = hits.distances / 2
+        distances[~vectors.any(axis=1)[:, None] & np.isfinite(distances)] = 1  # a query of zeros is at a right angle to everything
+        return dataclasses.replace(hits, distances=distances)
 
     def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
         return self._inner.add(at_unit_length(embeddings), names=names, track=track)

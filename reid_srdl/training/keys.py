@@ -56,6 +56,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
             **({"crop": [data.crop, "drawn by stage"]} if data.crop != "none" else {}),
             "batch": [data.batch, data.sampler, data.instances],
             "augment": _said(config.augment, "flip", "pad", "pad_mode", "erase"),
+            **({"erased": "drawn again where it does not fit"} if config.augment.erase else {}),
             "seed": config.seed,
             "precision": config.precision,
             "compile": config.compile,

@@ -22,6 +22,7 @@ def test_what_grows_by_its_law_is_carried_on_to_the_digit():
         values = [constant + slope * size**law for size in sizes]
         assert at(10**6, sizes, values, law) == pytest.approx(constant + slope * 10 ** (6 * law), rel=1e-6)
     assert at(10**8, sizes, [3.0, 5.0, 4.0], 0) == 5.0
+    assert at(10**8, sizes, [2.0 * size**1.3 for size in sizes], None) == pytest.approx(2.0 * 10 ** (8 * 1.3), rel=1e-6)
     assert power(sizes, [2.0 * size**1.5 for size in sizes]) == pytest.approx(1.5)
 
 

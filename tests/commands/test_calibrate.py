@@ -12,7 +12,7 @@ import pytest
 from reid_srdl import data, embeddings, files, runs
 from reid_srdl.commands import calibrate, embed, export, index, search, sets, verify
 from reid_srdl.commands import eval as evaluation
-from reid_srdl.data.records import ReIDData
+from reid_srdl.data.records import ReIDData, Split
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import calibration
 from reid_srdl.evaluation.verification import pairs_of
@@ -222,3 +222,16 @@ def test_people_who_were_held_out_are_calibrated_on_unless_others_are_named(run,
         facts = calibration.of_run(run).facts
         assert (facts["split"], facts["pairs"]["identities"]) == (split, people)
         assert ("the people that scores are reported on" in capsys.readouterr().out) is (split == "test")
+
+
+def test_an_image_that_is_query_and_gallery_is_no_pair_with_itself(run, crowd, monkeypatch):
+    """As where a set's queries stand in its gallery again: each would be a genuine pair at distance 0."""
+    one, other = crowd.gallery, crowd.query
+    both = Split("gallery", one.root, one.paths + other.paths, np.concatenate([one.labels, other.labels]), np.concatenate([one.cameras, other.cameras]))
+    everybody = ReIDData("crowd", train=crowd.train, query=crowd.query, gallery=both)
+    found = []
+    for one in (crowd, everybody):
+        monkeypatch.setattr(data, "read", lambda name, root, one=one: one)
+        calibrate.run([str(run), "--draws", "20", "--across_cameras", "false", "--method", "platt"])
+        found.append(calibration.of_run(run).facts)
+    assert found[0]["pairs"] == found[1]["pairs"] and found[1]["eer"] == pytest.approx(found[0]["eer"], abs=1e-3)

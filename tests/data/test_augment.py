@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import RandomErasing
 
 from reid_srdl.config import AugmentConfig
 from reid_srdl.data.augment import MEAN, STD, Augment, Draws, clean, normalised, resized
@@ -66,6 +67,18 @@ def test_draws_are_fresh_for_every_image_and_in_range():
     assert (top >= 0).all() and (top + height <= 128).all() and (left + width <= 64).all()
     area = (height * width)[height > 0] / (128 * 64)
     assert 0.015 < area.min() and area.max() < 0.42
+
+
+def test_a_box_that_does_not_fit_is_drawn_again_as_torchvision_does():
+    """Cut to the image's size instead, one in six would be a band of its whole width."""
+    size, chance = (64, 32), torch.Generator().manual_seed(0)
+    height, width = Augment(AugmentConfig(erase=1.0), size).draw(6000, chance).erase[:, 2:].unbind(1)
+    assert (height < size[0]).all() and (width < size[1]).all() and (height * width > 0).all()
+    torch.manual_seed(0)
+    theirs = torch.tensor([RandomErasing.get_params(torch.zeros(3, *size), (0.02, 0.4), (0.3, 1 / 0.3), [0.0])[2:4] for _ in range(6000)]).float()
+    for ours, other in ((height, theirs[:, 0]), (width, theirs[:, 1]), (height * width, theirs.prod(dim=1))):
+        error = (ours.float().var() / 6000 + other.var() / 6000).sqrt()
+        assert abs(ours.float().mean() - other.mean()) < 4 * error
 
 
 def test_erased_boxes_are_as_wide_or_as_high_as_in_the_paper():

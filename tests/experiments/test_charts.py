@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 
 from reid_srdl.experiments import charts
 from reid_srdl.experiments.lines import Line
@@ -28,3 +29,12 @@ def test_a_panel_a_plan_and_a_panel_a_comparison():
     assert two.shape[0] > one.shape[0]
     single = {"5,000 images": {20: paired([0.5], [0.4]), 60: paired([0.5, 0.6], [0.4, 0.6])}}
     assert decoded(charts.gains({"a − b": single, "a − c": single})).shape[1] > decoded(charts.gains({"a − b": single})).shape[1]
+
+
+def test_a_single_seed_has_no_interval(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(Axes, "errorbar", lambda self, x, y, yerr, **how: drawn.append(np.array(yerr)))
+    monkeypatch.setattr(charts, "_png", lambda figure: b"")
+    monkeypatch.setattr(Axes, "legend", lambda self, **how: None)
+    charts.gains({"a − b": {"all": {20: paired([0.5], [0.4]), 60: paired([0.5, 0.6], [0.4, 0.6])}}})
+    assert np.isnan(drawn[0][:, 0]).all() and (drawn[0][:, 1] > 0).all()

@@ -54,3 +54,11 @@ def test_csv_says_all_in_percent():
     srdl = next(row for row in rows if row["arm"] == "srdl" and row["score"] == "top1")
     assert (srdl["mean"], srdl["seeds"], srdl["difference"], srdl["paper"], srdl["macs"]) == ("53.000", "53.000 53.000", "2.000", "71.63", "1000000000000")
     assert next(row for row in rows if row["arm"] == "half" and row["score"] == "top1")["low"] == ""
+
+
+def test_seeds_that_serve_an_ensemble_too_are_seeds_of_their_arm():
+    plan = Study("s", "T", "", "r", {"a": {}, "b": {}}, {"default": 6, "two": 3}, "a", (), ensembles={"two": ("a", "a+3"), "far": ("b", "b+6")})
+    found = {Cell(arm, seed, None, False): record(0.5) for arm in "ab" for seed in range(13)}
+    one, other = lines.of(plan, found)
+    assert one.seeds == tuple(range(13)), "no seed of a is there for the ensemble alone"
+    assert other.seeds == (0, 1, 2, 3, 4, 5, 12), "6 to 11 are"

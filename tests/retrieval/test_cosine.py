@@ -77,3 +77,21 @@ def test_unknown_metrics_are_refused(tmp_path):
     with pytest.raises(UserError, match="no metric 'dot'"):
         create_index(tmp_path / "g.index", embedded(5), metric="dot")
     assert not list(tmp_path.iterdir())
+
+
+def test_zeros_are_at_a_right_angle_to_all(build):
+    gallery = lengthened(20)
+    hits = build(gallery, metric="cosine").search(np.zeros((1, DIMENSION), np.float32), 3)
+    np.testing.assert_array_equal(hits.distances, np.ones((1, 3)))
+
+
+def test_zeros_in_a_gallery_are_refused_by_name(build):
+    vectors = lengthened(20).vectors.copy()
+    vectors[7] = 0
+    gallery = dataclasses.replace(lengthened(20), vectors=vectors)
+    with pytest.raises(UserError, match=f"1 of 20 vectors hold nothing but zeros, such as {gallery.paths[7]}"):
+        build(gallery, metric="cosine")
+    index = build(lengthened(20), metric="cosine")
+    with pytest.raises(UserError, match="no cosine"):
+        index.add(dataclasses.replace(gallery, paths=tuple(f"more/{path}" for path in gallery.paths)))
+    assert len(index) == 20
