@@ -151,6 +151,7 @@ def _show(made: Any, dataset: str, split: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from ..evaluation.calibration import NOTHING
     from ..progress import terminal
     from ..report.words import distance_word
 
@@ -163,14 +164,12 @@ def _show(made: Any, dataset: str, split: str) -> None:
         row = ("too few pairs", "") if found is None else (f"{found['tpr']:.2%}", f"{found['low']:.2%} to {found['high']:.2%}")
         table.add_row(f"genuine accepted (TPR) at FPR {float(rate):.4g}", *row)
     for probability in (0.5, 0.9, 0.99):
-        try:
-            said = distance_word(made.threshold(probability))
-        except UserError:
-            said = "none is so sure"
-        table.add_row(f"distance at probability {probability:g}", said, "")
+        table.add_row(f"distance at probability {probability:g}", distance_word(made.threshold(probability)), "")
     terminal().print(table)
     pairs, own = facts["pairs"], " across cameras" if facts["across_cameras"] else ""
     print(f"{pairs['genuine']:,} genuine and {pairs['impostor']:,} impostor pairs{own} of {pairs['identities']:,} identities; {facts['method']}; probabilities at a prior of {made.prior:g}.")
+    if made.tells_nothing:
+        print(NOTHING)
     if split == "test":
         print("These are the people that scores are reported on: fit on held-out ones (train with --data.holdout_identities) where both are wanted.")
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Optional
 
+import numpy as np
+
 from .. import config as configuration
 from .. import embeddings, retrieval
+from ..data.records import JUNK
 from ..embeddings import Embeddings
 from ..errors import UserError
+from ..evaluation.flat_index import unit_length
 from ..report.words import count
 from ..shell import command
 
@@ -28,7 +32,7 @@ class IndexOptions:
     Args:
         embeddings: files of embeddings to build an index of, as many as follow (.npz or .parquet, or the gallery of a .mat).
         output: the index to build, such as ``gallery.index``.
-        add: files of embeddings to add; a path that is there already gets the new vector.
+        add: files of embeddings to add.
         delete: paths of images to delete, as many as follow, or ``@FILE`` with a path a line.
         index: the index that is added to or deleted from.
         backend: ``faiss`` (a file) or ``milvus`` (a database).
@@ -40,7 +44,7 @@ class IndexOptions:
         metric: ``euclidean`` (squared), or ``cosine``, which networks with a BNNeck want; null means euclidean.
         images: folder that the paths are relative to, so that pictures can be shown.
         names: CSV files with columns label and name: words for labels. Those that are added (with --add) join what the index has.
-        replace: build anew what is there already.
+        replace: build anew what is there already; with --add, images take the place of others of their path. In both, of two images of one path the later counts.
     """
 
     embeddings: Optional[tuple[str, ...]] = None
@@ -60,7 +64,12 @@ class IndexOptions:
     replace: bool = False
 
 
-_OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "replace", "output")
+_OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "output")
+_SAME = 1e-3
+"""Vectors that differ by less of their length are of one image, embedded twice."""
+_TWO = "--replace lets the later one take the place of the earlier. If they are two images, embed both from the folder above them, so that their paths differ."
+_COMPARED = 10_000
+"""Vectors that are looked at together."""
 
 
 def run(argv: list[str]) -> int:
@@ -77,7 +86,7 @@ def run(argv: list[str]) -> int:
         return _build(options)
     if options.index is None:
         raise UserError(f"--{asked[0]} needs --index", "Name the index that is changed.")
-    idle = [name for name in (*_OF_BUILDING, *(["names"] if asked[0] == "delete" else [])) if getattr(options, name) != getattr(IndexOptions(), name)]
+    idle = [name for name in (*_OF_BUILDING, *(["names", "replace"] if asked[0] == "delete" else [])) if getattr(options, name) != getattr(IndexOptions(), name)]
     if idle:
         raise UserError(f"--{idle[0]} means nothing where an index is changed", "It belongs to the building of one, with --embeddings.")
     return _add(options) if asked[0] == "add" else _delete(options)
@@ -100,6 +109,8 @@ def _build(options: IndexOptions) -> int:
         raise UserError(f"there is no folder {options.images}", "Name the one that the paths are relative to, or leave --images out.")
     names = _names(options.names or ())
     gallery = _loaded(options.embeddings or ())
+    if not options.replace:
+        _refuse_two_of_a_path(gallery)
     root = os.path.abspath(options.images) if options.images else None
     index, added = retrieval.create_index(
         options.output, gallery, backend=options.backend, root=root, names=names, metric=options.metric or "euclidean", replace=options.replace, track=tracked("indexing"),
@@ -120,7 +131,11 @@ def _add(options: IndexOptions) -> int:
     from ..progress import tracked
 
     with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
-        added = index.add(_loaded(options.add or ()), names=_names(options.names or ()), track=tracked("adding"))
+        more = _loaded(options.add or ())
+        if not options.replace:
+            _refuse_two_of_a_path(more)
+            _refuse_others(index, more)
+        added = index.add(more, names=_names(options.names or ()), track=tracked("adding"))
         print(f"Added {count(added.images, 'image')}{_but(added)}; {index.path} holds {len(index):,} now.")
         _next(index)
     return 0
@@ -128,17 +143,14 @@ def _add(options: IndexOptions) -> int:
 
 def _delete(options: IndexOptions) -> int:
     with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
-        paths = _paths(options.delete or ())
-        first = ""
-        try:
-            index.by_path(paths)
-        except KeyError as missing:
-            first = f" (such as {missing.args[0]})"
-        gone = index.delete(paths)
-        unknown = len(set(paths)) - gone
+        paths = dict.fromkeys(_paths(options.delete or ()))
+        unknown = [path for path in paths if path not in set(index.holding(list(paths)).paths)]
+        gone = index.delete(list(paths))
         print(f"Deleted {count(gone, 'image')}; {index.path} holds {len(index):,} now.")
         if unknown:
-            print(f"Unknown to it: {count(unknown, 'path')}{first}. Paths are those that the embeddings were given with.")
+            print(f"Unknown to it: {count(len(unknown), 'path')} (such as {unknown[0]}). Paths are those that the embeddings were given with.")
+        if not gone:
+            return 2
         dead = getattr(index, "dead", 0.0)
         if dead:
             from ..retrieval.faiss_index import COMPACT_AT
@@ -150,6 +162,42 @@ def _delete(options: IndexOptions) -> int:
 
 def _next(index: Index) -> None:
     print("Next, search it:", command("search", "--index", index.path, "--checkpoint", "RUN", "--query", "IMAGE_OR_FOLDER"))
+
+
+def _refuse_others(index: Index, more: Embeddings) -> None:
+    """Raises ``UserError`` where a path is there already with another vector: folders of queries and of a gallery often have the same names in them."""
+    row_of = {path: row for row, path in _named(more)}
+    held = index.holding(list(row_of))
+    others: list[str] = []
+    for start in range(0, len(held), _COMPARED):
+        some = held.take(np.arange(start, min(start + _COMPARED, len(held))))
+        pair = index.vectors(some.ids), more.vectors[[row_of[path] for path in some.paths]]
+        stored, new = (unit_length(part) for part in pair) if index.about.metric == "cosine" else pair
+        others += some.paths[_differ(stored, new) | (not index.true_distances)].tolist()
+    if others:
+        other = "another vector" if index.true_distances else "the approximation of a vector"
+        raise UserError(f"{len(others):,} of {len(more):,} paths are in {index.path} already with {other}, such as {others[0]}", _TWO)
+
+
+def _refuse_two_of_a_path(gallery: Embeddings) -> None:
+    """The same among the images that come."""
+    first_of: dict[str, int] = {}
+    pairs = [(row, first) for row, path in _named(gallery) if (first := first_of.setdefault(path, row)) != row]
+    for row, first in pairs:
+        if _differ(gallery.vectors[first : first + 1], gallery.vectors[row : row + 1]).any():
+            raise UserError(f"the path {(gallery.paths or ())[row]} comes twice, with two vectors", _TWO)
+
+
+def _named(some: Embeddings) -> Iterator[tuple[int, str]]:
+    """Rows and paths of what goes into an index: all but junk."""
+    for row, path in enumerate(some.paths or ()):
+        if some.labels is None or some.labels[row] != JUNK:
+            yield row, path
+
+
+def _differ(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of N pairs of vectors are of two images."""
+    return np.linalg.norm(some - others, axis=1) > _SAME * np.linalg.norm(others, axis=1)
 
 
 # --- what is read and told -------------------------------------------------------------------------------------------------

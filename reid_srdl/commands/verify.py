@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
@@ -67,10 +66,13 @@ def run(argv: list[str]) -> int:
     limit = found.threshold(options.probability, prior)
     vectors = trained.embed(images, flip=found.flip)
     rows = [_compared(images, vectors, pair, found, limit, prior) for pair in itertools.combinations(range(len(images)), 2)]
+    most = found.most(prior)
     if options.json:
-        print(json.dumps({"threshold": limit if math.isfinite(limit) else None, "metric": found.metric, "prior": prior, "pairs": rows}, indent=2))
+        print(json.dumps({"threshold": limit if math.isfinite(limit) else None, "most_probable": most, "metric": found.metric, "prior": prior, "pairs": rows}, indent=2))
     else:
-        _show(rows, limit, prior, options.probability)
+        _show(rows, limit, most, prior, options.probability)
+        if found.tells_nothing:
+            print(calibration.NOTHING)
     return 0
 
 
@@ -80,11 +82,11 @@ def _compared(images: list[str], vectors: np.ndarray, pair: tuple[int, int], fou
     return {"images": [images[row] for row in pair], "distance": distance, "probability": probability, "same": distance <= limit}
 
 
-def _show(rows: list[dict[str, Any]], limit: float, prior: float, probability: float) -> None:
+def _show(rows: list[dict[str, Any]], limit: float, most: float, prior: float, probability: float) -> None:
     for row in rows:
         called = "the same identity" if row["same"] else "different identities"
-        names = " and ".join(Path(name).name for name in row["images"])
-        print(f"{names}: {called} (probability {percent(row['probability'])}%, distance {row['distance']:.4g})")
-    distances = f"a distance of up to {limit:.4g}" if math.isfinite(limit) else "any distance"
+        print(f"{' and '.join(row['images'])}: {called} (probability {percent(row['probability'])}%, distance {row['distance']:.4g})")
+    none = f"no distance (the most that one has is {percent(most)}%)"
+    distances = f"a distance of up to {limit:.4g}" if math.isfinite(limit) else "any distance" if limit > 0 else none
     print(f"Called the same from a probability of {probability:g} on, which is {distances}, where {prior:.4g} of all pairs are genuine (--prior).")
     print("A near embedding is a hint and no proof of identity.")

@@ -131,19 +131,28 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
     try:
         # Pillow, unlike OpenCV, refuses a truncated JPEG instead of filling it with grey.
         with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
-            turn = _TURNS.get(_orientation(opened))
-            opened.load()
-            picture = _eight_bits(opened if turn is None else opened.transpose(turn), name).convert("RGB")
-            if crop is not None:
-                picture = crop(picture)
-            elif size is not None and picture.size != (size[1], size[0]):
-                # As ``augment.resized`` does it on the device, to within a rounding: so an image is embedded alike, whatever others it lies among.
-                picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            return np.asarray(picture)
+            return _fitted(_upright(opened, name), size, crop)
     except UserError:
         raise
     except Exception as error:  # as above
         raise _unreadable(name, str(error) or type(error).__name__) from None
+
+
+def _upright(opened: Image.Image, name: Path) -> Image.Image:
+    """By its EXIF data, as 8-bit RGB."""
+    turn = _TURNS.get(_orientation(opened))
+    opened.load()
+    return _eight_bits(opened if turn is None else opened.transpose(turn), name).convert("RGB")
+
+
+def _fitted(picture: Image.Image, size: tuple[int, int] | None, crop: crops.Crop | None) -> np.ndarray:
+    """uint8 ``(H, W, 3)``."""
+    if crop is not None:
+        picture = crop(picture)
+    elif size is not None and picture.size != (size[1], size[0]):
+        # As ``augment.resized`` does it on the device, to within a rounding: so an image is embedded alike, whatever others it lies among.
+        picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(picture)
 
 
 def decode(file: Path, size: tuple[int, int] | None = None, crop: crops.Crop | None = None) -> np.ndarray:
@@ -211,6 +220,44 @@ class MemoryImages:
 
     def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
         return self.images[torch.as_tensor(indices, device=self.images.device)]
+
+
+Picture = Image.Image | np.ndarray
+"""An image that is decoded already: Pillow's, or uint8 ``(H, W, 3)`` in RGB."""
+
+
+class GivenImages:
+    """Pictures in memory, of any sizes, as they are seen where nothing is augmented.
+
+    Args:
+        pictures: N pictures.
+        size: (height, width) that the network is trained at.
+        crop: ``imagenet`` takes the centre of each, ``none`` all of it.
+
+    Raises:
+        UserError: there are none, or one is no picture; it is named by its place, counted from 0.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], size: tuple[int, int], crop: str = "none") -> None:
+        if not len(pictures):
+            raise UserError("there are no images", "Hand in one or more.")
+        self._pictures = [_of_memory(picture, place) for place, picture in enumerate(pictures)]
+        self.size, self._crop = size, crops.clean(crop, size)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
+        return _channels_first(np.stack([_fitted(self._pictures[index], self.size, self._crop) for index in indices]))
+
+
+def _of_memory(picture: Picture, place: int) -> Image.Image:
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3 and picture.size:
+        return Image.fromarray(picture)
+    if not isinstance(picture, Image.Image):
+        what = f"an array of shape {picture.shape} and type {picture.dtype}" if isinstance(picture, np.ndarray) else f"of type {type(picture).__name__}"
+        raise UserError(f"image {place} is {what}", "Hand in paths, pictures of Pillow, or arrays uint8 (height, width, 3) in RGB (of OpenCV's: picture[..., ::-1]).")
+    return _upright(picture, Path(f"image {place}"))
 
 
 def _channels_first(images: np.ndarray) -> torch.Tensor:

@@ -49,7 +49,10 @@ class Embeddings:
             if getattr(self, column) is not None:
                 object.__setattr__(self, column, _whole_numbers(getattr(self, column), column, len(vectors)))
         if self.paths is not None:
-            object.__setattr__(self, "paths", tuple(os.fsdecode(path) if isinstance(path, bytes) else str(path) for path in self.paths))
+            for path in self.paths:
+                if not isinstance(path, (str, bytes, os.PathLike)):
+                    raise UserError(f"paths hold {path!r}, which is no path", "They name images; labels and cameras are fields of their own: Embeddings(vectors, labels=..., cameras=...).")
+            object.__setattr__(self, "paths", tuple(str(os.fsdecode(path)) for path in self.paths))
             if len(self.paths) != len(vectors):
                 raise UserError(f"{len(vectors):,} vectors, but {len(self.paths):,} paths", "Each vector needs one.")
         self._refuse_what_is_not_finite()

@@ -71,20 +71,24 @@ class Calibration:
         return 1 / (1 + np.exp(-odds))
 
     def threshold(self, probability: float = 0.5, prior: float | None = None) -> float:
-        """The largest distance at which the probability is not below that; infinite where every distance is so sure.
-
-        Raises:
-            UserError: no distance is that sure.
-        """
+        """The largest distance at which the probability is not below that; infinite where every distance is so sure, minus infinity where none is."""
         wanted = _log_odds(probability) - _log_odds(self.prior if prior is None else prior)
         enough = np.flatnonzero(self.log_odds >= wanted)
         if not len(enough):
-            most = float(self.probability(self.distances[:1], prior)[0])
-            raise UserError(f"no distance makes it {probability:.4g} probable that two images are the same identity", f"The most is {most:.4g}.")
+            return -math.inf
         last = int(enough[-1])
         if last + 1 == len(self.distances):
             return math.inf
         return float(np.interp(-wanted, -self.log_odds[last : last + 2], self.distances[last : last + 2]))
+
+    def most(self, prior: float | None = None) -> float:
+        """The highest probability that any distance has."""
+        return float(self.probability(self.distances[:1], prior)[0])
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether it may be that genuine pairs are no nearer than impostors are: the interval of the EER reaches 50%."""
+        return bool(self.log_odds[0] == self.log_odds[-1] or self.facts.get("eer_high", 0) >= 0.5)
 
     def save(self, path: files.Pathlike) -> None:
         """As JSON."""
@@ -106,6 +110,9 @@ class Calibration:
             return Calibration(**values | columns)
         except (TypeError, KeyError, ValueError) as error:
             raise UserError(f"{path} is a damaged calibration ({error})", hint) from None
+
+
+NOTHING = "This calibration tells nothing apart: by it genuine pairs may be no nearer than impostors are. Train the network longer, or calibrate on more people."
 
 
 def of_run(folder: Path) -> Calibration | None:

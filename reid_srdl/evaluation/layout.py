@@ -56,7 +56,7 @@ class Layout:
             if part.labels is None:
                 raise UserError(f"the {name} vectors have no labels", "Ranking needs to know who is who: save them with the column labels.")
             if part.cameras is None and not same_camera:
-                raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or use --ignore_camera.")
+                raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or leave cameras out of the rules: same_camera=True, in the command eval --ignore_camera.")
         if query.dimension != shard.dimension:
             raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {shard.dimension}", "Both must come from the same network.")
         self.query, self.shard, self.offset, self.metric, self.same_camera = query, shard, offset, metric, same_camera

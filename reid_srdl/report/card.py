@@ -9,7 +9,6 @@ from typing import Any
 
 from .. import files, runs
 from ..data.joined import part_names
-from ..errors import UserError
 from ..shell import NAME
 from . import adopted
 from . import card_words as said
@@ -162,10 +161,7 @@ def _calibration(recorded: Recorded) -> str:
     for rate, at in sorted(facts["tpr_at_fpr"].items(), key=lambda item: -float(item[0])):
         rows[f"TPR at FPR {float(rate):g}"] = "too few pairs" if at is None else _with_interval(at["tpr"], at.get("low"), at.get("high"))
     for probability in PROBABILITIES:
-        try:
-            rows[f"Distance at probability {probability:g}"] = distance_word(found.threshold(probability))
-        except UserError:
-            rows[f"Distance at probability {probability:g}"] = "no distance is that sure"
+        rows[f"Distance at probability {probability:g}"] = distance_word(found.threshold(probability))
     pairs = facts["pairs"]
     about = (
         f"By {DISTANCES[found.metric]}{' of embeddings averaged with those of the mirrored images' if found.flip else ''}; measured on {pairs['genuine']:,} genuine and "
@@ -218,7 +214,7 @@ def _cameras(recorded: Recorded) -> str:
     known = sorted((pair for pair in pairs if pair["eer"] is not None), key=lambda pair: -pair["eer"])
     if len(known) < 2:
         return f"How its errors differ between cameras is {NOT_RECORDED}."
-    named = [f"{pair['cameras'][0]} and {pair['cameras'][1]} ({pair['eer']:.1%})" for pair in known[:_HARDEST]]
+    named = [f"{pair['cameras'][0]} and {pair['cameras'][1]} ({pair['eer']:.1%})" for pair in known[: min(_HARDEST, len(known) - 1)]]
     return f"Its errors differ between cameras: the equal error rate is highest between {', '.join(named)}, and lowest between {known[-1]['cameras'][0]} and {known[-1]['cameras'][1]} ({known[-1]['eer']:.1%})."
 
 

@@ -36,8 +36,8 @@ def percent(probability: float, digits: int = 1) -> str:
 
 
 def distance_word(distance: float) -> str:
-    """A threshold in four digits; ``any`` where every distance is within it."""
-    return f"{distance:.4g}" if math.isfinite(distance) else "any"
+    """A threshold in four digits; of one without bounds that every distance is within it, or none."""
+    return f"{distance:.4g}" if math.isfinite(distance) else "any" if distance > 0 else "none is that sure"
 
 
 def protocol(stamp: Mapping[str, Any]) -> list[str]:

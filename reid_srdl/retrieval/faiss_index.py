@@ -172,6 +172,10 @@ class FaissIndex:
         rows = self._state.rows
         return rows.take(rows.of_paths(paths))
 
+    def holding(self, paths: Sequence[str]) -> Rows:
+        rows = self._state.rows
+        return rows.take(rows.holding(list(paths)))
+
     def cameras(self) -> np.ndarray:
         found = np.unique(self._state.rows.cameras)
         return found[found != UNKNOWN]

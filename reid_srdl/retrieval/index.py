@@ -170,6 +170,10 @@ class Index(Protocol):
         """The same by their paths. Raises ``KeyError`` for a path that is not there (any more)."""
         ...
 
+    def holding(self, paths: Sequence[str]) -> Rows:
+        """What is known of those of the paths that are there."""
+        ...
+
     def cameras(self) -> np.ndarray:
         """Int64, each camera that took an image once, ascending; ``UNKNOWN`` is none."""
         ...

@@ -134,9 +134,12 @@ class MilvusIndex:
         return self._collection.rows(ids)
 
     def by_path(self, paths: Sequence[str]) -> Rows:
-        ids = self._collection.ids_of(dict(zip(keys(paths).tolist(), paths, strict=True)))
-        found = self._collection.rows(ids)
+        found = self.holding(paths)
         return found.take(found.of_paths(paths))
+
+    def holding(self, paths: Sequence[str]) -> Rows:
+        unique = list(dict.fromkeys(paths))
+        return self._collection.rows(self._collection.ids_of(dict(zip(keys(unique).tolist(), unique, strict=True))))
 
     def cameras(self) -> np.ndarray:
         return self._collection.cameras()

@@ -14,7 +14,7 @@ import torch
 from .. import config as configuration
 from .. import devices, files, inference, ranks
 from ..config import MEAN, STD, Config, ModelConfig
-from ..data.images import ImageSource, open_source
+from ..data.images import GivenImages, ImageSource, Picture, open_source
 from ..data.records import Split
 from ..embeddings import Embeddings
 from ..errors import UserError
@@ -104,15 +104,23 @@ class Trained:
             [Path(path) for path in paths], self.size, memory_gb=memory_gb, workers=workers, device=self.place.device, track=track, crop=self.crop
         )
 
-    def embed(self, paths: Sequence[files.Pathlike], *, flip: bool = False, batch: int = 64, track: inference.Track = iter) -> np.ndarray:
-        """Embeddings float32 ``(N, D)`` of image files, in their order; memory does not grow with their number.
+    def embed(self, images: Sequence[files.Pathlike] | Sequence[Picture], *, flip: bool = False, batch: int = 64, track: inference.Track = iter) -> np.ndarray:
+        """Embeddings float32 ``(N, D)`` of images, in their order.
 
-        ``flip`` averages each with that of the mirrored image.
+        Args:
+            images: N files, of which no more than a batch is held in memory; or N pictures that are there already: Pillow's, or uint8 ``(H, W, 3)`` in RGB.
+            flip: average each with that of the mirrored image.
+            batch: images that pass through the network together.
+            track: wraps the iteration over batches, for a progress bar.
 
         Raises:
-            UserError: no images, or one that cannot be read, by name.
+            UserError: no images, or one that cannot be read, by name (of pictures by their place).
         """
-        return self.vectors(self.source(paths), flip=flip, batch=batch, track=track)
+        if isinstance(images, (str, bytes, os.PathLike)):
+            raise UserError(f"embed was given one path, {os.fspath(images)!r}, and takes several", "Put it into a list: embed([path]).")
+        named = len(images) and all(isinstance(image, (str, os.PathLike)) for image in images)
+        source = self.source(images) if named else GivenImages(images, self.size, self.crop)
+        return self.vectors(source, flip=flip, batch=batch, track=track)
 
     def vectors(
         self, source: ImageSource, *, flip: bool = False, batch: int = inference.BATCH, track: inference.Track = iter, own: bool = False, place: devices.Place | None = None

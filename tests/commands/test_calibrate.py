@@ -106,6 +106,7 @@ def test_what_is_missing_is_said(run, crowd):
     calibrate.run([str(run), "--draws", "20"])
     with pytest.raises(UserError, match="nowhere.jpg"):
         verify.run([image, "nowhere.jpg", "--checkpoint", str(run)])
+    assert verify.run([image, image, "--checkpoint", str(run), "--probability", "0.999999", "--prior", "0.0001"]) == 0
     with pytest.raises(UserError, match="probability of 0.0"):
         verify.run([image, image, "--checkpoint", str(run), "--prior", "0"])
     with pytest.raises(UserError, match="probability of 2"):
@@ -136,7 +137,7 @@ def test_an_export_takes_the_calibration_along_and_a_rounded_one_gets_its_own(ru
     assert json.loads(Path("found.json").read_text())["queries"][0]["hits"][0]["probability"] > 0
     # And what the export embeds may stand beside what the run does, in either order.
     embed.run(["--checkpoint", "model.onnx", "--images", str(crowd.query.root / "query"), "--output", "q.npz"])
-    assert index.run(["--add", "q.npz", "--index", "g.index"]) == index.run(["--embeddings", "q.npz", "--output", "q.index"]) == 0
+    assert index.run(["--add", "q.npz", "--index", "g.index", "--replace"]) == index.run(["--embeddings", "q.npz", "--output", "q.index"]) == 0
     assert search.run(["--index", "q.index", "--checkpoint", str(run), "--query", pair[0], "--device", "cpu"]) == 0
     capsys.readouterr()
 
@@ -235,3 +236,23 @@ def test_an_image_that_is_query_and_gallery_is_no_pair_with_itself(run, crowd, m
         calibrate.run([str(run), "--draws", "20", "--across_cameras", "false", "--method", "platt"])
         found.append(calibration.of_run(run).facts)
     assert found[0]["pairs"] == found[1]["pairs"] and found[1]["eer"] == pytest.approx(found[0]["eer"], abs=1e-3)
+
+
+def test_what_tells_nothing_apart_says_so(run, crowd, capsys):
+    images = [str(crowd.query.files[0]), str(crowd.gallery.files[-1])]
+    calibrate.run([str(run), "--draws", "20", "--method", "platt"])
+    values = files.read_json(run / "calibration.json")
+    for facts, told in (({"eer_high": 0.3}, False), ({"eer_high": 0.56}, True)):
+        files.write_json(run / "calibration.json", {**values, "facts": {**values["facts"], **facts}})
+        capsys.readouterr()
+        verify.run([*images, "--checkpoint", str(run)])
+        assert (calibration.NOTHING in capsys.readouterr().out) == told
+
+
+def test_a_prior_at_which_nobody_is_probable_calls_them_different(run, crowd, capsys):
+    image = str(crowd.query.files[0])
+    calibrate.run([str(run), "--draws", "20", "--method", "platt"])
+    most = calibration.of_run(run).most(0.001)
+    verify.run([image, image, "--checkpoint", str(run), "--prior", "0.001", "--probability", str((1 + most) / 2)])
+    out = capsys.readouterr().out
+    assert f"{image} and {image}: different identities (probability " in out and "which is no distance (the most that one has is " in out

@@ -103,8 +103,8 @@ def test_calibration_and_its_thresholds(run, capsys):
     found = rows(text, "Calibration")
     assert found["Equal error rate"] == "12.50% (10.00% to 15.00%)" and found["TPR at FPR 0.1"] == "80.00% (70.00% to 90.00%)"
     assert found["Distance at probability 0.5"] == "5" and found["Distance at probability 0.9"] == f"{made.threshold(0.9):.4g}"
-    assert found["Distance at probability 0.99"] == "no distance is that sure" and found["TPR at FPR 0.0001"] == "too few pairs"
-    assert "1,234 genuine and 99,999 impostor pairs of 17 people" in text and "highest between 1 and 2 (30.0%)" in text
+    assert found["Distance at probability 0.99"] == "none is that sure" and found["TPR at FPR 0.0001"] == "too few pairs"
+    assert "1,234 genuine and 99,999 impostor pairs of 17 people" in text and "highest between 1 and 2 (30.0%), and lowest between 1 and 3 (5.0%)." in text
     assert "other weights than the run has now" not in text
     Calibration("e" * 64, "euclidean", False, made.distances, made.log_odds, 0.5, facts).save(run / "calibration.json")
     assert "other weights than the run has now" in written(run)

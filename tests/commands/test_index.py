@@ -53,7 +53,7 @@ def test_adding_and_deleting_are_told(files, capsys):
     run("--embeddings", "one.npz", "--output", "g.index")
     assert "It does not know where the images are" in capsys.readouterr().out
     write("more.npz", ["b.jpg", "e.jpg", "f.jpg"])
-    assert run("--add", "more.npz", "two.parquet", "--index", "g.index") == 0
+    assert run("--add", "more.npz", "two.parquet", "--index", "g.index", "--replace") == 0
     assert "Added 5 images (1 of a path that had come before took the place of the earlier vector); g.index holds 6 now." in capsys.readouterr().out
     (files / "list.txt").write_text("e.jpg\nnobody.jpg\n\n")
     assert run("--delete", "a.jpg", "@list.txt", "--index", "g.index") == 0
@@ -165,3 +165,27 @@ def test_the_token_may_come_from_the_environment(monkeypatch):
     assert command.token_of(command.IndexOptions()) == "from outside" and command.token_of(command.IndexOptions(token="given")) == "given"
     monkeypatch.setenv("MILVUS_TOKEN", "")
     assert command.token_of(command.IndexOptions()) is None
+
+
+@pytest.mark.parametrize("backend", ["faiss", MILVUS])
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_two_images_of_one_path_are_refused(backend, metric, files, capsys):
+    """As where ``query/anna/c1.jpg`` comes to ``gallery/anna/c1.jpg``, each named from its own folder."""
+    run("--embeddings", "one.npz", "--output", "g.index", "--backend", backend, "--metric", metric)
+    write("more.npz", ["e.jpg", "b.jpg"])
+    with pytest.raises(UserError, match="1 of 2 paths are in g.index already with another vector, such as b.jpg.*--replace"):
+        run("--add", "more.npz", "--index", "g.index")
+    with contextlib.closing(open_index("g.index")) as index:
+        assert len(index) == 2
+    assert run("--add", "one.npz", "--index", "g.index") == 0, "the same image again does no harm"
+    assert run("--add", "more.npz", "--index", "g.index", "--replace") == 0
+    with contextlib.closing(open_index("g.index")) as index:
+        assert len(index) == 3
+    with pytest.raises(UserError, match="the path b.jpg comes twice"):
+        run("--embeddings", "one.npz", "more.npz", "--output", "h.index")
+
+
+def test_nothing_deleted_is_no_success(files, capsys):
+    run("--embeddings", "one.npz", "--output", "g.index")
+    assert run("--delete", "nobody.jpg", "--index", "g.index") == 2
+    assert "Unknown to it: 1 path (such as nobody.jpg)" in capsys.readouterr().out and len(open_index("g.index")) == 2

@@ -185,3 +185,22 @@ def test_sixteen_bits_of_grey_are_the_upper_eight(tmp_path):
     values = np.array([[0, 255, 256, 65535]], dtype=np.uint16)
     Image.fromarray(values).save(tmp_path / "grey.png")
     assert images.decode(tmp_path / "grey.png")[0, :, 0].tolist() == [0, 0, 1, 255]
+
+
+@pytest.mark.parametrize("crop", ["none", "imagenet"])
+def test_pictures_in_memory_are_seen_as_their_files_are(tmp_path, crop):
+    files = [write(tmp_path / f"{number}.png", size, number) for number, size in enumerate([(20, 10), (40, 24), (24, 12)])]
+    grey = Image.fromarray(np.arange(240, dtype=np.uint8).reshape(20, 12))
+    grey.save(tmp_path / "grey.png")
+    wanted = images.open_source([*files, tmp_path / "grey.png"], (24, 12), memory_gb=0, crop=crop).batch([3, 0, 1, 2])
+    pictures = [grey, np.asarray(Image.open(files[0])), Image.open(files[1]), np.asarray(Image.open(files[2]))]
+    assert torch.equal(images.GivenImages(pictures, (24, 12), crop).batch(range(4)), wanted)
+
+
+def test_what_is_no_picture_is_said_by_its_place():
+    good = np.zeros((8, 4, 3), np.uint8)
+    for bad, what in ((np.zeros((8, 4), np.uint8), r"shape \(8, 4\)"), (good.astype(np.float32), "float32"), (good[:0], r"\(0, 4, 3\)"), ("a.png", "of type str")):
+        with pytest.raises(UserError, match=f"image 1 is .*{what}.*RGB"):
+            images.GivenImages([good, bad], (24, 12))
+    with pytest.raises(UserError, match="no images"):
+        images.GivenImages([], (24, 12))

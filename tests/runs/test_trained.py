@@ -1,12 +1,15 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 
 from reid_srdl import config as configuration
 from reid_srdl import runs
 from reid_srdl.config import ModelConfig
 from reid_srdl.data import images
+from reid_srdl.errors import UserError
 
 
 def test_a_bare_file_embeds(saved, network, people):
@@ -61,3 +64,13 @@ def test_a_model_carries_its_crop_and_sees_images_by_it(saved, network, people, 
     assert type(memory) is not type(stream) and torch.equal(memory.batch([2, 0]), stream.batch([2, 0]))
     expected = images.open_source(files, (32, 16), crop="imagenet")
     assert torch.equal(stream.batch([1]), expected.batch([1]))
+
+
+def test_pictures_in_memory_embed_as_their_files_do(saved, people):
+    trained = runs.load(saved, "cpu")
+    files = people.gallery.files[:3]
+    arrays = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+    for given in (arrays, list(arrays), [Image.open(file) for file in files]):
+        assert np.allclose(trained.embed(given), trained.embed(files), atol=1e-6)
+    with pytest.raises(UserError, match=r"takes several. Put it into a list"):
+        trained.embed(str(files[0]))

@@ -58,7 +58,8 @@ class Compared(BaseModel):
     same: bool = Field(description="whether the distance is within `threshold`")
     probability: float = Field(description="of the same identity, at `prior`")
     distance: float = Field(description="by `metric`")
-    threshold: float | None = Field(description="the distance at which the probability is `at`; null where every distance is so sure")
+    threshold: float | None = Field(description="the distance at which the probability is `at`; null where every distance is so sure, or none")
+    most: float = Field(description="the highest probability that any distance has")
     at: float = Field(description="the probability from which on two images are called the same")
     prior: float
     metric: str = Field(description="euclidean (squared) or cosine")

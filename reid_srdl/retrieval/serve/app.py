@@ -125,8 +125,8 @@ def make(service: Service, access: Access, limits: Limits) -> Guard:
         return static_file("page.html")
 
     @app.get("/docs", include_in_schema=False)
-    async def docs():
-        return HTMLResponse(reference.page(app.openapi()))
+    async def docs(request: Request):
+        return HTMLResponse(reference.page(app.openapi(), str(request.base_url), access.token is not None))
 
     @app.get("/static/{name}", include_in_schema=False)
     async def static(name: str):

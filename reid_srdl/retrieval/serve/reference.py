@@ -11,14 +11,17 @@ from ...report.html import table
 Schema = Mapping[str, Any]
 
 
-def page(api: Schema) -> str:
+def page(api: Schema, address: str, token: bool = False) -> str:
     """The HTML of a page.
 
     Args:
         api: an OpenAPI document.
+        address: of the server, as whoever reads the page has asked it: ``http://HOST:PORT``.
+        token: whether it asks for one.
     """
+    asked = ["curl", *(['-H "Authorization: Bearer $REID_TOKEN"'] if token else [])]
     schemas = api.get("components", {}).get("schemas", {})
-    routes = [_route(method, path, route, schemas) for path, methods in api["paths"].items() for method, route in methods.items()]
+    routes = [_route(method, path, route, schemas, asked, address.rstrip("/")) for path, methods in api["paths"].items() for method, route in methods.items()]
     shapes = [_shape(name, schema) for name, schema in schemas.items() if not name.startswith(("Body_", "HTTPValidation", "ValidationError"))]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -33,12 +36,12 @@ def page(api: Schema) -> str:
     )
 
 
-def _route(method: str, path: str, route: Schema, schemas: Schema) -> str:
+def _route(method: str, path: str, route: Schema, schemas: Schema, asked: list[str], address: str) -> str:
     taken = list(_taken(route, schemas))
     parts = [f"<h2><code>{method.upper()} {escape(path)}</code></h2>", f"<p>{_words(route.get('description', ''))}</p>"]
     if taken:
         parts.append(table(("", "where", "type", "default", ""), [[_name(name, needed), where, *_typed(schema)] for name, where, needed, schema in taken]))
-    parts.append(f"<pre>{escape(_example(method, path, taken))}</pre>")
+    parts.append(f"<pre>{escape(_example(path, taken, asked, address))}</pre>")
     answers = ", ".join(f"{status}{_answer(answer)}" for status, answer in route.get("responses", {}).items())
     return "<section>\n" + "\n".join([*parts, f'<p class="note">Answers: {answers}</p>']) + "\n</section>"
 
@@ -94,12 +97,12 @@ def _answer(answer: Schema) -> str:
     return f" {_type(schema)}" if "$ref" in schema else ""
 
 
-def _example(method: str, path: str, taken: list[tuple[str, str, bool, Schema]]) -> str:
-    words = ["curl"]
+def _example(path: str, taken: list[tuple[str, str, bool, Schema]], asked: list[str], address: str) -> str:
+    """A line to paste: ``asked`` is how it begins."""
     files = [name for name, where, needed, schema in taken if where == "form" and _type(schema) == "file" and (needed or name == "image")]
-    words += [f"-F {name}=@{name}.jpg" for name in files]
+    words = [*asked, *(f"-F {name}=@{name}.jpg" for name in files)]
     path = path.replace("{id}", "17")
-    return " ".join([*words, f"http://127.0.0.1:8000{path}", *(["-o picture.jpg"] if path.startswith("/image") else [])])
+    return " ".join([*words, f"{address}{path}", *(["-o picture.jpg"] if path.startswith("/image") else [])])
 
 
 def _words(text: str) -> str:

@@ -127,7 +127,7 @@ class Service:
         """Whether two images show the same identity, by the network's calibration.
 
         Raises:
-            Refused: no image; no calibration (409); no distance is so sure (422).
+            Refused: no image; no calibration (409).
         """
         from ...evaluation import calibration
 
@@ -136,13 +136,10 @@ class Service:
             state = "has no calibration" if found is None else "has a calibration of another network"
             raise Refused(409, f"{self.checkpoint} {state}", f"Make one: {calibration.making(self.trained, self.checkpoint)}")
         prior = prior or self._prior or found.prior
-        try:
-            limit = found.threshold(probability, prior)
-        except UserError as error:
-            raise Refused(422, error.message, error.hint) from None
+        limit = found.threshold(probability, prior)
         distance = found.distance(*(self._embedded(data, flip=found.flip) for data in (one, other)))
         sure = float(found.probability(np.array([distance]), prior)[0])
-        return {"same": distance <= limit, "probability": sure, "distance": distance, "threshold": limit if math.isfinite(limit) else None, "at": probability, "prior": prior, "metric": found.metric}
+        return {"same": distance <= limit, "probability": sure, "distance": distance, "threshold": limit if math.isfinite(limit) else None, "most": found.most(prior), "at": probability, "prior": prior, "metric": found.metric}
 
     def health(self) -> dict[str, Any]:
         """How it is, and what it serves. Raises ``Refused`` where the index does not answer."""

@@ -54,7 +54,7 @@ def test_a_search_goes_from_an_upload_to_hits_to_their_pictures_to_the_next_quer
 def test_two_images_are_compared(client, people):
     a, b = (people.query.files[row].read_bytes() for row in (0, 1))
     answer = client().post("/verify", files={"a": a, "b": b}, data={"probability": 0.7, "prior": 0.2}).json()
-    assert set(answer) == {"same", "probability", "distance", "threshold", "at", "prior", "metric"} and (answer["at"], answer["prior"]) == (0.7, 0.2)
+    assert set(answer) == {"same", "probability", "distance", "threshold", "most", "at", "prior", "metric"} and (answer["at"], answer["prior"]) == (0.7, 0.2)
     assert answer["same"] == (answer["probability"] >= 0.7)
 
 
@@ -247,6 +247,7 @@ def test_the_api_is_described(client):
     assert set(api["paths"]) == {"/embed", "/search", "/verify", "/health", "/gallery", "/image/{id}"}
     docs = one.get("/docs")
     assert docs.headers["content-type"].startswith("text/html") and all(path in docs.text for path in api["paths"]) and "cdn" not in docs.text
+    assert f"{str(one.base_url).rstrip('/')}/search" in docs.text
 
 
 def test_an_upload_larger_than_memory_keeps_is_whole(client, trained, tmp_path):

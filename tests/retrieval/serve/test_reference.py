@@ -54,14 +54,18 @@ class Text(HTMLParser):
 
 
 def test_all_that_a_route_takes_and_answers_stands_there():
-    page = Text(reference.page(API))
+    page = Text(reference.page(API, "http://gallery:8123/"))
     told = " ".join(page.words)
     assert "A <server>" in told and "POST /ask" in told and "GET /see/{id}" in told and not page.open
     for words in ("image form file", "often optional form list of integer", "again optional form number 0.5 <how> often", "sure optional form boolean false", "id path integer 1 to 9"):
         assert words in told, words
     assert "Answers: 200 Told, 404" in told.replace(" ,", ",") and "What is told. type default hits list of Told" in told and "Body_ask" not in told
-    assert "curl -F image=@image.jpg http://127.0.0.1:8000/ask" in told and "curl http://127.0.0.1:8000/see/17" in told
+    assert "curl -F image=@image.jpg http://gallery:8123/ask" in told and "curl http://gallery:8123/see/17" in told
 
 
 def test_nothing_is_fetched_from_elsewhere():
-    assert all(link.startswith(("/", "#")) or link == "Told" for link in Text(reference.page(API)).links)
+    assert all(link.startswith(("/", "#")) or link == "Told" for link in Text(reference.page(API, "http://gallery:8123/")).links)
+
+
+def test_where_a_token_is_asked_for_the_examples_send_it():
+    assert " ".join(Text(reference.page(API, "http://gallery:8123", token=True)).words).count('curl -H "Authorization: Bearer $REID_TOKEN"') == 2
