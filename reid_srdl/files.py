@@ -142,6 +142,13 @@ def canonical_safetensors(data: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
+def check_writable(path: Pathlike, flag: str = _OUTPUT) -> None:
+    """Raises ``UserError`` where ``writing`` would for want of permission: before work whose result would have no place."""
+    folder = Path(path).parent
+    if folder.is_dir() and not os.access(folder, os.W_OK):
+        raise _cannot_write(Path(path), OSError(errno.EACCES, os.strerror(errno.EACCES)), flag)
+
+
 def write_bytes(path: Pathlike, data: bytes, flag: str = _OUTPUT) -> None:
     with writing(path, flag) as temporary:
         temporary.write_bytes(data)

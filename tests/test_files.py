@@ -200,3 +200,11 @@ def test_an_archive_that_cannot_be_read_is_no_fault_of_the_folder(tmp_path, monk
 def test_a_name_that_only_begins_like_a_home_stays_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert files.expanded("~/a") == tmp_path / "a" and str(files.expanded("~$crop.jpg")) == "~$crop.jpg"
+
+
+def test_where_nothing_may_be_written_is_known_before(tmp_path, monkeypatch):
+    files.check_writable(tmp_path / "a.json")
+    files.check_writable(tmp_path / "not there yet/a.json")
+    monkeypatch.setattr(files.os, "access", lambda path, how: False)
+    with pytest.raises(UserError, match="cannot write .*a.json: Permission denied. .*have it made writable"):
+        files.check_writable(tmp_path / "a.json", flag="")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 
 import numpy as np
 
-from .. import embeddings
+from .. import embeddings, files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..models.exported import InputOptions, input_words
@@ -74,6 +74,8 @@ def run(argv: list[str]) -> int:
     from ..progress import says, tracked
 
     trained = runs.load(checkpoint, options.device, input=options.input)
+    path = trained.calibration_file
+    files.check_writable(path, flag="")
     metric = options.metric or trained.distance
     images, dataset, split = _images(checkpoint, trained, options)
     says(f"{len(images):,} images of {dataset} ({split})")
@@ -84,7 +86,6 @@ def run(argv: list[str]) -> int:
     says(f"{len(pairs):,} pairs; intervals by {options.draws} draws of identities")
     made.facts.update(facts_of(pairs, draws=options.draws, seed=options.seed, track=tracked("drawing identities")))
     made.facts.update(dataset=dataset, split=split, flip=options.flip, across_cameras=pairs.cameras is not None and bool((pairs.cameras[:, 0] != pairs.cameras[:, 1]).all()))
-    path = trained.calibration_file
     made.save(path)
     _show(made, dataset, split)
     print(f"The calibration is in {path}; search and verify use it from now on.")

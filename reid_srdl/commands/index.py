@@ -80,8 +80,9 @@ def run(argv: list[str]) -> int:
         raise UserError(
             "index takes one of --embeddings, --add and --delete", "For instance: index --embeddings vectors.npz --output gallery.index, or index --add more.npz --index gallery.index"
         )
-    if not getattr(options, asked[0]):
-        raise UserError(f"--{asked[0]} names nothing", "Name one or more after it.")
+    for name in (asked[0], "names"):
+        if getattr(options, name) is not None and not getattr(options, name):
+            raise UserError(f"--{name} names nothing", "Name one or more after it.")
     if asked[0] == "embeddings":
         return _build(options)
     if options.index is None:

@@ -48,6 +48,11 @@ def run(argv: list[str]) -> int:
     first = ranks.own()[0] == 0
     display = TrainingDisplay(quiet=not first)
     folder = accept(config, resumed)
+    if resumed and _is_whole(folder, config):
+        if first:
+            print(f"The run in {folder} is finished: its scores are in {folder / 'eval'}, its report is {folder / runs.REPORT}.")
+            print("To score it anew:", command("eval", "--checkpoint", folder))
+        return 0
     try:
         with Termination() as termination:
             try:
@@ -81,6 +86,12 @@ def _asked(argv: list[str]) -> tuple[Config, bool]:
         raise UserError("--resume takes one run folder, and at most --device", "The run goes on with its own configuration.")
     config = configuration.load(Path(asked.resume) / runs.CONFIG)
     return dataclasses.replace(config, output=asked.resume, device=asked.device or config.device), True
+
+
+def _is_whole(folder: Path, config: Config) -> bool:
+    """Whether a run has been trained, scored and reported on to the end."""
+    scored = [] if config.evaluate == "none" else [runs.score_file(folder, name, config.evaluate) for name in part_names(config.dataset)]
+    return (folder / runs.FACTS).is_file() and runs.read_facts(folder)["finished"] and all(path.is_file() for path in (folder / runs.REPORT, *scored))
 
 
 def _from_anywhere(config: Config) -> Config:

@@ -147,7 +147,7 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
     """What is kept of a finished run: scores, costs, and how to run it again."""
     facts = runs.read_facts(run)
     # Beside it lie the scores of earlier stages, and of other data sets.
-    paths = [run / "eval" / f"{name}{'-val' if cell.held_out else ''}" / "metrics.json" for name in part_names(facts["dataset"])]
+    paths = [runs.score_file(run, name, "val" if cell.held_out else "test") for name in part_names(facts["dataset"])]
     if not facts["finished"] or not all(path.is_file() for path in paths):
         raise UserError(f"the run {run} is not finished and scored", f"Go on with it: {command('train', '--resume', run)}")
     parts = [files.read_json(path) for path in paths]

@@ -71,6 +71,10 @@ def check_wanted(wanted: Wanted, path: Path) -> None:
             raise UserError(f"{library} is not installed", "Install it: pip install 'reid-srdl[export]'")
     if wanted.format == "torch" and tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 8):
         raise UserError(f"PyTorch {torch.__version__} writes .pt2 files in a form that is not read here", "Take 2.8 or newer, or --format onnx.")
+    if wanted.precision == "bf16":
+        from .openvino_file import check_precision
+
+        check_precision(wanted.precision)
     if path.suffix != form.suffixes[0]:  # letter by letter: the file is found again by it
         raise UserError(f"{path} is no name of {wanted.format} files", f"They end in {form.suffixes[0]}.")
 

@@ -21,6 +21,12 @@ from .quiet import quiet
 _SIGMOIDS = ("Sigmoid", "HSigmoid", "HardSigmoid")
 
 
+def check_precision(precision: str) -> None:
+    """Raises ``UserError`` where this processor does not compute in it, so that a file could not be checked."""
+    if precision == "bf16" and "BF16" not in exported_openvino.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise UserError("this processor does not compute in bf16, so the file could not be checked", "Export with --precision fp32 or int8, or on another machine.")
+
+
 def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
     """Weights stay float32 in ``fp32`` and in ``bf16``, which is a word to the processor only; ``int8`` rounds weights and activations.
 
@@ -34,10 +40,8 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
         UserError: openvino, nncf or an exporter of ONNX is not installed; bf16 on a processor that has none, where nothing could be checked.
     """
     openvino = library("openvino")
+    check_precision(facts.precision)
     core = exported_openvino.core()
-    if facts.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        hint = "Export with --precision fp32 or int8, or on another machine."
-        raise UserError("this processor does not compute in bf16, so the file could not be checked", hint)
     with tempfile.TemporaryDirectory() as folder:
         onnx_file.write(program, facts, Path(folder) / "network.onnx")
         model = core.read_model(Path(folder) / "network.onnx")

@@ -6,7 +6,6 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -185,7 +184,7 @@ def _placed(points: np.ndarray) -> np.ndarray:
 def _named(made: Map, row: int) -> str:
     parts = [f"person {made.labels[row]}"]
     parts += [f"camera {made.cameras[row]}"] if made.cameras is not None else []
-    parts += [Path(made.paths[row]).name] if made.paths is not None else []
+    parts += [made.paths[row]] if made.paths is not None else []
     return ", ".join(parts)
 
 

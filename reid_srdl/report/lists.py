@@ -227,8 +227,8 @@ def _seen_by(camera: int | None) -> str:
 
 
 def shot(jpeg: bytes | None, path: str, meaning: str) -> str:
-    """A picture in its frame as HTML, or the name of the file where there is none."""
-    name = escape(Path(path).name)
+    """A picture in its frame as HTML, or its path where there is none: names of files alone are often the same in many folders."""
+    name = escape(path)
     if jpeg is None:
         return f'<span class="shot"><span class="gone">{name}</span></span>'
     return f'<span class="shot"><img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" alt="{escape(meaning)}: {name}" title="{name}"></span>'

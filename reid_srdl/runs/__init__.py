@@ -19,6 +19,7 @@ from .layout import (
     is_adopted,
     read_facts,
     read_log,
+    score_file,
     stage_folder,
 )
 from .model_file import ModelFile, network_of, read_model, save_model, state_hash
@@ -26,6 +27,6 @@ from .trained import Trained, load
 
 __all__ = [
     "AVERAGED", "BEST", "CALIBRATION", "CONFIG", "FACTS", "LAST", "LOG", "MODEL", "REFERENCE", "REPORT", "RESUME", "ModelFile", "Trained",
-    "checkpoint_file", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "stage_folder",
+    "checkpoint_file", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "score_file", "stage_folder",
     "state_hash",
 ]  # fmt: skip

@@ -28,6 +28,11 @@ REFERENCE = "reference.safetensors"
 CALIBRATION = "calibration.json"
 
 
+def score_file(run: Path, dataset: str, split: str) -> Path:
+    """Where the scores of a run's last network on a set are kept; ``split`` is ``test``, or ``val``, the people that were held out."""
+    return run / "eval" / (dataset if split == "test" else f"{dataset}-{split}") / "metrics.json"
+
+
 def stage_folder(run: Path, number: int, name: str) -> Path:
     """Folder of a stage; ``number`` counts from 0, folders from 1."""
     return Path(run) / "stages" / f"{number + 1}-{name}"

@@ -82,7 +82,8 @@ def claimed(run: Path, resume: bool = True, says: Callable[[str], None] = lambda
         run.mkdir(parents=True, exist_ok=True)
         handle = open(run / _LOCK, "w")  # closed by the with below
     except OSError as error:
-        raise UserError(f"cannot write into {run}: {error.strerror}", "Choose another folder with --output.") from None
+        way = "Have it made writable, or copy the run to where you may write and go on with it there." if resume else "Choose another folder with --output."
+        raise UserError(f"cannot write into {run}: {error.strerror}", way) from None
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

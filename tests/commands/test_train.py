@@ -145,7 +145,18 @@ def test_a_run_is_taken_up_again_in_another_folder(argv, photos, tmp_path, monke
     assert config.load("runs/run/config.yaml").data_root == str(tmp_path / "photos")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert train.run(["--resume", str(tmp_path / "runs/run")]) == 0
+    report = tmp_path / "runs/run/report.html"
+    report.unlink()  # as where it was broken off at the very end
+    assert train.run(["--resume", str(tmp_path / "runs/run")]) == 0 and report.is_file()
+
+
+def test_a_run_that_is_whole_is_left_as_it_is(argv, monkeypatch, capsys):
+    train.run(argv)
+    monkeypatch.setattr(train, "data_of", lambda config: pytest.fail("the data set was read"))
+    capsys.readouterr()
+    assert train.run(["--resume", "runs/run"]) == 0
+    out = capsys.readouterr().out
+    assert "The run in runs/run is finished" in out and "eval --checkpoint runs/run" in out
 
 
 @pytest.mark.parametrize("form", [["--resume", "RUN", "--device", "cpu"], ["--resume=RUN", "--device=cpu"], ["--device", "cpu", "--resume", "RUN"]])

@@ -52,7 +52,7 @@ def test_a_name_is_text_wherever_it_stands(tmp_path):
     (tmp_path / "test").mkdir()
     cv2.imwrite(str(tmp_path / "test/0.png"), np.zeros((8, 8, 3), np.uint8))
     html = classes.classes_section(Path("runs/a"), evaluated(said([(0, 1, 0.9)], ('"><script>x', "beech"))), [tmp_path])
-    assert "<img" in html and "<script" not in html and 'alt="&quot;&gt;&lt;script&gt;x: 0.png"' in html
+    assert "<img" in html and "<script" not in html and 'alt="&quot;&gt;&lt;script&gt;x: test/0.png"' in html
 
 
 def test_many_classes_show_the_worst_only():

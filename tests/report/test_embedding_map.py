@@ -61,7 +61,7 @@ def test_each_point_has_its_colour_shape_and_name(made):
     assert [group.get("data-person") for group in groups] == ["1", "2", "3", "4"] and len({group.get("fill") for group in groups}) == 4
     assert [len(group) for group in groups] == [13, 11, 10, 8]
     points = {point[0].text: (float(point.get("x")), float(point.get("y")), point.get("href")) for group in groups for point in group}
-    assert points["person 1, camera 2, <1>.png"][2] == "#shape1" and "person 4, camera 3, <38>.png" in points
+    assert points["person 1, camera 2, g/<1>.png"][2] == "#shape1" and "person 4, camera 3, g/<38>.png" in points
     assert all(0 <= x <= 760 and 0 <= y <= 520 for x, y, _ in points.values())
     assert {shape for *_, shape in points.values()} == {f"#{element.get('id')}" for element in svg[0]}
 
