@@ -80,7 +80,11 @@ def run(argv: list[str]) -> int:
         runner.carry_out(plan, place, says=says, arms=arms)
     if not any(Path(options.records).glob("*.json")):
         raise UserError(f"there are no records in {options.records}", "Start it in the root of the checkout, or name the folder with --records.")
-    files.write_text(options.output, results.page(Path(options.records), [*study.names(), *own], spending.of_tables()))
+    folder = Path(options.records)
+    installed = [known for known in study.names() if (folder / f"{known}.json").is_file() or known == name]
+    if installed:
+        says("counting what the paper's trainings cost, for the page")
+    files.write_text(options.output, results.page(folder, [*installed, *own], spending.of_tables() if installed else None))
     print(f"The results are in {options.output}")
     return 0
 

@@ -19,6 +19,7 @@ from ..progress import TrainingDisplay, tracked
 from ..shell import command
 from ..training import beliefs
 from ..training.folder import accept
+from ..training.idle import idle
 from ..training.run import train
 from ..training.termination import Terminated, Termination
 from . import checks
@@ -59,6 +60,8 @@ def run(argv: list[str]) -> int:
                 with ranks.among_others():
                     devices.join(config.device)
                     data = data_of(config)
+                    if without := idle(config):
+                        display.says(f"warning: without effect in this run: {', '.join(without)}")
                     checks.can_be_scored(config, data, display.tracks)
                     score = kind_of(data).score_during(data, config) if config.log.eval_every else None
                     train(_from_anywhere(config), data, watch=display, score=score, resume=resumed, termination=termination)

@@ -52,7 +52,7 @@ class ImageSource(Protocol):
 
 
 def _unreadable(file: Path, why: str) -> UserError:
-    return UserError(f"cannot read image {file}: {why}", "Replace or remove it (the command data check lists all such images).")
+    return UserError(f"cannot read image {file}: {why}", "Replace or remove it (the command data check lists all such images; train leaves them out with --skip_corrupt).")
 
 
 def _orientation(opened: Image.Image) -> int:

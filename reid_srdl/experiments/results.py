@@ -35,18 +35,20 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
     Args:
         folder: of the records, a file ``NAME.json`` a study.
         names: of the installed studies, and files of others, as ``study.read`` takes them.
-        costs: of the paper's tables, where they are to stand on it.
+        costs: of the paper's tables; with them the page is the project's own, and speaks of the paper and of published systems too.
     """
     parts = ["# Results", INTRODUCTION]
-    plans = [study.read(name) for name in names]
-    installed = {plan.name: (plan, records.read(folder / f"{plan.name}.json")) for plan in plans}
-    for plan, found in installed.values():
+    plans = {name: study.read(name) for name in names}
+    installed = {plan.name: (plan, records.read(folder / f"{plan.name}.json")) for plan in plans.values()}
+    for name, plan in plans.items():
+        _, found = installed[plan.name]
         settings.check_records(folder / f"{plan.name}.json", plan, found)
-        parts += _study(plan, found)
+        elsewhere = "" if costs is not None or name == plan.name else f" --records {shlex.quote(str(folder))}"
+        parts += _study(plan, found, f"{shlex.quote(name)}{elsewhere}")
     described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json"), key=_in_numbers) if path.stem not in installed]
     rows = [(plan, found) for plan, found in described if plan is not None]
     whole = {plan.name for _, plan in tables.studies(tables.read("1"))}
-    if not any(plan.name in whole and found for plan, found in rows):
+    if costs is not None and not any(plan.name in whole and found for plan, found in rows):
         parts += ["## The paper's own budget", NOT_REPRODUCED]
     if rows:
         parts += [
@@ -58,9 +60,8 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
             parts += [*row_section(plan, found, {}), f"Command: `python tools/reproduce.py {shlex.join(tables.words(plan))} --records {folder.parent.name}/{folder.name}`"]
         parts += _map(rows)
     parts += _flatness(folder)
-    if costs:
-        parts += [f"## {spending.TITLE}", *spending.section(costs)]
-    parts += published.section(installed)
+    if costs is not None:
+        parts += [f"## {spending.TITLE}", *spending.section(costs), *published.section(installed)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -113,8 +114,9 @@ def _arms(shown: Sequence[Line]) -> str:
     return " ".join(f"`{line.arm}`: {known[line.arm]['about']}." for line in shown if line.arm in known)
 
 
-def _study(plan: Study, found: Found) -> list[str]:
-    parts = [f"## {plan.title}", plan.about.strip(), f"Command: `python tools/study.py {plan.name}`"]
+def _study(plan: Study, found: Found, words: str) -> list[str]:
+    """The section of a study; ``words`` ask the command for it."""
+    parts = [f"## {plan.title}", plan.about.strip(), f"Command: `python tools/study.py {words}`"]
     left = study.pending(plan, found)
     if left:
         parts.append(f"{_unfinished(len(left))}; the command above goes on from there.")

@@ -6,6 +6,7 @@ their own rate and are scored on the test split.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.resources
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -119,11 +120,17 @@ def read(name: str) -> Study:
         raise UserError(f"there is no study {name!r}", f"There are: {', '.join(names())}.")
     try:
         values = yaml.safe_load(path.read_text())
+        known = {f.name: f for f in dataclasses.fields(Study) if f.name != "name"}
+        needed = [name for name, f in known.items() if f.default is f.default_factory is dataclasses.MISSING]
+        for name, wrong in (*((name, "has no") for name in needed if name not in values), *((name, "knows no") for name in values if name not in known)):
+            raise ValueError(f"it {wrong} {name}; it may have: {', '.join(known)}")
         tune = values.pop("tune", None)
         if tune is not None:
             tune = Tuning(**{**tune, "values": tuple(float(value) for value in tune["values"])})
         values["compare"] = tuple((one, other) for one, other in values["compare"])
         study = Study(name=path.stem, tune=tune, **values)
+        if none := [f"seeds.{arm} is {count!r}" for arm, count in study.seeds.items() if not isinstance(count, int) or count < 1]:
+            raise ValueError(f"{none[0]}, which is no number of seeds")
         if bare := [arm for arm, own in study.arms.items() if not isinstance(own, dict)]:
             raise ValueError(f"arm {bare[0]} has no flags (write {{}} where it has none of its own)")
         if "default" not in study.seeds and (left := (set(study.arms) | set(study.ensembles)) - set(study.seeds)):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..config import Config
+from ..config.keys import keys_of
 from ..data.joined import part_names
 from .words import count
 
@@ -43,6 +46,13 @@ _SETTINGS = {
 }
 
 
+_OF_THE_RECIPE = ("data.", "augment.", "model.", "plan.", "optimiser.", "schedule.", "loss.", "metric.", "ema.", "reference.")
+_TOLD_ELSEWHERE = (
+    "data.height", "data.width", "data.memory_gb", "data.workers", "data.holdout_identities", "data.holdout_per_class",
+    "plan.name", "plan.epochs", "plan.first.rate", "plan.second.rate",
+)  # fmt: skip
+
+
 def value(config: Mapping[str, Any], key: str) -> str:
     """A setting by its dotted name, as it was recorded; of a file its name alone, since the rest is about a machine."""
     found: Any = config
@@ -68,6 +78,17 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
         rates = value(config, f"plan.{stage}.rate")
         if rates not in (NOT_RECORDED, "not set"):
             rows[f"Learning rate of the {stage} stage"] = rates
+    return rows | _others(config)
+
+
+def _others(config: Mapping[str, Any]) -> dict[str, str]:
+    """All other choices that were made, by their names in the recipe: what differs from its default."""
+    usual, rows = dataclasses.asdict(Config()), {}
+    for key in keys_of(Config):
+        if key.startswith(_OF_THE_RECIPE) and key not in (*_SETTINGS.values(), *_TOLD_ELSEWHERE):
+            said = value(config, key)
+            if said not in (NOT_RECORDED, value(usual, key)):
+                rows[f"`{key}`"] = said
     return rows
 
 

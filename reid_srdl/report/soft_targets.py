@@ -7,7 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from .. import diagnostics, files
+from .. import config as configuration
+from .. import diagnostics, files, runs
+from ..config import ReferenceConfig
 from ..diagnostics import SoftTargets
 from . import plots
 from .html import beside, figure, named, percent, section, table
@@ -18,6 +20,9 @@ def soft_targets_section(run: Path, facts: Mapping[str, Any]) -> str:
     """A part for each stage that gave soft targets, or was given those of a teacher; empty where none did."""
     noted = {stage["name"]: run / "stages" / stage["folder"] / diagnostics.FILE for stage in facts["stages"]}
     noted = {name: path for name, path in noted.items() if path.is_file()}
+    if not noted:
+        return ""
+    how = _how(configuration.load(run / runs.CONFIG).reference)
     parts = []
     for name, path in noted.items():
         if len(noted) > 1:
@@ -25,12 +30,21 @@ def soft_targets_section(run: Path, facts: Mapping[str, Any]) -> str:
         values = files.read_json(path)
         with files.reading(path):
             found = SoftTargets.of_json(values["soft_targets"])
-        parts.append(_part(found, values.get("last_network")))
-    return section("Soft targets", *parts) if parts else ""
+        parts.append(_part(found, values.get("last_network"), how))
+    return section("Soft targets", *parts)
 
 
-def _part(found: SoftTargets, last: Mapping[str, Any] | None) -> str:
-    about = f"What the imitated network believes of {count(found.images, 'training image')}, written down once: no augmentation, running statistics. What is said of it goes by rules of thumb."
+def _how(made: ReferenceConfig) -> str:
+    """How soft targets were written down, in words."""
+    seen = f"averaged over {made.views} views of each, all but one augmented" if made.views > 1 else "without augmentation"
+    parts = [seen, "and over its mirror image" if made.flip and made.views > 1 else "averaged over the image and its mirror image" if made.flip else ""]
+    parts += [{"ema": "by its averaged weights", "last": "by its last weights"}.get(made.weights, ""), f"the {made.top_k} likeliest only" if made.top_k else ""]
+    parts += ["the wrong ones shuffled, so that they know nothing (a control)" if made.shuffle else ""]
+    return ", ".join(filter(None, parts))
+
+
+def _part(found: SoftTargets, last: Mapping[str, Any] | None, how: str) -> str:
+    about = f"What the imitated network believes of {count(found.images, 'training image')}, written down once: {how}; with running statistics. What is said of it goes by rules of thumb."
     drawn = [
         figure(
             plots.histogram(found.entropy_counts, across="entropy at T, share of the most possible", label="Entropy of the soft targets"),

@@ -42,3 +42,18 @@ def test_the_help_lists_the_studies(capsys):
         study.run(["--help"])
     text = capsys.readouterr().out
     assert text.startswith("usage: reid-srdl study NAME [options]") and NAME in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{title: t, about: a, recipe: r, arm: {}, seeds: {default: 1}, baseline: a, compare: []}", "it has no arms; it may have: title"),
+        ("{title: t, about: a, recipe: r, arms: {a: {}}, seed: 1, seeds: {default: 1}, baseline: a, compare: []}", "it knows no seed; it may have"),
+        ("{title: t, about: a, recipe: r, arms: {a: {}}, seeds: {default: 0}, baseline: a, compare: []}", "seeds.default is 0"),
+        ("{dataset: synthetic}", "it has no title"),
+    ],
+)
+def test_a_study_that_is_not_whole_says_what_it_lacks(text, message, tmp_path):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(UserError, match=f"is not whole: {message}"):
+        study.run([str(tmp_path / "own.yaml"), "--dry_run"])

@@ -9,7 +9,7 @@ def test_the_page_ends_with_what_others_print_and_what_was_measured(tmp_path):
     for seed, rank1 in enumerate((0.70, 0.72)):
         records.add(file, Cell("vanilla", seed, None, False), record(rank1, 0.4))
     records.add(file, Cell("half", 0, None, False), record(0.6, 0.3))
-    last = results.page(tmp_path, ["market1501_osnet_x0_25"]).partition(published.TITLE)[2]
+    last = results.page(tmp_path, ["market1501_osnet_x0_25"], {}).partition(published.TITLE)[2]
     assert "| ResNet-50, SRDL | [Lan, Zhu, Gong 2018](https://arxiv.org/abs/1811.07598) | 89.3 |  |" in last
     assert last.rstrip().endswith("| OSNet x0.25 from scratch, 128x64, 40 epochs, `vanilla` | measured here, n = 2 | 71.0 ± 1.4 | 40.0 ± 0.0 |")
     assert "half" not in last, "a control is no system"

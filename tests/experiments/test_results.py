@@ -40,12 +40,12 @@ def test_rows_of_the_papers_tables_are_on_the_page_and_what_is_missing_is_said(t
     for plan in (small, whole):
         records.describe(tmp_path / f"{plan.name}.json", plan)
     records.add(tmp_path / f"{small.name}.json", Cell("vanilla", 0, None, False), one)
-    page = results.page(tmp_path, [])
+    page = results.page(tmp_path, [], {})
     assert "neither confirmed nor refuted" in page and "### cifar100, resnet32, 4 epochs, 50 training images of each class" in page
     assert "| vanilla | 1 | 40.0 | 70.0 |" in page and "cross-entropy for all epochs" in page
     for arm in ("vanilla", "srdl"):
         records.add(tmp_path / f"{whole.name}.json", Cell(arm, 0, None, False), one)
-    assert "neither confirmed" not in results.page(tmp_path, [])
+    assert "neither confirmed" not in results.page(tmp_path, [], {})
 
 
 def test_rows_stand_in_the_order_of_their_budgets(tmp_path):
@@ -60,7 +60,11 @@ def test_a_study_in_a_file_stands_on_its_page(tmp_path):
     (tmp_path / "mine.yaml").write_text(
         "{title: My question, about: Mine., recipe: synthetic, arms: {a: {plan.name: vanilla}}, seeds: {default: 1}, baseline: a, compare: []}"
     )
-    assert "## My question" in results.page(tmp_path, [str(tmp_path / "mine.yaml")])
+    own = str(tmp_path / "mine.yaml")
+    page = results.page(tmp_path, [own])
+    assert "## My question" in page and f"Command: `python tools/study.py {own} --records {tmp_path}`" in page
+    assert not any(words in page for words in ("Published systems", "The paper's own budget", "What training costs"))
+    assert all(words in results.page(tmp_path, [own], {}) for words in ("The paper's own budget", "What training costs"))
 
 
 def test_records_of_another_study_under_its_name_are_refused(tmp_path):

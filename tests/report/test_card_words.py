@@ -14,6 +14,14 @@ def test_settings_are_told_as_recorded():
     assert "Learning rate of the first stage" not in found and found["Batch"] == "not recorded"
 
 
+def test_every_other_choice_that_was_made_is_told():
+    made = {"reference": {"shuffle": True, "views": 1}, "plan": {"second": {"label_smoothing": 0.1}, "epochs": 40}, "loss": {"ramp_share": 0.27, "scale": 1.0}, "data": {"workers": 9, "batch": 64}}
+    found = said.settings(made)
+    assert {name: told for name, told in found.items() if name.startswith("`")} == {
+        "`plan.second.label_smoothing`": "0.1", "`loss.ramp_share`": "0.27", "`reference.shuffle`": "yes",
+    }  # fmt: skip
+
+
 def test_held_out_people_and_images():
     assert said.held_out({"data": {"holdout_identities": 0}}, False) == "none"
     assert said.held_out({"data": {"holdout_identities": 100}}, False) == "100 people"

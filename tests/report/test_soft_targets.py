@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
+from reid_srdl import config as configuration
 from reid_srdl import diagnostics, files
+from reid_srdl.config import Config, EmaConfig, ReferenceConfig
 from reid_srdl.report.soft_targets import soft_targets_section
 
 FACTS = {"stages": [{"name": "first", "folder": "1-first"}, {"name": "second", "folder": "2-second"}]}
@@ -17,6 +21,7 @@ def noted(tmp_path):
     found = diagnostics.describe([(torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]]), torch.tensor([0, 1]))], 3)
     values = {"soft_targets": found.as_json(), "verdict": "", "last_network": {"images": 2000, "same": 0.912, "overlap": 0.876}}
     files.write_json(tmp_path / "stages/1-first" / diagnostics.FILE, values)
+    configuration.save(Config(), tmp_path / "config.yaml")
     return tmp_path
 
 
@@ -43,3 +48,16 @@ def test_several_have_the_names_of_their_stages(noted):
 
 def test_a_run_without_soft_targets_has_no_such_section(tmp_path):
     assert soft_targets_section(tmp_path, FACTS) == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (ReferenceConfig(), "written down once: without augmentation; with running statistics"),
+        (ReferenceConfig(flip=True, shuffle=True), "without augmentation, averaged over the image and its mirror image, the wrong ones shuffled, so that they know nothing (a control);"),
+        (ReferenceConfig(views=4, weights="ema", top_k=10), "averaged over 4 views of each, all but one augmented, by its averaged weights, the 10 likeliest only;"),
+    ],
+)
+def test_it_says_how_they_were_made(noted, made, told):
+    configuration.save(dataclasses.replace(Config(), reference=made, ema=EmaConfig(decay=0.99)), noted / "config.yaml")
+    assert told in soft_targets_section(noted, FACTS)

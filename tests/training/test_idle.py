@@ -1,0 +1,44 @@
+"""``idle``: choices that a run has no use for."""
+
+import pytest
+
+from reid_srdl import config as configuration
+from reid_srdl.config import Config
+from reid_srdl.config.recipes import recipe_names
+from reid_srdl.training.idle import idle
+
+
+def of(*words):
+    return idle(configuration.parse(Config, [*words], "train", recipes=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--metric.margin", "0.3"], "metric.margin (metric.name is none)"),
+        (["--plan.name", "vanilla", "--reference.top_k", "5"], "reference.top_k (plan vanilla imitates nobody)"),
+        (["--plan.name", "continued", "--loss.temperature", "4"], "loss.temperature (plan continued imitates nobody)"),
+        (["--plan.name", "vanilla", "--plan.second.scale", "0.25"], "plan.second.scale (plan vanilla has one stage)"),
+        (["--plan.generations", "4"], "plan.generations (plan.name is not born_again)"),
+        (["--plan.teacher.epochs", "4"], "plan.teacher.epochs (plan.name is not kd)"),
+        (["--data.instances", "8"], "data.instances (data.sampler is random)"),
+        (["--ema.use", "false"], "ema.use (ema.decay is 0)"),
+        (["--schedule.final", "0.1"], "schedule.final (schedule.name is steps)"),
+        (["--schedule.name", "cosine", "--schedule.drops", "0.3"], "schedule.drops (schedule.name is cosine)"),
+        (["--augment.pad", "0", "--augment.pad_mode", "zeros"], "augment.pad_mode (augment.pad is 0)"),
+    ],
+)
+def test_what_changes_nothing_is_named_with_the_reason(words, told):
+    assert of(*words) == [told]
+
+
+def test_what_is_used_is_no_matter():
+    assert of("--metric.name", "triplet", "--metric.margin", "0.3", "--data.sampler", "identity", "--data.instances", "8") == []
+    assert of("--plan.name", "no_restart", "--reference.flip", "true", "--loss.temperature", "4", "--plan.second.scale", "0.25") == []
+    assert of("--plan.name", "born_again", "--plan.generations", "4", "--ema.decay", "0.9", "--ema.use", "false", "--schedule.name", "cosine", "--schedule.final", "0.1") == []
+
+
+@pytest.mark.parametrize("recipe", recipe_names())
+@pytest.mark.parametrize("plan", ["srdl", "vanilla"])
+def test_no_recipe_says_what_is_idle(recipe, plan):
+    assert of("--config", recipe, "--plan.name", plan) == []
