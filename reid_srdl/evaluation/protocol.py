@@ -28,6 +28,16 @@ COLUMNS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "rank20": 
 Queries = Literal["single", "multi", "both"]
 
 
+_NEXT_TO_EQUAL = 3e-3
+"""Of the vectors' length. Squared distances are then some hundred-thousandths of squared lengths, of which float32 keeps ten-millionths."""
+
+
+def _spread(vectors: np.ndarray) -> float:
+    """How far N vectors lie from their mean, as a share of their length: root mean squares. 0 of none."""
+    apart = vectors - vectors.mean(axis=0, dtype=np.float64)
+    return float(np.sqrt((apart**2).sum() / max(1e-30, (vectors.astype(np.float64) ** 2).sum())))
+
+
 class Embeds(Protocol):
     """What is scored; ``runs.Trained`` is such."""
 
@@ -71,7 +81,10 @@ class Evaluation:
             f"{stamp['queries']:,} queries, {stamp['gallery']:,} gallery images ({stamp['distractors']:,} distractors; "
             f"{stamp['junk_removed']:,} of junk left out), {stamp['metric']} distance."
         )
-        return [counted, *([f"{self.remark}. They are left out of the means."] if self.remark else [])]
+        without = [f"{self.remark}. They are left out of the means."] if self.remark else []
+        spread = _spread(self.query.vectors)
+        equal = f"warning: the embeddings of all queries are next to equal ({spread:.2%} of their length apart): the network tells nobody apart, and what float32 rounds decides many ranks."
+        return [counted, *without, *([equal] if len(self.query) > 1 and spread < _NEXT_TO_EQUAL else [])]
 
     def save(self, folder: Path, *, details: bool = True) -> None:
         """Writes ``metrics.json`` and, unless told otherwise, ``query.npz`` and ``gallery.npz``, which it is of.

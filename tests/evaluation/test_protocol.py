@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -185,3 +186,16 @@ def test_reranking_and_expansion_are_those_of_their_rooms():
     cosine = Rules(metric="cosine", expand=2, rerank=how)
     assert score(query, longer, cosine).results["single"].mAP == pytest.approx(score(query, gallery, cosine).results["single"].mAP, abs=1e-9)
     assert score(query, junk, cosine).results["single"].mAP == pytest.approx(score(query, longer, cosine).results["single"].mAP, abs=1e-9)
+
+
+@pytest.mark.parametrize(("apart", "told"), [(1e-3, True), (1e-2, False)])
+def test_embeddings_of_a_network_that_tells_nobody_apart_are_named(apart, told):
+    """Their order is then that of roundings."""
+    class Collapsed(Fake):
+        def embeddings(self, split: Split, *, flip: bool = False, track=iter) -> Embeddings:
+            found = super().embeddings(split, flip=flip, track=track)
+            noise = np.random.default_rng(len(split)).standard_normal(found.vectors.shape)
+            return dataclasses.replace(found, vectors=1 + apart * noise)
+
+    said = " ".join(evaluate(Collapsed(), DATA, query="single").remarks())
+    assert ("next to equal (0.1" in said and "tells nobody apart" in said) == told
