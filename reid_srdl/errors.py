@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 
 class UserError(Exception):
     """Something the user can put right.
@@ -25,5 +27,5 @@ class UserError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """Of a library's message, what has room in one of ours; of an empty one, its kind."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    """Of a library's message, as many words as have room in one of ours; of an empty one, its kind."""
+    return textwrap.shorten((str(error).strip().splitlines() or [type(error).__name__])[0], 160, placeholder=" …")

@@ -1,7 +1,13 @@
-from reid_srdl.errors import UserError
+from reid_srdl.errors import UserError, first_line
 
 
 def test_message_and_hint_make_one_line():
     assert str(UserError("no data\nin x", "fetch  it")) == "no data in x. fetch it"
     assert str(UserError("no data.", "fetch it")) == "no data. fetch it"
     assert str(UserError("no data")) == "no data"
+
+
+def test_a_library_s_message_is_cut_between_words():
+    assert first_line(RuntimeError("  one line\nanother ")) == "one line" and first_line(ValueError()) == "ValueError"
+    told = first_line(RuntimeError("a remote peer " * 20))
+    assert len(told) <= 160 and told.endswith(" …") and set(told.split()) == {"a", "remote", "peer", "…"}
