@@ -14,7 +14,7 @@ from lightning_fabric.loggers import Logger
 
 from .. import files
 from ..config import Config
-from ..errors import UserError
+from ..errors import UserError, first_line
 
 
 def of(config: Config, folder: Path) -> list[Logger]:
@@ -62,8 +62,8 @@ class WandbLogger(Logger):
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         try:
             import wandb
-        except ImportError:
-            raise UserError("Weights & Biases is not installed", "Install it with: pip install 'reid-srdl[wandb]', or leave out --log.wandb.") from None
+        except ImportError as error:
+            raise UserError(f"Weights & Biases is not installed ({first_line(error)})", "Install it with: pip install 'reid-srdl[wandb]', or leave out --log.wandb.") from None
         self._library = wandb
         self.folder = folder
         self.config = config
