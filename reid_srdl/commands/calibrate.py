@@ -19,9 +19,6 @@ from . import of_run
 if TYPE_CHECKING:
     from ..runs import Trained
 
-_SAME = 1e-4
-"""Vectors that differ by less of their length are of the same image."""
-
 
 @dataclass(frozen=True)
 class CalibrateOptions:
@@ -137,14 +134,14 @@ def _together(parts: Sequence[Embeddings]) -> Embeddings:
 
 
 def _known(some: Embeddings, others: Embeddings) -> np.ndarray:
-    """Which of some vectors are one of the others with the same label: the same file again, but for what batches of another size round otherwise. bool ``(N,)``."""
+    """Which of some vectors are one of the others with the same label: the same image again. bool ``(N,)``."""
     from scipy.spatial.distance import cdist
 
     found = np.zeros(len(some), dtype=bool)
     for label in np.intersect1d(some.labels, others.labels):
         rows = np.flatnonzero(some.labels == label)
         near = cdist(some.vectors[rows], others.vectors[others.labels == label]).min(axis=1)
-        found[rows] = near <= _SAME * np.linalg.norm(some.vectors[rows], axis=1)
+        found[rows] = near <= embeddings.SAME_IMAGE * np.linalg.norm(some.vectors[rows], axis=1)
     return found
 
 

@@ -65,8 +65,6 @@ class IndexOptions:
 
 
 _OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "output")
-_SAME = 1e-3
-"""Vectors that differ by less of their length are of one image, embedded twice."""
 _TWO = "--replace lets the later one take the place of the earlier. If they are two images, embed both from the folder above them, so that their paths differ."
 _COMPARED = 10_000
 """Vectors that are looked at together."""
@@ -145,7 +143,8 @@ def _add(options: IndexOptions) -> int:
 def _delete(options: IndexOptions) -> int:
     with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
         paths = dict.fromkeys(_paths(options.delete or ()))
-        unknown = [path for path in paths if path not in set(index.holding(list(paths)).paths)]
+        there = set(index.holding(list(paths)).paths)
+        unknown = [path for path in paths if path not in there]
         gone = index.delete(list(paths))
         print(f"Deleted {count(gone, 'image')}; {index.path} holds {len(index):,} now.")
         if unknown:
@@ -198,7 +197,7 @@ def _named(some: Embeddings) -> Iterator[tuple[int, str]]:
 
 def _differ(some: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Which of N pairs of vectors are of two images."""
-    return np.linalg.norm(some - others, axis=1) > _SAME * np.linalg.norm(others, axis=1)
+    return np.linalg.norm(some - others, axis=1) > embeddings.SAME_IMAGE * np.linalg.norm(others, axis=1)
 
 
 # --- what is read and told -------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ import numpy as np
 
 from ..errors import UserError
 
+SAME_IMAGE = 1e-3
+"""Vectors that differ by less of their length are of one image, embedded twice: batches of another size round otherwise."""
 _BLOCK = 1 << 22
 """Numbers looked at in one go, so that checks of a memory-mapped array need no memory."""
 
