@@ -120,7 +120,7 @@ def test_processes_wait_together_for_a_run_that_began_alike(start, plan, tmp_pat
     time.sleep(2.5)
     first.send(signal.SIGCONT)
     assert [one.wait().code for one in (first, second, *waiting)] == [0] * 4, waiting[0].said
-    assert waiting[0].said.count("waits for") == 1 and runs.read_facts(after)["stages"][0]["shared"]
+    assert waiting[0].said.count("stage 1 of 2, first: waits for") == 1 and runs.read_facts(after)["stages"][0]["shared"]
 
 
 def test_who_trains_on_other_images_or_into_another_folder_is_named(start, plan, people, tmp_path):
