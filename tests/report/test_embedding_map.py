@@ -47,6 +47,7 @@ def test_a_map_is_the_same_each_time_and_keeps_people_together(pair, made):
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_so_is_one_by_umap(pair):
     pytest.importorskip("umap")
     one, two = (embedding_map.embedding_map(*pair, by="umap", seed=3) for _ in range(2))
