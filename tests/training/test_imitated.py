@@ -1,0 +1,61 @@
+"""What a stage imitates: whose beliefs, and how they are written down."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from reid_srdl import runs
+from reid_srdl.config import ReferenceConfig, TeacherConfig
+from reid_srdl.data.records import ReIDData
+from reid_srdl.errors import UserError
+from reid_srdl.inference import logits
+from reid_srdl.training import reference as references
+from reid_srdl.training.run import train
+
+
+def with_plan(config, **changes):
+    return dataclasses.replace(config, plan=dataclasses.replace(config.plan, **changes))
+
+
+def test_kd_from_a_run_and_from_a_teacher_stage(config, people, watch, tmp_path):
+    teacher = train(with_plan(config, name="vanilla", epochs=2), people, watch=watch)
+    student = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd")), name="kd", epochs=2, teacher=TeacherConfig(checkpoint=str(teacher)))
+    folder = train(student, people, watch=watch)
+    stored = references.load(folder / "stages/1-student/reference.safetensors")
+    assert runs.read_model(teacher / "stages/1-first/model.safetensors").hash in stored.how
+    # Its targets are what the teacher says of each image in the order of the split, up to the shift of each row and float16.
+    own = runs.load(teacher)
+    said = torch.from_numpy(logits(own.network, own.source(people.train.files), size=own.size, place=own.place))
+    assert torch.allclose(stored.logits.float(), said - said.max(dim=1, keepdim=True).values, atol=5e-3)
+    both = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd2")), name="kd", epochs=2, teacher=TeacherConfig(backbone="small", weights="none", epochs=1))
+    assert [path.name for path in runs.finished_stages(train(both, people, watch=watch))] == ["1-teacher", "2-student"]
+
+
+def test_a_teacher_of_other_people_is_refused(config, people, watch, tmp_path):
+    fewer = ReIDData("fewer", people.train.take(people.train.labels > 1), people.query, people.gallery)
+    teacher = train(with_plan(config, name="vanilla", epochs=1), fewer, watch=watch)
+    student = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd")), name="kd", epochs=1, teacher=TeacherConfig(checkpoint=str(teacher)))
+    with pytest.raises(UserError, match="5 labels"):
+        train(student, people, watch=watch)
+
+
+def test_shuffled_soft_targets_are_others(config, people, watch, tmp_path):
+    folder = train(config, people, watch=watch)
+    before = references.load(folder / "stages/1-first/reference.safetensors")
+    other = dataclasses.replace(config, output=str(tmp_path / "runs/shuffled"), reference=ReferenceConfig(shuffle=True))
+    after = references.load(train(other, people, watch=watch) / "stages/1-first/reference.safetensors")
+    assert not torch.equal(before.logits, after.logits)
+
+
+def test_views_are_averaged_at_the_temperature_of_the_run(config, people, watch):
+    """One so low that the surer view has its way: between high ones there is little to see."""
+    cold = dataclasses.replace(config, loss=dataclasses.replace(config.loss, temperature=0.01), reference=ReferenceConfig(flip=True))
+    folder = train(with_plan(cold, epochs=2), people, watch=watch)
+    stored = references.load(folder / "stages/1-first/reference.safetensors")
+    own = runs.load(folder / "stages/1-first", "cpu")
+    for temperature, alike in ((0.01, True), (3.0, False)):
+        said = torch.from_numpy(logits(own.network, own.source(people.train.files), size=own.size, place=own.place, flip_at=temperature))
+        assert torch.allclose(stored.logits.float(), said - said.max(dim=1, keepdim=True).values, atol=2e-3) == alike
+    assert json.loads(stored.how)["temperature"] == 0.01
