@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,17 +28,19 @@ class Format:
         precisions: that it can be written in.
         writer: ``"module:function"``, from (program, facts, path, calibration images or none).
         libraries: of which none is needed otherwise; the extra ``export`` has them.
+        check: ``"module:function"`` of a precision: raises ``UserError`` where this machine could not check such a file. Empty where every machine can.
     """
 
     suffixes: tuple[str, ...]
     precisions: tuple[str, ...]
     writer: str
     libraries: tuple[str, ...] = ()
+    check: str = ""
 
 
 FORMATS: dict[str, Format] = {
     "onnx": Format((".onnx",), ("fp32",), "reid_srdl.export.onnx_file:write", ("onnx", "onnxscript", "onnxruntime")),
-    "openvino": Format((".xml", ".bin"), ("fp32", "bf16", "int8"), "reid_srdl.export.openvino_file:write", ("openvino",)),
+    "openvino": Format((".xml", ".bin"), ("fp32", "bf16", "int8"), "reid_srdl.export.openvino_file:write", ("openvino",), "reid_srdl.export.openvino_file:check_precision"),
     "torch": Format((".pt2",), ("fp32",), "reid_srdl.export.torch_file:write"),
 }
 
@@ -71,10 +74,8 @@ def check_wanted(wanted: Wanted, path: Path) -> None:
             raise UserError(f"{library} is not installed", "Install it: pip install 'reid-srdl[export]'")
     if wanted.format == "torch" and tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 8):
         raise UserError(f"PyTorch {torch.__version__} writes .pt2 files in a form that is not read here", "Take 2.8 or newer, or --format onnx.")
-    if wanted.precision == "bf16":
-        from .openvino_file import check_precision
-
-        check_precision(wanted.precision)
+    if form.check:
+        _named(form.check)(wanted.precision)
     if path.suffix != form.suffixes[0]:  # letter by letter: the file is found again by it
         raise UserError(f"{path} is no name of {wanted.format} files", f"They end in {form.suffixes[0]}.")
 
@@ -96,6 +97,11 @@ def write(trained: Trained, wanted: Wanted, path: Path, calibration: Sequence[np
     check_wanted(wanted, path)
     if wanted.precision == "int8" and not calibration:
         raise UserError("int8 needs training images to find the range of its numbers by", "Name them with --dataset and --data_root.")
-    module, _, function = FORMATS[wanted.format].writer.partition(":")
-    writer = getattr(importlib.import_module(module), function)
+    writer = _named(FORMATS[wanted.format].writer)
     writer(program_of(trained, logits=wanted.logits), facts_of(trained, wanted), path, calibration)
+
+
+def _named(place: str) -> Callable[..., Any]:
+    """The function of ``"module:function"``, which is imported only where it is needed."""
+    module, _, function = place.partition(":")
+    return getattr(importlib.import_module(module), function)

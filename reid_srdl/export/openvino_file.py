@@ -37,10 +37,9 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
         calibration: images uint8 ``(1, 3, H, W)`` that the ranges of int8 are taken from.
 
     Raises:
-        UserError: openvino, nncf or an exporter of ONNX is not installed; bf16 on a processor that has none, where nothing could be checked.
+        UserError: openvino, nncf or an exporter of ONNX is not installed.
     """
     openvino = library("openvino")
-    check_precision(facts.precision)
     core = exported_openvino.core()
     with tempfile.TemporaryDirectory() as folder:
         onnx_file.write(program, facts, Path(folder) / "network.onnx")
