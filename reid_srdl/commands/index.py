@@ -44,7 +44,7 @@ class IndexOptions:
         metric: ``euclidean`` (squared), or ``cosine``, which networks with a BNNeck want; null means euclidean.
         images: folder that the paths are relative to, so that pictures can be shown.
         names: CSV files with columns label and name: words for labels. Those that are added (with --add) join what the index has.
-        replace: build anew what is there already; with --add, images take the place of others of their path. In both, of two images of one path the later counts.
+        replace: build anew what is there already; with --add, images take the place of others of their path.
     """
 
     embeddings: Optional[tuple[str, ...]] = None
@@ -65,7 +65,7 @@ class IndexOptions:
 
 
 _OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "output")
-_TWO = "--replace lets the later one take the place of the earlier. If they are two images, embed both from the folder above them, so that their paths differ."
+_TWO = "If they are two images, embed both from the folder above them, so that their paths differ."
 _COMPARED = 10_000
 """Vectors that are looked at together."""
 
@@ -108,8 +108,7 @@ def _build(options: IndexOptions) -> int:
         raise UserError(f"there is no folder {options.images}", "Name the one that the paths are relative to, or leave --images out.")
     names = _names(options.names or ())
     gallery = _loaded(options.embeddings or ())
-    if not options.replace:
-        _refuse_two_of_a_path(gallery)
+    _refuse_two_of_a_path(gallery)
     root = os.path.abspath(options.images) if options.images else None
     index, added = retrieval.create_index(
         options.output, gallery, backend=options.backend, root=root, names=names, metric=options.metric or "euclidean", replace=options.replace, track=tracked("indexing"),
@@ -131,8 +130,8 @@ def _add(options: IndexOptions) -> int:
 
     with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
         more = _loaded(options.add or ())
+        _refuse_two_of_a_path(more)
         if not options.replace:
-            _refuse_two_of_a_path(more)
             _refuse_others(index, more)
         added = index.add(more, names=_names(options.names or ()), track=tracked("adding"))
         print(f"Added {count(added.images, 'image')}{_but(added)}; {index.path} holds {len(index):,} now.")
@@ -176,7 +175,7 @@ def _refuse_others(index: Index, more: Embeddings) -> None:
         others += some.paths[_differ(stored, new) | (not index.true_distances)].tolist()
     if others:
         other = "another vector" if index.true_distances else "the approximation of a vector"
-        raise UserError(f"{len(others):,} of {len(more):,} paths are in {index.path} already with {other}, such as {others[0]}", _TWO)
+        raise UserError(f"{len(others):,} of {len(more):,} paths are in {index.path} already with {other}, such as {others[0]}", f"--replace lets the new ones take their place. {_TWO}")
 
 
 def _refuse_two_of_a_path(gallery: Embeddings) -> None:
@@ -185,7 +184,7 @@ def _refuse_two_of_a_path(gallery: Embeddings) -> None:
     pairs = [(row, first) for row, path in _named(gallery) if (first := first_of.setdefault(path, row)) != row]
     for row, first in pairs:
         if _differ(gallery.vectors[first : first + 1], gallery.vectors[row : row + 1]).any():
-            raise UserError(f"the path {(gallery.paths or ())[row]} comes twice, with two vectors", _TWO)
+            raise UserError(f"the path {(gallery.paths or ())[row]} comes twice, with two vectors", f"Leave one of the two out. {_TWO}")
 
 
 def _named(some: Embeddings) -> Iterator[tuple[int, str]]:

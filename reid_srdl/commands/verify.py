@@ -68,7 +68,7 @@ def run(argv: list[str]) -> int:
     rows = [_compared(images, vectors, pair, found, limit, prior) for pair in itertools.combinations(range(len(images)), 2)]
     most = found.most(prior)
     if options.json:
-        print(json.dumps({"threshold": limit if math.isfinite(limit) else None, "most_probable": most, "metric": found.metric, "prior": prior, "pairs": rows}, indent=2))
+        print(json.dumps({"threshold": limit if math.isfinite(limit) else None, "most": most, "metric": found.metric, "prior": prior, "pairs": rows}, indent=2))
     else:
         _show(rows, limit, most, prior, options.probability)
         if found.tells_nothing:

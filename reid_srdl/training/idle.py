@@ -11,6 +11,7 @@ def idle(config: Config) -> list[str]:
     plan = plans.build(config)
     imitates = any(stage.reference is not None for stage in plan)
     imitated = f"plan {config.plan.name} imitates nobody", not imitates
+    steps = "schedule.name is cosine", config.schedule.name == "cosine"
     uses = {
         "metric.": ("metric.name is none", config.metric.name == "none"),
         "ema.": ("ema.decay is 0", not config.ema.decay),
@@ -22,9 +23,10 @@ def idle(config: Config) -> list[str]:
         "plan.teacher.": ("plan.name is not kd", config.plan.name != "kd"),
         "plan.second.": (f"plan {config.plan.name} has one stage", len(plan) == 1),
         "data.instances": ("data.sampler is random", config.data.sampler == "random"),
-        "schedule.drops": ("schedule.name is cosine", config.schedule.name == "cosine"),
-        "schedule.factor": ("schedule.name is cosine", config.schedule.name == "cosine"),
+        "schedule.drops": steps,
+        "schedule.factor": steps,
         "schedule.final": ("schedule.name is steps", config.schedule.name == "steps"),
+        "schedule.warmup_from": ("schedule.warmup_epochs is 0", not config.schedule.warmup_epochs),
         "augment.pad_mode": ("augment.pad is 0", not config.augment.pad),
     }
     made = changed(type(config)(), config)

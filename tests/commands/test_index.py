@@ -181,8 +181,9 @@ def test_two_images_of_one_path_are_refused(backend, metric, files, capsys):
     assert run("--add", "more.npz", "--index", "g.index", "--replace") == 0
     with contextlib.closing(open_index("g.index")) as index:
         assert len(index) == 3
-    with pytest.raises(UserError, match="the path b.jpg comes twice"):
-        run("--embeddings", "one.npz", "more.npz", "--output", "h.index")
+    for words in (["--embeddings", "one.npz", "more.npz", "--output", "h.index", "--replace"], ["--add", "one.npz", "more.npz", "--index", "g.index", "--replace"]):
+        with pytest.raises(UserError, match="the path b.jpg comes twice"):
+            run(*words)
 
 
 def test_nothing_deleted_is_no_success(files, capsys):

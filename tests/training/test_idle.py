@@ -25,6 +25,7 @@ def of(*words):
         (["--ema.use", "false"], "ema.use (ema.decay is 0)"),
         (["--schedule.final", "0.1"], "schedule.final (schedule.name is steps)"),
         (["--schedule.name", "cosine", "--schedule.drops", "0.3"], "schedule.drops (schedule.name is cosine)"),
+        (["--schedule.warmup_from", "0.2"], "schedule.warmup_from (schedule.warmup_epochs is 0)"),
         (["--augment.pad", "0", "--augment.pad_mode", "zeros"], "augment.pad_mode (augment.pad is 0)"),
     ],
 )
