@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import Any, Literal, get_args, get_origin
+
+from .keys import types_of
 
 _UNKNOWN = (
     re.compile(r"[Uu]nrecognized arguments?: --(?P<key>[\w.\-]+)"),
@@ -16,8 +19,15 @@ _UNKNOWN = (
 )
 
 
-def explained(message: str, keys: list[str]) -> tuple[str, str]:
-    """jsonargparse's message as one line, and the way out; ``keys`` are those that there are."""
+_REFUSED = re.compile(r"Parser key \"(?P<key>[\w.\-]+)\"")
+_VALUE = re.compile(r"(?:Got|Given) value: (?P<value>.*)")
+_KINDS = {int: ("a whole number", "whole numbers"), float: ("a number", "numbers"), bool: ("true or false", ""), str: ("a word", "words"), type(None): ("null", "")}
+
+
+def explained(message: str, kind: type) -> tuple[str, str]:
+    """jsonargparse's message as one line, and the way out; ``kind`` is the dataclass of options that it speaks of."""
+    types = dict(types_of(kind))
+    keys = list(types)
     if word := re.search(r"[Uu]nrecognized arguments?: ([^-\s]\S*)", message):
         return f"the word {word[1]!r} belongs to no option", "Each choice is named, such as --checkpoint RUN, and stands behind what comes first; --help lists them."
     for pattern in _UNKNOWN:
@@ -29,5 +39,32 @@ def explained(message: str, keys: list[str]) -> tuple[str, str]:
             near = list(dict.fromkeys(near))[:4]
             hint = f"Did you mean {' or '.join(near)}?" if near else "--help lists the keys."
             return f"there is no option {unknown!r}", hint
+    if (refused := _REFUSED.search(message)) and refused["key"] in types:
+        values = _VALUE.findall(message)  # of an Optional, each of its types says so, and the whole value comes last
+        return _refused(refused["key"], values[-1] if values else "", types[refused["key"]])
+    if refused and (inner := [key for key in keys if key.startswith(refused["key"] + ".")]):
+        return not_one(refused["key"], inner)
     lines = [line.strip(" -") for line in message.strip().splitlines() if line.strip(" -")]
     return " ".join(lines)[:400], "--print_config shows what is set, --help what each key takes."
+
+
+def not_one(key: str, inner: list[str]) -> tuple[str, str]:
+    """What to say where a group of options was given a value; ``inner`` are its keys."""
+    return f"{key} is a group of options, not one", f"Set what is in it, such as {inner[0]}."
+
+
+def _refused(key: str, value: str, kinds: tuple[Any, ...]) -> tuple[str, str]:
+    choices = [str(choice) for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
+    near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
+    guess = f"Did you mean {near[0]}? " if near else ""
+    takes = [*choices, *(_words(one) for one in kinds if get_origin(one) is not Literal)]
+    return f"{key} is {value or 'something else'}", f"{guess}It takes {' or '.join(filter(None, [', '.join(takes[:-1]), takes[-1]]))}."
+
+
+def _words(one: Any) -> str:
+    """What a type takes, in words."""
+    if get_origin(one) is not tuple:
+        return _KINDS.get(one, (str(one), ""))[0]
+    inner = get_args(one)
+    many = _KINDS.get(inner[0], ("", str(inner[0])))[1]
+    return many if Ellipsis in inner else f"{len(inner)} {many}"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from .. import files
 from ..errors import UserError
 from .checks import check
-from .explained import explained
+from .explained import explained, not_one
 from .fields import Config
 from .keys import keys_of, types_of
 from .recipes import recipe
@@ -33,7 +33,7 @@ class _Parser:
 
         class Raising(jsonargparse.ArgumentParser):
             def error(self, message: str, ex: Exception | None = None) -> Any:
-                raise UserError(*explained(message, keys_of(kind)))
+                raise UserError(*explained(message, kind))
 
             def format_help(self) -> str:
                 # What a reader has to know is whose defaults these are, in place of a list of files. A group as a file of its own has no use here.
@@ -55,7 +55,7 @@ class _Parser:
             _refuse_values_for_groups(parsed, self.kind)
             values = self.parser.instantiate(parsed).as_dict()
         except (argparse.ArgumentError, ArgumentError) as error:
-            raise UserError(*explained(str(error), keys_of(self.kind))) from None
+            raise UserError(*explained(str(error), self.kind)) from None
         except UnicodeDecodeError:
             raise UserError("the recipe is no text in UTF-8", "A recipe is a YAML file; --print_config prints one.") from None
         values = {key: values[key] for key in (f.name for f in dataclasses.fields(self.kind))}
@@ -80,7 +80,7 @@ def _refuse_values_for_groups(parsed: Any, kind: type, prefix: str = "") -> None
             continue
         key, value = prefix + f.name, parsed[f.name]
         if not hasattr(value, "keys") or not all(member.name in value for member in dataclasses.fields(group)):
-            raise UserError(f"{key} is a group of options, not one", f"Set what is in it, such as {keys_of(type(group), f'{key}.')[0]}.")
+            raise UserError(*not_one(key, keys_of(type(group), f"{key}.")))
         _refuse_values_for_groups(value, type(group), f"{key}.")
 
 
