@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import files
+from .. import files, ranks
 from ..errors import UserError
 from ..shell import command
 from . import cache_folder
@@ -30,8 +30,9 @@ def meanwhile() -> str:
 
 
 def warn(message: str) -> None:
-    """One line on stderr."""
-    print(f"warning: {' '.join(message.split())}", file=sys.stderr)
+    """One line on stderr, by the first of several processes: all read the same data."""
+    if ranks.own()[0] == 0:
+        print(f"warning: {' '.join(message.split())}", file=sys.stderr)
 
 
 def is_image(name: str) -> bool:

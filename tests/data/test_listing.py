@@ -192,6 +192,14 @@ def test_counts_are_compared_in_one_line(capsys: pytest.CaptureFixture[str], tmp
     assert "people" not in line
 
 
+def test_of_several_processes_the_first_one_warns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        listing.warn(f"seen by {rank}")
+    assert capsys.readouterr().err == "warning: seen by 0\n"
+
+
 def test_a_broken_mat_file_is_a_user_error(tmp_path: Path):
     import scipy.io
 
