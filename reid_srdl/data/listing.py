@@ -173,11 +173,7 @@ def find_folder(
             return folder
     for archive in (parent / name for parent in (root, *(root / name for name in names)) for name in archives):
         if archive.is_file():
-            folder = _unpacked(archive)
-            for inner in candidates(folder, names):
-                if holds(inner):
-                    return inner
-            raise UserError(f"{archive} does not hold the data set", "Fetch it again from its publisher.")
+            return _set_of(archive, names, holds)
     raise missing()
 
 
@@ -187,9 +183,21 @@ def candidates(root: Path, names: Sequence[str]) -> list[Path]:
     return [root, *outer, *(folder / name for folder in outer for name in names)]
 
 
-def _unpacked(archive: Path) -> Path:
-    """The folder that a zip archive is unpacked to."""
-    return unpacked(archive, archive.stem, unzip(archive))
+def _set_of(archive: Path, names: Sequence[str], holds: Callable[[Path], bool]) -> Path:
+    """The data set in what a zip archive is unpacked to. Raises ``UserError`` where it holds another; then nothing of it stays."""
+
+    def inside(folder: Path) -> Path:
+        found = next((inner for inner in candidates(folder, names) if holds(inner)), None)
+        if found is None:
+            raise UserError(f"{archive} does not hold the data set", "Fetch it again from its publisher.")
+        return found
+
+    def unpack(unpacking: Path) -> Path:
+        folder = unzip(archive)(unpacking)
+        inside(folder)
+        return folder
+
+    return inside(unpacked(archive, archive.stem, unpack))
 
 
 def unzip(archive: Path) -> Callable[[Path], Path]:

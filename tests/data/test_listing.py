@@ -175,6 +175,7 @@ def test_an_archive_of_something_else(tmp_path: Path):
     archive(tmp_path / "Set-v1.zip", "other/a.jpg")
     with pytest.raises(UserError, match="does not hold the data set"):
         find(tmp_path)
+    assert [left.name for left in tmp_path.iterdir()] == ["Set-v1.zip"]
 
 
 def test_nothing_found_is_the_readers_own_error(tmp_path: Path):
