@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import torch
-from fastapi import FastAPI, File, Form, HTTPException, Query, Request, UploadFile
+from fastapi import Depends, FastAPI, File, Form, HTTPException, Query, Request, UploadFile
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
@@ -22,6 +22,7 @@ from . import answers, reference
 from .access import Access
 from .guard import Guard
 from .limits import Limits
+from .named import only_known
 from .pool import Pool
 from .refused import Refused
 from .service import Question, Service
@@ -59,7 +60,7 @@ def make(service: Service, access: Access, limits: Limits) -> Guard:
         computing.close()
         drawing.close()
 
-    app = FastAPI(title="reid_srdl serve", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lives)
+    app = FastAPI(title="reid_srdl serve", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lives, dependencies=[Depends(only_known)])
     _answer_problems(app)
     files = _static()
 

@@ -9,7 +9,7 @@ import reid_srdl
 
 PACKAGE = Path(reid_srdl.__file__).parent
 WEB = {"fastapi", "pydantic", "starlette", "uvicorn"}
-ROOMS = {"app", "answers", "running"}
+ROOMS = {"app", "answers", "named", "running"}
 """Modules of ``retrieval/serve`` that are the web itself, and are imported where a server starts."""
 
 
