@@ -13,6 +13,7 @@ from .data.images import ImageSource
 from .data.loader import share
 from .devices import Place
 from .models import IdentityClassifier
+from .models.modes import evaluating
 
 Track = Callable[[Iterable[int]], Iterable[int]]
 """Wraps the starts of the batches, for a progress bar."""
@@ -75,13 +76,8 @@ def run_own(
     view: View | None = None,
 ) -> np.ndarray | None:
     """As ``run``, but what this process has passed over: the result of ``own_rows``, or None where they are none."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(), place.autocast():
-            pieces = list(_pieces(source, compute, place, batch, track, view or (lambda images, first: clean(images, size))))
-    finally:
-        model.train(was_training)
+    with evaluating(model), torch.inference_mode(), place.autocast():
+        pieces = list(_pieces(source, compute, place, batch, track, view or (lambda images, first: clean(images, size))))
     return np.concatenate(pieces) if pieces else None
 
 

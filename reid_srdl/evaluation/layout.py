@@ -16,6 +16,7 @@ from .. import devices
 from ..data.records import DISTRACTOR, JUNK
 from ..embeddings import Embeddings
 from ..errors import UserError
+from .columns import require
 from .tiles import COLUMNS, ROWS, Metric, Tile, as_queries
 
 _QUERY_BYTES = 64 << 20
@@ -50,13 +51,10 @@ class Layout:
         device: str | torch.device = "auto",
         tile: tuple[int, int] | None = None,
     ) -> None:
+        require(query, shard, same_camera=same_camera)
         for part, name in ((query, "query"), (shard, "gallery")):
             if not len(part):
                 raise UserError(f"the {name} holds no vectors", "There is nothing to rank.")
-            if part.labels is None:
-                raise UserError(f"the {name} vectors have no labels", "Ranking needs to know who is who: save them with the column labels.")
-            if part.cameras is None and not same_camera:
-                raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or leave cameras out of the rules: same_camera=True, in the command eval --ignore_camera.")
         if query.dimension != shard.dimension:
             raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {shard.dimension}", "Both must come from the same network.")
         self.query, self.shard, self.offset, self.metric, self.same_camera = query, shard, offset, metric, same_camera

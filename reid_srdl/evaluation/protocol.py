@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from ..devices import ALONE, Place
 from ..embeddings import Embeddings
 from ..errors import UserError
 from . import parts
+from .columns import require
 from .flat_index import unit_length
 from .result import RankResult
-from .rules import USUAL, Rules
+from .rules import USUAL, Pooling, Rules
 from .scored import METRICS, Track
+from .tiles import Metric
 
 CMC_DEPTH = 50
 COLUMNS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "rank20": "Rank-20", "mAP": "mAP", "mAP_trapezoid": "mAP (trapezoid)", "mINP": "mINP"}
@@ -43,6 +45,9 @@ class Embeds(Protocol):
 
     @property
     def model_hash(self) -> str: ...
+
+    @property
+    def distance(self) -> Metric: ...
 
     def embeddings(self, split: Split, *, flip: bool = False, track: Track = iter, own: bool = False) -> Embeddings:
         """Embeddings of a split, its junk left out; ``own`` of this process's part of it."""
@@ -110,7 +115,7 @@ def evaluate(
     *,
     query: Queries = "both",
     flip: bool = False,
-    rules: Rules = USUAL,
+    rules: Rules | None = None,
     split: Literal["test", "val"] = "test",
     ensemble: Sequence[Embeds] = (),
     tracks: Callable[[str], Track] = lambda title: iter,
@@ -126,16 +131,19 @@ def evaluate(
         query: ``single`` queries, ``multi`` (the ``multi_query`` images of a query's person and camera as one), or ``both``; ``both``
             means single where the data set has no such images.
         flip: average the embeddings of an image and its mirror.
-        rules: how embeddings are scored.
+        rules: how embeddings are scored; by default as usual, with the distance that the network's embeddings are compared by.
         split: ``test``, or ``val`` for the held-out training people.
         ensemble: further networks; the embeddings of all, side by side, are scored as ``ensemble``.
         tracks: from a title to what wraps an iteration, for progress bars.
         place: which of how many processes this is.
 
     Raises:
-        UserError: a classification set, no held-out people, no multi-query images, no query with a match; as in ``Rules.check``.
+        UserError: a choice of ``query`` or ``split`` that there is not, a classification set, no held-out people, no multi-query images, no query with a match; as in ``Rules.check``.
     """
+    rules = Rules(metric=trained.distance) if rules is None else rules
     rules.check(place)
+    if query not in get_args(Queries):
+        raise UserError(f"there are no {query!r} queries", f"Choose {', '.join(get_args(Queries))}.")
     splits = _splits(data, split)
     boxes = data.multi_query if split == "test" else None
     if query == "multi" and boxes is None:
@@ -233,7 +241,7 @@ def score(
     return Evaluation(metrics, query, gallery, results, matches.why_unmatched(counts), place)
 
 
-def multi_queries(query: Embeddings, boxes: Embeddings, pooling: Literal["mean", "max"] = "mean") -> tuple[Embeddings, int]:
+def multi_queries(query: Embeddings, boxes: Embeddings, pooling: Pooling = "mean") -> tuple[Embeddings, int]:
     """Each query replaced by the images of its person and camera taken together.
 
     Args:
@@ -243,7 +251,12 @@ def multi_queries(query: Embeddings, boxes: Embeddings, pooling: Literal["mean",
 
     Returns:
         Q queries, and how many of them stand alone, since ``boxes`` has nothing of their person and camera.
+
+    Raises:
+        UserError: there is no such pooling.
     """
+    if pooling not in get_args(Pooling):
+        raise UserError(f"there is no pooling {pooling!r}", f"Choose {' or '.join(get_args(Pooling))}.")
     groups, of_box = np.unique(_person_and_camera(boxes), axis=0, return_inverse=True)
     of_box = of_box.reshape(-1)
     sums = np.full((len(groups), boxes.dimension), -np.inf if pooling == "max" else 0.0)
@@ -278,6 +291,8 @@ def _scored(result: RankResult) -> dict[str, Any]:
 def _splits(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:
     if not isinstance(data, ReIDData):
         raise UserError(f"{data.name} is a classification set: it has no queries", "Only re-identification sets are ranked.")
+    if split not in ("test", "val"):
+        raise UserError(f"the split {split!r} is not scored", "Choose test or val.")
     chosen = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
     if chosen[0] is None or chosen[1] is None:
         raise UserError("no training people were held out", "Score the test split, or train with --data.holdout_identities N.")
@@ -285,11 +300,7 @@ def _splits(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:
 
 
 def _counts(query: Embeddings | Split, gallery: Embeddings | Split, rules: Rules) -> matches.MatchCounts:
-    for part, name in ((query, "query"), (gallery, "gallery")):
-        if part.labels is None or (part.cameras is None and not rules.same_camera):
-            missing = "labels" if part.labels is None else "cameras"
-            otherwise = ", or score without them by --ignore_camera" if missing == "cameras" else ""
-            raise UserError(f"the {name} vectors have no {missing}", f"Scoring needs them: save them with the column {missing}{otherwise}.")
+    require(query, gallery, same_camera=rules.same_camera)
     cameras = [np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras for part in (query, gallery)]
     return matches.count(query.labels, cameras[0], gallery.labels, cameras[1], same_camera=rules.same_camera)
 

@@ -20,6 +20,9 @@ from .result import RankResult
 from .scored import Track
 from .tiles import Metric, check_lengths
 
+Pooling = Literal["mean", "max"]
+"""How the images of a multi-query become one."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -38,7 +41,7 @@ class Rules:
     metric: Metric = "euclidean"
     same_camera: bool = False
     engine: Literal["exact", "faiss"] = "exact"
-    multi_query: Literal["mean", "max"] = "mean"
+    multi_query: Pooling = "mean"
     device: str = "auto"
     expand: int = 0
     rerank: Reranking | None = None

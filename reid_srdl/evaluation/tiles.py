@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -78,8 +78,7 @@ class Tile:
     """
 
     def __init__(self, dimension: int, metric: Metric, columns: int, device: torch.device) -> None:
-        if metric not in ("euclidean", "cosine"):
-            raise UserError(f"there is no metric {metric!r}", "Choose euclidean or cosine.")
+        check_metric(metric)
         self.metric, self.columns, self.device = metric, columns, device
         self._host = torch.zeros(columns, dimension)
         self._items = self._host
@@ -116,6 +115,12 @@ def as_queries(vectors: np.ndarray, metric: Metric, device: torch.device) -> tor
     chosen = torch.from_numpy(vectors)
     _check_lengths(_squared_lengths(chosen), "query")
     return (chosen * (-2 if metric == "euclidean" else -1)).to(device)
+
+
+def check_metric(metric: str) -> None:
+    """Raises ``UserError`` for a metric that there is not."""
+    if metric not in get_args(Metric):
+        raise UserError(f"there is no metric {metric!r}", f"Choose {' or '.join(get_args(Metric))}.")
 
 
 def check_lengths(vectors: np.ndarray, of: str) -> None:

@@ -16,7 +16,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from .flat_index import unit_length
 from .scored import Track
-from .tiles import Metric
+from .tiles import Metric, check_metric
 
 FALSE_POSITIVE_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 FEWEST = 10
@@ -63,8 +63,9 @@ def pairs_of(images: Embeddings, *, metric: Metric = "euclidean", across_cameras
         seed: of that draw.
 
     Raises:
-        UserError: no labels, fewer than two people, no genuine or no impostor pairs.
+        UserError: there is no such metric, no labels, fewer than two people, no genuine or no impostor pairs.
     """
+    check_metric(metric)
     if images.labels is None:
         raise UserError("the vectors have no labels", "Calibration needs to know who is who: save them with the column labels.")
     several = images.cameras is not None and len(np.unique(images.cameras)) > 1

@@ -9,6 +9,8 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from .modes import evaluating
+
 
 def forward_macs(network: nn.Module, size: tuple[int, int]) -> int:
     """Multiply-accumulates of one forward pass of one image, in evaluation.
@@ -24,18 +26,12 @@ def forward_macs(network: nn.Module, size: tuple[int, int]) -> int:
         network: takes images (B, 3, H, W); on any device, ``meta`` too.
         size: (height, width) in pixels.
     """
-    modes = [(module, module.training) for module in network.modules()]
     counter = FlopCounterMode(display=False)
-    try:
-        network.eval()
-        # The counter knows attention as plain matrix products, and encoders layer by layer, as they run for a gradient.
-        with FakeTensorMode(allow_non_fake_inputs=True), sdpa_kernel(SDPBackend.MATH), torch.enable_grad(), counter:
-            named = [*network.named_parameters(), *network.named_buffers()]
-            shapes = {name: _shape_of(tensor) for name, tensor in named}
-            functional_call(network, shapes, torch.empty(1, 3, *size, requires_grad=True))
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    # The counter knows attention as plain matrix products, and encoders layer by layer, as they run for a gradient.
+    with evaluating(network), FakeTensorMode(allow_non_fake_inputs=True), sdpa_kernel(SDPBackend.MATH), torch.enable_grad(), counter:
+        named = [*network.named_parameters(), *network.named_buffers()]
+        shapes = {name: _shape_of(tensor) for name, tensor in named}
+        functional_call(network, shapes, torch.empty(1, 3, *size, requires_grad=True))
     return counter.get_total_flops() // 2  # it counts the multiplication and the addition
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError, first_line
+from .modes import evaluating
 from .weights import Report
 
 Size = tuple[int, int]
@@ -69,17 +70,14 @@ def short_patience() -> Iterator[None]:
 
 def probe(network: nn.Module, size: Size, name: str) -> Tensor:
     """The answer (1, D, …) to an image of zeros, channels last as in training; in eval mode it changes nothing."""
-    was_training = network.training
     try:
-        with torch.no_grad():
-            return network.eval()(torch.zeros(1, 3, *size).contiguous(memory_format=torch.channels_last))
+        with evaluating(network), torch.no_grad():
+            return network(torch.zeros(1, 3, *size).contiguous(memory_format=torch.channels_last))
     except (RuntimeError, AssertionError, ValueError) as error:
         raise UserError(
             f"{name} cannot take images of {size[0]}x{size[1]} pixels ({first_line(error)})",
             OTHER_SIZE,
         ) from error
-    finally:
-        network.train(was_training)
 
 
 def without_dropout(network: nn.Module) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ..config import LossConfig
+from ..errors import UserError
 
 
 class Loss(NamedTuple):
@@ -23,12 +24,20 @@ def imitation_loss(logits: torch.Tensor, reference: torch.Tensor, temperature: f
     """KL(reference || current) of the softmax at ``temperature`` (Eq. 6), mean over the batch.
 
     Args:
-        logits: of the network that learns, float ``(B, C)``.
+        logits: of the network that learns, ``(B, C)``; of half precision too, and computed in float32.
         reference: logits of the network that is imitated, ``(B, C)``; held constant.
         temperature: T > 0.
+
+    Raises:
+        UserError: another shape of the reference, or a temperature that is none.
     """
-    target = F.log_softmax(reference.detach() / temperature, dim=1)
-    current = F.log_softmax(logits / temperature, dim=1)
+    if reference.shape != logits.shape:
+        raise UserError(f"logits {tuple(logits.shape)} cannot imitate soft targets {tuple(reference.shape)}", "Take the rows of the batch: reference[rows].")
+    if not temperature > 0:
+        raise UserError(f"the temperature is {temperature}", "It must be above 0.")
+    # In bfloat16 a third of a logit loses so much that gradients near the reference are off by a tenth.
+    target = F.log_softmax(reference.detach().float() / temperature, dim=1)
+    current = F.log_softmax(logits.float() / temperature, dim=1)
     return F.kl_div(current, target, reduction="batchmean", log_target=True)
 
 

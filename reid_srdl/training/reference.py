@@ -22,6 +22,7 @@ from ..devices import Place
 from ..errors import UserError
 from ..files import canonical_safetensors, sha256_json, write_bytes
 from ..models import IdentityClassifier
+from ..models.modes import evaluating
 from ..runs import state_hash
 from ..seeds import derive, generator
 
@@ -156,16 +157,32 @@ def soft_targets(network: torch.nn.Module, batches: Iterable[torch.Tensor]) -> t
     """Eq. 5 for a training loop of one's own: what any network believes of images, as logits float16 ``(N, C)``.
 
     Args:
-        network: from images to logits ``(B, C)``; in eval mode for the pass, and as before afterwards.
+        network: from images to logits ``(B, C)``, or to what has ``logits``; in eval mode for the pass, and as before afterwards.
         batches: the training images in a fixed order, without augmentation, on the network's device.
+
+    Raises:
+        UserError: no images, batches with more than images in them, what is no logits, or logits that are not finite.
     """
-    was_training = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            return torch.cat([_written_down(network(images).float()) for images in batches])
-    finally:
-        network.train(was_training)
+    pieces: list[torch.Tensor] = []
+    with evaluating(network), torch.no_grad():
+        for images in batches:
+            if not isinstance(images, torch.Tensor):
+                raise UserError(f"a batch is of type {type(images).__name__}, not a tensor of images", "Hand in the images alone: (images for images, _ in loader).")
+            found = network(images)
+            logits = getattr(found, "logits", found)
+            if not isinstance(logits, torch.Tensor) or logits.shape != (len(images), *logits.shape[-1:]):
+                raise UserError(f"the network answers with {_shape(logits)} where {len(images)} images want logits ({len(images)}, C)", "Hand in what comes before the softmax alone.")
+            if not torch.isfinite(logits).all():
+                row = sum(map(len, pieces)) + int(torch.isfinite(logits).all(dim=1).logical_not().nonzero()[0])
+                raise UserError(f"the logits of image {row} are not finite", "The first stage has diverged: lower its rate.")
+            pieces.append(_written_down(logits.float()))
+    if not pieces:
+        raise UserError("there are no images to write soft targets down of", "batches yields none; an iterator can be passed over once.")
+    return torch.cat(pieces)
+
+
+def _shape(found: object) -> str:
+    return f"shape {tuple(found.shape)}" if isinstance(found, torch.Tensor) else f"a {type(found).__name__}"
 
 
 def shuffled(logits: np.ndarray, targets: np.ndarray, seed: int) -> np.ndarray:

@@ -6,13 +6,20 @@ import math
 from collections.abc import Callable, Sequence
 
 from ..config import ScheduleConfig
+from ..errors import UserError
 
 
 def step_rates(base: float, length: int, drops: Sequence[float], factor: float) -> tuple[float, ...]:
     """The rates of ``length`` epochs; a drop at fraction f holds from the first epoch e (from 0) with ``e >= f * length``.
 
     Equal to ``base * factor ** (number of drops passed)``.
+
+    Raises:
+        UserError: a drop that is no fraction, such as an epoch.
     """
+    for drop in drops:
+        if not 0 <= drop <= 1:
+            raise UserError(f"the drop {drop:g} is no fraction of the epochs", "Give it as one: 0.5 for half of them.")
     # Products such as 0.07 * 100 come out a hair above the whole number they stand for.
     return tuple(base * factor ** sum(epoch >= drop * length - 1e-9 for drop in drops) for epoch in range(length))
 

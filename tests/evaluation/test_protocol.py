@@ -40,6 +40,8 @@ DATA = ReIDData(
 class Fake:
     """Embeds an image as numbers that depend on its path alone, and remembers what it was asked for."""
 
+    distance = "euclidean"
+
     def __init__(self, seed: int = 0, scale: float = 1.0) -> None:
         self.model_hash, self.asked, self.seed, self.scale = f"hash{seed}", [], seed, scale
 
@@ -48,6 +50,24 @@ class Fake:
         self.asked.append((split.name, len(split), flip))
         vectors = np.stack([np.random.default_rng([self.seed, flip, *path.encode()]).standard_normal(4) for path in split.paths])
         return Embeddings(self.scale * vectors, split.paths, split.labels, split.cameras, self.model_hash)
+
+
+def test_a_network_is_scored_by_its_own_distance_unless_rules_say_otherwise():
+    model = Fake()
+    model.distance = "cosine"
+    assert evaluate(model, DATA).metrics["protocol"]["metric"] == "cosine"
+    assert evaluate(model, DATA, rules=Rules()).metrics["protocol"]["metric"] == "euclidean"
+
+
+@pytest.mark.parametrize(("choice", "message"), [({"query": "every"}, "there are no 'every' queries"), ({"split": "train"}, "the split 'train' is not scored")])
+def test_choices_that_there_are_not(choice, message):
+    with pytest.raises(UserError, match=message):
+        evaluate(Fake(), DATA, **choice)
+
+
+def test_a_pooling_that_there_is_not():
+    with pytest.raises(UserError, match="there is no pooling 'median'. Choose mean or max."):
+        multi_queries(*(Embeddings(np.zeros((1, 2)), labels=[1], cameras=[1]) for _ in range(2)), "median")
 
 
 def test_the_form_and_the_stamp(tmp_path):

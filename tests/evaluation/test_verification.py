@@ -139,3 +139,8 @@ def test_a_draw_has_a_pair_as_often_as_its_people_meet(people):
     again = [times[one] if one == other else times[one] * times[other] for one, other in pairs.identities]
     expected = Roc.of(pairs.take(np.repeat(np.arange(len(pairs)), again))).equal_error()[0]
     assert facts_of(pairs, draws=1, seed=5)["eer_low"] == pytest.approx(expected)
+
+
+def test_a_metric_that_there_is_not():
+    with pytest.raises(UserError, match="there is no metric 'cos'. Choose euclidean or cosine."):
+        pairs_of(Embeddings(np.eye(2), labels=[1, 2]), metric="cos")

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from reid_srdl.config import LossConfig
+from reid_srdl.errors import UserError
 from reid_srdl.training.losses import imitation_loss, imitation_weight, stage_loss
 
 
@@ -81,3 +82,20 @@ def test_the_cross_entropy_s_weight():
     assert lighter.cross_entropy.item() == plain.cross_entropy.item()
     none = stage_loss(logits, targets, None, LossConfig(cross_entropy=0.0)).total
     assert none.item() == 0 and none.requires_grad, "DDP waits for the classifier's gradient, be it zero"
+
+
+def test_logits_of_half_precision_lose_nothing_more():
+    drawn = torch.Generator().manual_seed(0)
+    reference = torch.randn(64, 100, generator=drawn)
+    near = (reference + 0.1 * torch.randn(64, 100, generator=drawn)).bfloat16()
+    half, whole = near.clone().requires_grad_(), near.float().requires_grad_()
+    imitation_loss(half, reference, 3.0).backward()
+    imitation_loss(whole, reference, 3.0).backward()
+    assert torch.equal(half.grad, whole.grad.bfloat16())
+
+
+def test_soft_targets_of_other_images_and_temperatures_that_are_none():
+    with pytest.raises(UserError, match=r"logits \(4, 3\) cannot imitate soft targets \(1, 3\)"):
+        imitation_loss(torch.zeros(4, 3), torch.zeros(1, 3), 3.0)
+    with pytest.raises(UserError, match="the temperature is 0"):
+        imitation_loss(torch.zeros(4, 3), torch.zeros(4, 3), 0)

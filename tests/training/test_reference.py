@@ -211,3 +211,27 @@ def test_soft_targets_in_a_loop_of_one_s_own(network, source, split):
     images = clean(source.images, (32, 16))
     assert torch.allclose(references.soft_targets(own, images.split(8)).float(), made.logits.float(), atol=1e-2)
     assert own.training and network.training
+
+
+@pytest.mark.parametrize(
+    ("answer", "batches", "message"),
+    [
+        (lambda images: images, [[torch.zeros(2, 3), torch.zeros(2)]], "a batch is of type list, not a tensor"),
+        (lambda images: images, [], "no images to write soft targets down of"),
+        (lambda images: (images, images), [torch.zeros(2, 3)], r"answers with a tuple where 2 images want logits \(2, C\)"),
+        (lambda images: images[None], [torch.zeros(2, 3)], r"answers with shape \(1, 2, 3\)"),
+        (lambda images: images / images[:, :1], [torch.ones(4, 3), torch.tensor([[1.0, 2], [0, 0]])], "the logits of image 5 are not finite"),
+    ],
+)
+def test_what_is_no_soft_target_is_named(answer, batches, message):
+    class Network(torch.nn.Module):
+        def forward(self, images):
+            return answer(images)
+
+    with pytest.raises(UserError, match=message):
+        references.soft_targets(Network(), batches)
+
+
+def test_a_network_of_the_package_gives_its_logits(network, source):
+    images = clean(source.images, (32, 16))
+    assert references.soft_targets(network, images.split(8)).shape == (len(images), network.num_classes)

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from reid_srdl.config import ScheduleConfig
+from reid_srdl.errors import UserError
 from reid_srdl.training.schedules import SCHEDULES, cosine_rates, scheduled, step_rates
 
 
@@ -57,3 +58,8 @@ def test_a_warm_up_leaves_drops_where_they_are_and_a_cosine_begins_after_it():
 def test_a_drop_inside_the_warm_up_holds():
     rates = scheduled(ScheduleConfig(drops=(0.2,), warmup_epochs=4, warmup_from=0.0), 1.0, 10)
     assert rates == pytest.approx([0, 0.25, 0.05, 0.075, *[0.1] * 6])
+
+
+def test_an_epoch_is_no_drop():
+    with pytest.raises(UserError, match="the drop 50 is no fraction of the epochs"):
+        step_rates(0.1, 100, (50, 75), 0.1)

@@ -1,0 +1,23 @@
+"""What scoring has to know of each image beside its vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import UserError
+
+
+def require(query: Any, gallery: Any, *, same_camera: bool) -> None:
+    """Raises ``UserError`` where labels, or cameras that the rules look at, are not known of the query or the gallery.
+
+    Args:
+        query, gallery: ``Embeddings``, or splits.
+        same_camera: cameras are not looked at.
+    """
+    for part, name in ((query, "query"), (gallery, "gallery")):
+        if not hasattr(part, "labels") or not hasattr(part, "cameras"):
+            raise UserError(f"the {name} is of type {type(part).__name__}", "Say whose the vectors are: Embeddings(vectors, labels=..., cameras=...).")
+        if part.labels is None:
+            raise UserError(f"the {name} vectors have no labels", "Scoring needs to know who is who: save them with the column labels.")
+        if part.cameras is None and not same_camera:
+            raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or leave cameras out of the rules: same_camera=True, in the command eval --ignore_camera.")

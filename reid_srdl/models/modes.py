@@ -1,0 +1,20 @@
+"""Training and eval mode of a network's parts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from torch import nn
+
+
+@contextlib.contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Inside, a network is in eval mode; afterwards each of its parts is in the mode that it was in, such as a frozen BatchNorm."""
+    before = [(part, part.training) for part in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for part, mode in before:
+            part.training = mode
