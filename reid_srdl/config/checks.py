@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Literal, get_args, get_origin
+
 from ..errors import UserError
+from .explained import refused
 from .fields import Config
+from .keys import types_of
 
 
 def check(config: Config) -> None:
     """Raises ``UserError`` for a value that no run can have."""
+    _check_words(config)
     positive = {
         "data.height": config.data.height,
         "data.width": config.data.width,
@@ -88,6 +94,15 @@ def check(config: Config) -> None:
             "Leave --reference.views out; --reference.flip averages over the image and its mirror.",
         )
     _check_metric(config)
+
+
+def _check_words(config: Config) -> None:
+    """Whoever makes a configuration in Python may write what the parser would have refused."""
+    for key, kinds in types_of(Config):
+        value = functools.reduce(getattr, key.split("."), config)
+        words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+        if words and value not in words and not (value is None and type(None) in kinds):
+            raise UserError(*refused(key, str(value), kinds))
 
 
 def _check_metric(config: Config) -> None:

@@ -39,11 +39,11 @@ def explained(message: str, kind: type) -> tuple[str, str]:
             near = list(dict.fromkeys(near))[:4]
             hint = f"Did you mean {' or '.join(near)}?" if near else "--help lists the keys."
             return f"there is no option {unknown!r}", hint
-    if (refused := _REFUSED.search(message)) and refused["key"] in types:
+    if (found := _REFUSED.search(message)) and found["key"] in types:
         values = _VALUE.findall(message)  # of an Optional, each of its types says so, and the whole value comes last
-        return _refused(refused["key"], values[-1] if values else "", types[refused["key"]])
-    if refused and (inner := [key for key in keys if key.startswith(refused["key"] + ".")]):
-        return not_one(refused["key"], inner)
+        return refused(found["key"], values[-1] if values else "", types[found["key"]])
+    if found and (inner := [key for key in keys if key.startswith(found["key"] + ".")]):
+        return not_one(found["key"], inner)
     lines = [line.strip(" -") for line in message.strip().splitlines() if line.strip(" -")]
     return " ".join(lines)[:400], "--print_config shows what is set, --help what each key takes."
 
@@ -53,7 +53,8 @@ def not_one(key: str, inner: list[str]) -> tuple[str, str]:
     return f"{key} is a group of options, not one", f"Set what is in it, such as {inner[0]}."
 
 
-def _refused(key: str, value: str, kinds: tuple[Any, ...]) -> tuple[str, str]:
+def refused(key: str, value: str, kinds: tuple[Any, ...]) -> tuple[str, str]:
+    """What to say where an option was given what it does not take; ``kinds`` are as ``types_of`` has them."""
     choices = [str(choice) for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
     near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
     guess = f"Did you mean {near[0]}? " if near else ""

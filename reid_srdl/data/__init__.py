@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib
 import os
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from .. import files
 from ..errors import UserError
+from ..registered import Target, function_of
 from .joined import JoinedData, part_names, parts_of, read_joined
 from .records import DISTRACTOR, ClassData, ReIDData, Split
 
-IDENTITY_READERS: dict[str, str] = {
+IDENTITY_READERS: dict[str, Target] = {
     "market1501": "reid_srdl.data.market1501:read_market1501",
     "market1501_500k": "reid_srdl.data.market1501_500k:read_market1501_500k",
     "cuhk03": "reid_srdl.data.cuhk03:read_cuhk03",
@@ -28,9 +29,9 @@ IDENTITY_READERS: dict[str, str] = {
     "csv": "reid_srdl.data.csv_file:read_csv",
     "synthetic": "reid_srdl.data.synthetic:read_synthetic",
 }
-"""Name of a re-identification set to its reader, ``"module:function"``; each takes the data root."""
+"""Name of a re-identification set to its reader, a function or ``"module:function"``; each takes the data root."""
 
-CLASS_READERS: dict[str, str] = {
+CLASS_READERS: dict[str, Target] = {
     "cifar10": "reid_srdl.data.cifar:read_cifar10",
     "cifar100": "reid_srdl.data.cifar:read_cifar100",
     "tiny-imagenet": "reid_srdl.data.tiny_imagenet:read_tiny_imagenet",
@@ -39,7 +40,8 @@ CLASS_READERS: dict[str, str] = {
 }
 """The same of classification sets."""
 
-READERS: dict[str, str] = IDENTITY_READERS | CLASS_READERS
+READERS: Mapping[str, Target] = ChainMap(CLASS_READERS, IDENTITY_READERS)
+"""Both, as they are when they are looked at: a set of one's own is added to one of them."""
 
 OWN = frozenset({"folder", "csv", "image-folder"})
 """A user's own data, whose data root is the data itself."""
@@ -70,8 +72,7 @@ def reader(name: str) -> Callable[[Path], ReIDData | ClassData]:
             f"there is no data set {name!r}",
             f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(READERS)}.",
         )
-    module, _, function = READERS[name].partition(":")
-    return getattr(importlib.import_module(module), function)
+    return function_of(READERS[name])
 
 
 def read(name: str, root: Path | str) -> ReIDData | ClassData:

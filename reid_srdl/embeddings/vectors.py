@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..errors import UserError
 
@@ -23,9 +24,9 @@ class Embeddings:
     """N vectors, one an image.
 
     Args:
-        vectors: ``(N, D)``, all finite; kept as float32. A memory-mapped float32 array stays one.
+        vectors: ``(N, D)``, all finite, an array or a tensor; kept as a float32 array. A memory-mapped float32 array stays one.
         paths: N paths of the images; none where unknown.
-        labels: int64 ``(N,)``; none where unlabelled (which is not junk).
+        labels: int64 ``(N,)``, people from 1 on: 0 is a distractor, -1 is junk, and a query of either matches nothing. None where unlabelled (which is not junk).
         cameras: int64 ``(N,)``; none where unknown.
         model: hash of the network that made the vectors; empty where unknown.
         flip: whether each is averaged with that of the mirrored image; none where unknown.
@@ -42,7 +43,8 @@ class Embeddings:
     flip: bool | None = None
 
     def __post_init__(self) -> None:
-        vectors = np.asarray(self.vectors)
+        # A tensor may want a gradient, lie on a GPU, or be of a precision that NumPy lacks.
+        vectors = self.vectors.detach().float().cpu().numpy() if isinstance(self.vectors, torch.Tensor) else np.asarray(self.vectors)
         if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or (len(vectors) and not vectors.shape[1]):
             raise UserError(f"vectors of shape {vectors.shape} and type {vectors.dtype} are no embeddings", "They must be numbers (N, D).")
         with np.errstate(over="ignore"):  # what is too large for float32 is refused below, by row

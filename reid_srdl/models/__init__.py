@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from ..config import ModelConfig
 from ..errors import UserError
+from ..registered import Target
 from .backbones import create
 from .classifier import IdentityClassifier, Neck, Output
 from .pooling import Pooling
 
 __all__ = ["BACKBONES", "IdentityClassifier", "Output", "build", "configured"]
 
-# Networks of our own: a name to "module:function". The function takes nothing and returns a module from images
+# Networks of our own: a name to a function, or to where one is ("module:function"). It takes nothing and returns a module from images
 # (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D), with D as its attribute ``dimension``.
-BACKBONES: dict[str, str] = {
+BACKBONES: dict[str, Target] = {
     "resnet32": "reid_srdl.models.resnet_cifar:resnet32",
     "resnet110": "reid_srdl.models.resnet_cifar:resnet110",
     "resnet32_conv": "reid_srdl.models.resnet_cifar:resnet32_conv",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import importlib
 from collections.abc import Callable, Mapping
 
 from torch import nn
 
 from ..errors import UserError
+from ..registered import Target, function_of
 from . import from_fastreid, from_timm, from_torchreid, from_torchvision
 from .making import Made, Size, no_such, no_weights, probe
 from .pooling import TRIAL, Pooling, load_power, with_pooling
@@ -24,11 +24,11 @@ LIBRARIES: dict[str, Callable[[str, bool, Size | None], Made]] = {
 }
 
 
-def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image_size: Size | None, own: Mapping[str, str]) -> Made:
+def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image_size: Size | None, own: Mapping[str, Target]) -> Made:
     """The backbone called ``name``; see :func:`reid_srdl.models.build` for the arguments.
 
     Args:
-        own: names of our own networks to ``"module:function"``.
+        own: networks of our own, as in ``BACKBONES``.
     """
     made = _make(name, weights == "imagenet", image_size, own)
     if last_stride == 1:
@@ -48,11 +48,13 @@ def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image
     if made.report is not None:
         made = made._replace(report=dataclasses.replace(made.report, unexpected=tuple(key for key in made.report.unexpected if key not in powers)))
     if image_size is not None:
-        probe(made.network, image_size, name)
+        answer = probe(made.network, image_size, name)
+        if answer.ndim < 2 or answer.shape[1] != made.dimension:
+            raise UserError(f"{name} answers with shape {tuple(answer.shape)}, and its dimension is {made.dimension}", "They must agree: a map (B, D, h, w) or a vector (B, D).")
     return made
 
 
-def _make(name: str, imagenet: bool, image_size: Size | None, own: Mapping[str, str]) -> Made:
+def _make(name: str, imagenet: bool, image_size: Size | None, own: Mapping[str, Target]) -> Made:
     library, _, inner = name.rpartition(":")
     if library in LIBRARIES:
         return LIBRARIES[library](inner, imagenet, image_size)
@@ -63,15 +65,16 @@ def _make(name: str, imagenet: bool, image_size: Size | None, own: Mapping[str, 
     raise _unknown(name, own)
 
 
-def _from_own(name: str, target: str, imagenet: bool) -> Made:
+def _from_own(name: str, target: Target, imagenet: bool) -> Made:
     if imagenet:
         raise no_weights(name)
-    module, _, function = target.partition(":")
-    network = getattr(importlib.import_module(module), function)()
+    network = function_of(target)()
+    if not isinstance(getattr(network, "dimension", None), int):
+        raise UserError(f"the network {name} has no dimension", "Give it the attribute: the D of what it answers with, (B, D, h, w) or (B, D).")
     return Made(network, network.dimension, None)
 
 
-def _unknown(name: str, own: Mapping[str, str]) -> UserError:
+def _unknown(name: str, own: Mapping[str, Target]) -> UserError:
     names = [*own, *from_torchvision.names(), *from_torchreid.names(), *from_fastreid.names()]
     # The name after the colon decides too, so that osnet_x0_25 finds torchreid:osnet_x0_25.
     inner = {full.rpartition(":")[2]: full for full in reversed(names)}

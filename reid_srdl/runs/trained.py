@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +104,7 @@ class Trained:
             [Path(path) for path in paths], self.size, memory_gb=memory_gb, workers=workers, device=self.place.device, track=track, crop=self.crop
         )
 
-    def embed(self, images: Sequence[files.Pathlike] | Sequence[Picture], *, flip: bool = False, batch: int = 64, track: inference.Track = iter) -> np.ndarray:
+    def embed(self, images: Iterable[files.Pathlike] | Iterable[Picture], *, flip: bool = False, batch: int = 64, track: inference.Track = iter) -> np.ndarray:
         """Embeddings float32 ``(N, D)`` of images, in their order.
 
         Args:
@@ -114,12 +114,19 @@ class Trained:
             track: wraps the iteration over batches, for a progress bar.
 
         Raises:
-            UserError: no images, or one that cannot be read, by name (of pictures by their place).
+            UserError: no images, paths among pictures, or an image that cannot be read, by name (of pictures by their place).
         """
         if isinstance(images, (str, bytes, os.PathLike)):
             raise UserError(f"embed was given one path, {os.fspath(images)!r}, and takes several", "Put it into a list: embed([path]).")
-        named = len(images) and all(isinstance(image, (str, os.PathLike)) for image in images)
-        source = self.source(images) if named else GivenImages(images, self.size, self.crop)
+        if not isinstance(images, Iterable):
+            raise UserError(f"embed was given one picture, of type {type(images).__name__}, and takes several", "Put it into a list: embed([picture]).")
+        if batch < 1:
+            raise UserError(f"batch is {batch}", "It must be above 0.")
+        images = list(images)
+        names = sum(isinstance(image, (str, os.PathLike)) for image in images)
+        if 0 < names < len(images):
+            raise UserError(f"embed was given {names:,} paths among {len(images):,} images", "Embed paths and pictures in two calls.")
+        source = self.source(images) if names else GivenImages(images, self.size, self.crop)
         return self.vectors(source, flip=flip, batch=batch, track=track)
 
     def vectors(
@@ -160,6 +167,8 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
     run = run_of(path)
     config = configuration.load(run / CONFIG) if run else None
     chosen = devices.choose(device)
+    if precision not in ("auto", *devices.PRECISIONS):
+        raise UserError(f"there is no precision {precision!r}", f"Choose auto, {', '.join(devices.PRECISIONS)}.")
     if precision == "auto":
         wanted = config.precision if config is not None else "fp32"
         precision = wanted if devices.computes(wanted, chosen) else "fp32"

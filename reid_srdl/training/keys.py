@@ -9,6 +9,9 @@ import torch
 
 from .. import devices, files, ranks
 from ..config import Config, LossConfig
+from ..models import BACKBONES
+from ..registered import code_of, function_of
+from .metric_losses import LOSSES
 from .plans import Stage
 
 
@@ -42,6 +45,8 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
         # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
         described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split]
         described["scored_on"] += [config.distance] if config.distance != Config().distance else []
+    if foreign := _foreign_code(stage):
+        described["code"] = foreign
     weights = files.expanded(stage.model.weights)
     data = config.data
     return files.sha256_json(
@@ -66,6 +71,13 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
             "torch": torch.__version__,
         }
     )[:32]
+
+
+def _foreign_code(stage: Stage) -> dict[str, str]:
+    """Hashes of the files that a backbone and a metric loss of the user's own stand in: they change, and their names stay."""
+    targets = {"backbone": BACKBONES.get(stage.model.backbone), "metric": LOSSES.get(stage.metric.name)}
+    hashes = {name: code_of(function_of(target)) for name, target in targets.items() if target is not None}
+    return {name: code for name, code in hashes.items() if code is not None}
 
 
 def _said(choices: Any, *always: str, without: tuple[str, ...] = ()) -> dict[str, Any]:

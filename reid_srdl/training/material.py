@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from .. import runs
-from ..config import Config
+from ..config import Config, DataConfig
+from ..data import parts_of
 from ..data.augment import Augment
 from ..data.images import ImageSource, MemoryImages, open_source, unreadable
 from ..data.loader import Loader
@@ -39,11 +40,12 @@ class Material:
         source: the images, once they are opened.
 
     Raises:
-        UserError: there are no images, or of one identity only.
+        UserError: there are no images, or of one identity only; others than the configuration says.
     """
 
     def __init__(self, config: Config, data: ReIDData | ClassData, device: torch.device, *, says: Callable[[str], None], tracks: Callable[[str], Track]) -> None:
         self._config, self._device, self._says, self._tracks = config, device, says, tracks
+        _check_limits(config.data, data)
         self.name = data.name
         self.kind = "classes" if isinstance(data, ClassData) else "identities"
         self.split = self._readable(data.train)
@@ -105,3 +107,18 @@ class Material:
         """Batches of an epoch, or a rank's share of them."""
         augment = Augment(self._config.augment, self._config.size)
         return Loader(self.source, self.targets, self.sampler(), augment, seed=self._config.seed, device=device, rank=rank, world=world)
+
+
+def _check_limits(asked: DataConfig, data: ReIDData | ClassData) -> None:
+    """What a run says of its data is taken at its word afterwards: nobody who is held out may have been trained on."""
+    for part in parts_of(data) if isinstance(data, ReIDData) else [data]:
+        if isinstance(part, ReIDData):
+            limit, held, said, count, validation = asked.train_identities, asked.holdout_identities, "identities", len(part.train.identities), part.val_query
+        else:
+            limit, held, said, validation = asked.train_per_class, asked.holdout_per_class, "per_class", part.val
+            count = int(np.bincount(part.train.labels).max(initial=0))
+        if (limit is not None and count != limit) or (held and validation is None):
+            raise UserError(
+                f"the configuration limits {part.name} by data.train_{said} {limit} and data.holdout_{said} {held}, and the data set is not limited so",
+                "Limit it first: reid_srdl.data.records.limit_identities(data, train=..., holdout=...), or limit_images for classes.",
+            )

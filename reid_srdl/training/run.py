@@ -17,6 +17,7 @@ from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..inference import Track
 from ..models import IdentityClassifier
+from ..progress import TrainingDisplay
 from . import checkpoint, handed_on, imitated, kept, log, loggers, plans, precision, together
 from .beginnings import Beginnings
 from .diverged import way_out
@@ -44,14 +45,14 @@ class Onlooker(Watcher, Protocol):
 
 
 def train(
-    config: Config, data: ReIDData | ClassData, *, watch: Onlooker, score: Score | None = None, resume: bool = False, termination: Termination | None = None
+    config: Config, data: ReIDData | ClassData, *, watch: Onlooker | None = None, score: Score | None = None, resume: bool = False, termination: Termination | None = None
 ) -> Path:
     """Trains by the plan of ``config`` and returns the run folder.
 
     Args:
         config: with ``output`` set, or left to ``folder.default_folder``.
-        data: only its ``train`` split is looked at.
-        watch: is told of all that happens.
+        data: only its ``train`` split is looked at, with as many people or images as the configuration says.
+        watch: is told of all that happens; by default a ``TrainingDisplay`` on standard error.
         score: is called after every ``log.eval_every`` epochs.
         resume: go on with the run in the folder; the end is bit-identical to that of a run that was never broken off.
         termination: has SIGTERM save the state and end the run.
@@ -60,7 +61,9 @@ def train(
         UserError: anything that the user can put right; before the first step nothing has been written.
         Terminated: it was asked for; ``resume`` goes on from there.
     """
+    configuration.check(config)
     devices.join(config.device)
+    watch = TrainingDisplay(quiet=ranks.own()[0] > 0) if watch is None else watch
     folder = accept(config, resume)
     if resume:
         # What the first start settled (the precision) stands in the run folder.

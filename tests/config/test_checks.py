@@ -1,7 +1,7 @@
 import pytest
 
 from reid_srdl import config as configuration
-from reid_srdl.config import Config
+from reid_srdl.config import Config, OptimiserConfig
 from reid_srdl.errors import UserError
 
 
@@ -43,3 +43,9 @@ def test_parts_may_cut_a_batch_where_people_stay_whole():
 def test_what_would_train_uphill_is_refused(flag, value):
     with pytest.raises(UserError, match=flag):
         configuration.parse(Config, [f"--{flag}", value])
+
+
+def test_a_configuration_made_in_python_is_checked_as_one_that_is_read():
+    with pytest.raises(UserError, match="optimiser.name is rmsprop. It takes sgd, adam, amsgrad or adamw."):
+        configuration.check(Config(optimiser=OptimiserConfig(name="rmsprop")))
+    configuration.check(Config())

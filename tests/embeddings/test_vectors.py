@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
@@ -57,3 +58,8 @@ def test_a_memory_mapped_array_is_not_copied(tmp_path: Path):
     np.save(tmp_path / "x.npy", np.ones((4, 2), np.float32))
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     assert np.shares_memory(Embeddings(mapped).vectors, mapped)
+
+
+def test_tensors_are_taken_as_they_come_out_of_a_network():
+    tensor = torch.arange(6.0).reshape(2, 3).bfloat16().requires_grad_()
+    assert np.array_equal(Embeddings(tensor).vectors, np.arange(6, dtype=np.float32).reshape(2, 3))

@@ -69,10 +69,27 @@ def test_networks_of_our_own_come_from_the_registry(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "fabricated_network", types.SimpleNamespace(tiny=tiny))
     monkeypatch.setitem(reid_srdl.models.BACKBONES, "tiny", "fabricated_network:tiny")
     assert build("tiny", 5)(images).embedding.shape == (2, 6)
+    monkeypatch.setitem(reid_srdl.models.BACKBONES, "small", tiny)
+    assert build("small", 5, image_size=(16, 8))(images).embedding.shape == (2, 6)
     with pytest.raises(UserError, match="no ImageNet weights of tiny"):
         build("tiny", 5, weights="imagenet")
     with pytest.raises(UserError, match="tiny"):
         build("tinyy", 5)
+
+
+def test_a_network_of_our_own_that_does_not_say_its_dimension(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(reid_srdl.models.BACKBONES, "tiny", lambda: nn.Conv2d(3, 6, 3))
+    with pytest.raises(UserError, match="the network tiny has no dimension"):
+        build("tiny", 5)
+
+    def wrong() -> nn.Module:
+        network = nn.Conv2d(3, 6, 3)
+        network.dimension = 7
+        return network
+
+    monkeypatch.setitem(reid_srdl.models.BACKBONES, "tiny", wrong)
+    with pytest.raises(UserError, match=r"answers with shape \(1, 6, 14, 6\), and its dimension is 7"):
+        build("tiny", 5, image_size=(16, 8))
 
 
 @pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", "torchreid:osnet_x0_25", "timm:lcnet_050"])

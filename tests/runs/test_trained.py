@@ -74,3 +74,17 @@ def test_pictures_in_memory_embed_as_their_files_do(saved, people):
         assert np.allclose(trained.embed(given), trained.embed(files), atol=1e-6)
     with pytest.raises(UserError, match=r"takes several. Put it into a list"):
         trained.embed(str(files[0]))
+
+
+def test_images_may_come_from_a_generator_and_are_of_one_kind(saved, people):
+    trained = runs.load(saved, "cpu")
+    files = people.gallery.files[:3]
+    assert np.array_equal(trained.embed(file for file in files), trained.embed(files))
+    for given, message in ((Image.open(files[0]), "one picture, of type"), ([files[0], Image.open(files[1])], "1 paths among 2 images"), (files, "batch is 0")):
+        with pytest.raises(UserError, match=message):
+            trained.embed(given, batch=0 if given is files else 64)
+
+
+def test_a_precision_that_there_is_not(saved):
+    with pytest.raises(UserError, match="there is no precision 'fp64'. Choose auto, fp32"):
+        runs.load(saved, "cpu", precision="fp64")

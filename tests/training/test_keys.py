@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from reid_srdl import devices, files, ranks
+from reid_srdl import devices, files, models, ranks
 from reid_srdl.config import (
     Config,
     EmaConfig,
@@ -203,3 +203,18 @@ def test_what_a_run_finds_counts(monkeypatch):
             patched.setattr(where, name, found)
             assert key(Config()) != before, name
     assert key(Config()) == before
+
+
+def test_the_code_of_a_backbone_of_one_s_own_counts(tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    config = Config(model=dataclasses.replace(Config().model, backbone="mine"))
+
+    def with_code(text):
+        space = {}
+        file.write_text(text)
+        exec(compile(text, file, "exec"), space)
+        monkeypatch.setitem(models.BACKBONES, "mine", space["net"])
+        return key(config)
+
+    relu = with_code("def net():\n    return 'ReLU'\n")
+    assert relu == with_code("def net():\n    return 'ReLU'\n") != with_code("def net():\n    return 'Tanh'\n")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from reid_srdl.data.records import ReIDData
+from reid_srdl.data.records import ClassData, ReIDData, limit_identities, limit_images
 from reid_srdl.errors import UserError
 from reid_srdl.training.material import Material
 
@@ -55,3 +55,22 @@ def test_what_cannot_train_a_classifier_is_said(config, people, watch):
     for split, words in ((one, "holds 1 identity"), (people.train.take(np.zeros(54, dtype=bool)), "is empty")):
         with pytest.raises(UserError, match=words):
             material(config, ReIDData("people", split, people.query, people.gallery), watch)
+
+
+def test_data_that_is_not_limited_as_the_configuration_says_is_refused(config, people, watch):
+    """Whoever is held out by a configuration must not have been trained on."""
+    asked = dataclasses.replace(config, data=dataclasses.replace(config.data, train_identities=4, holdout_identities=2))
+    with pytest.raises(UserError, match="data.train_identities 4 and data.holdout_identities 2, and the data set is not limited so"):
+        material(asked, people, watch)
+    assert material(asked, limit_identities(people, train=4, holdout=2), watch).labels.tolist() == [1, 2, 3, 4]
+    held = dataclasses.replace(config, data=dataclasses.replace(config.data, holdout_identities=2))
+    with pytest.raises(UserError, match="not limited so"):
+        material(held, people, watch)
+
+
+def test_the_same_of_classes(config, people, watch):
+    classes = ClassData("things", dataclasses.replace(people.train, labels=people.train.labels - 1), None, people.query, tuple("abcdef"))
+    asked = dataclasses.replace(config, data=dataclasses.replace(config.data, train_per_class=2))
+    with pytest.raises(UserError, match="data.train_per_class 2"):
+        material(asked, classes, watch)
+    assert len(material(asked, limit_images(classes, per_class=2, holdout_per_class=0), watch).split) == 12

@@ -324,3 +324,14 @@ def test_classes_count_from_zero_and_train_as_people_do(config, people, watch):
     folder = train(config, ClassData("toy", split, None, split, tuple("abcdef")), watch=watch)
     assert runs.load(folder).labels.tolist() == [0, 1, 2, 3, 4, 5]
     assert any("54 training images of 6 classes" in line for line in watch.lines)
+
+
+def test_from_python_nothing_but_a_configuration_and_data_is_needed(config, people, capsys):
+    folder = train(config, people)
+    assert runs.read_facts(folder)["finished"] and "second   3/3" in capsys.readouterr().err
+
+
+def test_a_value_that_no_run_can_have_is_refused_before_anything_is_written(config, people):
+    with pytest.raises(UserError, match="data.batch is 0"):
+        train(dataclasses.replace(config, data=dataclasses.replace(config.data, batch=0)), people)
+    assert not Path(config.output).exists()
