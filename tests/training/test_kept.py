@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from reid_srdl import runs
+from reid_srdl.data.records import limit_identities
 from reid_srdl.training.kept import chosen
 from reid_srdl.training.run import train
 
@@ -23,6 +24,7 @@ def test_the_best_epoch_is_kept_and_a_resume_keeps_the_same(config, people, watc
     stopping = dataclasses.replace(
         with_plan(config, name="early_stopped"), log=dataclasses.replace(config.log, eval_every=1), data=dataclasses.replace(config.data, holdout_identities=1)
     )
+    people = limit_identities(people, train=None, holdout=1)
     written = []
 
     def score(network, place):
