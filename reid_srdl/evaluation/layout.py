@@ -94,7 +94,7 @@ class Layout:
         """
         labels = self.query.labels[rows]
         first, last = (np.searchsorted(self._labels, labels, side=side) for side in ("left", "right"))
-        counts = np.where(labels > DISTRACTOR, last - first, 0)
+        counts = last - first  # none of a distractor or junk, who are nobody that is sought
         row = np.repeat(np.arange(len(rows)), counts)
         place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
         if self.same_camera:

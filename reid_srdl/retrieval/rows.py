@@ -124,14 +124,15 @@ def joined(parts: list[Embeddings]) -> Embeddings:
     """Embeddings one below the other; what is not known in one of them is ``UNKNOWN`` there.
 
     Raises:
-        UserError: of different networks or dimensions.
+        UserError: of different networks or dimensions, or some with mirrored images and some without.
     """
     first = parts[0]
     for part in parts[1:]:
         if part.dimension != first.dimension or part.model != first.model:
             raise UserError("the files of embeddings are of different networks", "Distances between two networks mean nothing: embed all images with the same.")
-        if None not in (part.flip, first.flip) and part.flip != first.flip:
-            raise UserError("some of the embeddings are averaged with those of mirrored images, and some are not", "Embed all with --flip, or all without.")
+    flips = {part.flip for part in parts} - {None}
+    if len(flips) > 1:
+        raise UserError("some of the embeddings are averaged with those of mirrored images, and some are not", "Embed all with --flip, or all without.")
     if len(parts) == 1:
         return first
     columns = {}
@@ -139,7 +140,7 @@ def joined(parts: list[Embeddings]) -> Embeddings:
         known = [getattr(part, name) for part in parts]
         columns[name] = None if all(column is None for column in known) else np.concatenate([_known(getattr(part, name), len(part)) for part in parts])
     paths = None if any(part.paths is None for part in parts) else [path for part in parts for path in part.paths or ()]
-    return Embeddings(np.concatenate([part.vectors for part in parts]), paths=paths, model=first.model, flip=next((part.flip for part in parts if part.flip is not None), None), **columns)
+    return Embeddings(np.concatenate([part.vectors for part in parts]), paths=paths, model=first.model, flip=next(iter(flips), None), **columns)
 
 
 def _known(column: np.ndarray | None, length: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import UserError
 from ..evaluation.expansion import averaged
 from ..evaluation.flat_index import unit_length
-from ..evaluation.rerank import PAPER, Reranking, rerank
+from ..evaluation.rerank import Reranking, rerank
 from ..evaluation.scored import Track
 from .index import Hits, Index, short
 from .rows import UNKNOWN
@@ -140,7 +140,7 @@ def _reranked(index: Index, vectors: np.ndarray, hits: Hits, wanted: Wanted, tra
     for row in track(range(len(hits))):
         there = np.flatnonzero(hits.ids[row] >= 0)
         if len(there):
-            distances[row, there] = rerank(vectors[row : row + 1], _vectors(index, hits.ids[row, there]), wanted.rerank or PAPER)[0]
+            distances[row, there] = rerank(vectors[row : row + 1], _vectors(index, hits.ids[row, there]), wanted.rerank)[0]
     order = np.argsort(distances, axis=1, kind="stable")[:, : wanted.top_k]
     columns = (hits.ids, hits.distances, hits.paths, hits.labels, hits.cameras)
     return Hits(*(np.take_along_axis(column, order, axis=1) for column in columns)), np.take_along_axis(distances, order, axis=1)

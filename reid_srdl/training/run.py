@@ -278,7 +278,6 @@ class _Run:
         if self.score is not None and every and (row["epoch"] + 1) % every == 0:
             ranks.alike(trainer.handed_on.state_dict().values())
             row.update({f"val_{name}": value for name, value in self.score(trainer.handed_on, self.place).items()})
-            trainer.network.train()
         if self.rank == 0:
             if stage.keep == "best":
                 self._keep_if_best(target, trainer.handed_on, stage, row)

@@ -115,3 +115,8 @@ def test_the_draw_of_erasing_does_not_move_the_other_draws():
     with_it = Augment(AugmentConfig(erase=1.0), SIZE).draw(9, torch.Generator().manual_seed(3))
     without = Augment(dataclasses.replace(AugmentConfig(), erase=0.0), SIZE).draw(9, torch.Generator().manual_seed(3))
     assert torch.equal(with_it.flip, without.flip) and torch.equal(with_it.top, without.top)
+
+
+def test_erased_boxes_reach_every_edge():
+    top, left, height, width = Augment(AugmentConfig(erase=1.0), (32, 16)).draw(4000, torch.Generator().manual_seed(0)).erase.unbind(1)
+    assert top.min() == left.min() == 0 and (top + height).max() == 32 and (left + width).max() == 16

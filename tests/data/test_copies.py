@@ -94,3 +94,12 @@ def test_repeats_within_a_split_are_counted_once_less():
 
 def test_queries_among_their_own_multi_query_images_are_as_they_should_be():
     assert found(TRAIN, [(5, 1, 2)], [(5, 2, 3)], multi_query=[(5, 1, 2)]) == []
+
+
+def test_a_query_that_lies_in_the_gallery_as_another_person_does_not_find_itself():
+    severity, what, _ = one(found(TRAIN, [(5, 1, 2)], [(6, 2, 2), (5, 2, 3)]))
+    assert severity == "warn" and "several labels" in what
+
+
+def test_a_query_that_is_nobody_does_not_find_itself():
+    assert found(TRAIN, [(0, 1, 2)], [(0, 2, 2)]) == []

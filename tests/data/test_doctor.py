@@ -153,3 +153,8 @@ def test_the_doctor_names_classes_by_their_words(people: ReIDData):
     first = doctor.splits_of(ClassData("own", train, None, train, ("cat", "dog")))[0]
     assert first.identities.tolist() == [1, 2] and first.label_names == ("cat", "dog")
     assert doctor.splits_of(people)[0] is people.train
+
+
+def test_training_people_of_one_camera_are_told_where_the_test_has_several():
+    (finding,) = findings(data(train=[(1, 1), (1, 1), (2, 1), (2, 1)]), "warn")
+    assert "2 training people are seen by one camera only (1, 2)" in finding.what

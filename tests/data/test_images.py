@@ -204,3 +204,16 @@ def test_what_is_no_picture_is_said_by_its_place():
             images.GivenImages([good, bad], (24, 12))
     with pytest.raises(UserError, match="no images"):
         images.GivenImages([], (24, 12))
+
+
+def test_images_are_kept_in_memory_up_to_what_they_take(tmp_path):
+    files = [write(tmp_path / f"{i}.png") for i in range(4)]  # of 20 x 10 x 3 bytes each
+    for room, kind in ((2400, images.MemoryImages), (2399, images.StreamedImages)):
+        assert isinstance(images.open_source(files, (24, 12), memory_gb=room / 2**30), kind)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    file = write(tmp_path / "big.png")
+    monkeypatch.setattr(images, "MAX_BYTES", file.stat().st_size - 1)
+    with pytest.raises(UserError, match=r"big\.png: it is larger than"):
+        images.decode(file)

@@ -88,3 +88,9 @@ def test_held_out_images_take_the_place_of_a_validation_set():
 def test_a_class_with_too_few_images_is_named(per_class, holdout, words):
     with pytest.raises(UserError, match=words):
         limit_images(classes(0, 1, 0, 1, 0), per_class=per_class, holdout_per_class=holdout)
+
+
+def test_of_each_held_out_person_and_camera_the_first_image_is_the_query():
+    train = split([2, 2, 2, 2, 5, 5, 5, 5], np.array([1, 1, 2, 2, 1, 1, 2, 2]))
+    data = limit_identities(ReIDData("toy", train, train, train), train=None, holdout=1)
+    assert data.val_query.paths == ("004.jpg", "006.jpg") and data.val_gallery.paths == ("005.jpg", "007.jpg")

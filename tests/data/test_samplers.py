@@ -89,3 +89,10 @@ def test_an_identity_with_fewer_images_repeats_its_own():
 def test_too_few_people_for_a_batch():
     with pytest.raises(UserError, match="needs 4 identities; there are 3"):
         IdentitySampler(np.array([0, 1, 2]), batch=16, instances=4, seed=0)
+
+
+def test_people_of_many_images_are_not_always_in_the_first_batch():
+    targets = np.repeat(np.arange(6), [8, 8, 4, 4, 4, 4])
+    sampler = IdentitySampler(targets, batch=8, instances=4, seed=0)
+    first = [set(targets[epoch(sampler, number)[0]].tolist()) for number in range(20)]
+    assert len(sampler) == 4 and 0 < sum(people == {0, 1} for people in first) < 15

@@ -80,3 +80,10 @@ def test_a_pair_must_fit(tmp_path: Path, some):
         embeddings.load_pair([tmp_path / "q.npz", tmp_path / "g.npz"])
     with pytest.raises(UserError, match="Give two"):
         embeddings.load_pair([tmp_path / "q.npz"])
+
+
+@pytest.mark.parametrize("change", [{"model": "another"}, {"flip": True}, {"labels": None}])
+def test_pieces_of_two_kinds_make_no_file(tmp_path: Path, change, some):
+    with pytest.raises(ValueError, match="pieces of one file"):
+        embeddings.write(tmp_path / "x.npz", iter([some(), dataclasses.replace(some(), **change)]))
+    assert not list(tmp_path.iterdir())

@@ -111,3 +111,36 @@ def test_distances_are_those_that_it_was_fitted_on():
     made = {metric: Calibration("m", metric, False, np.array([0.0, 1.0]), np.array([1.0, -1.0]), 0.5, {}) for metric in ("euclidean", "cosine")}
     assert made["euclidean"].distance(one, other) == 50 and made["cosine"].distance(one, other) == 1 and made["cosine"].distance(one, 2 * one) == pytest.approx(0)
     assert made["cosine"].distance(one, 0 * one) == 1
+
+
+def test_who_is_held_out_of_a_fold_is_in_none_of_the_pairs_that_it_is_fitted_on(normal, monkeypatch):
+    seen, platt = [], calibration._platt
+    monkeypatch.setitem(calibration._FITS, "platt", lambda pairs: seen.append(len(np.unique(pairs.identities))) or platt(pairs))
+    fit(normal, **OF, method="platt")
+    assert seen == [40] * 5 + [50]  # of 50 people, a fifth is held out of each fold
+
+
+def test_the_loss_on_others_is_at_even_odds_however_few_pairs_are_genuine():
+    rng = np.random.default_rng(0)
+    pairs = drawn(rng.normal(10, 1, 2000), rng.normal(14, 4, 18000))
+    made = fit(pairs, **OF, method="platt")
+    odds = np.interp(pairs.distances, made.distances, made.log_odds)
+    by_kind = [np.logaddexp(0, sign * odds[of]).mean() for sign, of in ((-1, pairs.genuine), (1, ~pairs.genuine))]
+    assert abs(by_kind[0] - by_kind[1]) > 0.1
+    assert made.facts["held_out_log_loss"]["platt"] == pytest.approx(np.mean(by_kind), abs=0.02)
+
+
+def test_of_few_genuine_pairs_nobody_is_surer_than_so_few_allow():
+    """The rarer kind says how sure: of 40 the next may be the other way."""
+    made = fit(drawn(np.linspace(0, 1, 40), np.linspace(5, 9, 4000)), **OF, method="isotonic")
+    assert made.most() == pytest.approx(1 - 1 / 82)
+
+
+def test_the_curve_of_few_pairs_is_as_steep_as_they_say():
+    """Without a penalty the fit leaves no error in the mean, nor along the distance, at even weights."""
+    rng = np.random.default_rng(0)
+    pairs = drawn(rng.normal(10, 1.5, 40), rng.normal(13, 1.5, 80))
+    probability = fit(pairs, **OF, method="platt").probability(pairs.distances)
+    error, of = pairs.genuine - probability, pairs.genuine
+    for values in (error, error * pairs.distances):
+        assert values[of].mean() + values[~of].mean() == pytest.approx(0, abs=5e-3)

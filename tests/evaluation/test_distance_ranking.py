@@ -56,3 +56,9 @@ def test_what_is_not_known_of_the_images_is_named():
         rank_distances(known, Embeddings(np.zeros((2, 2))), np.zeros((2, 2)))
     with pytest.raises(UserError, match="the query is of type ndarray"):
         rank_distances(np.zeros((2, 2)), known, np.zeros((2, 2)))
+
+
+def test_a_query_that_is_a_distractor_matches_nobody():
+    query = Embeddings(np.zeros((1, 2)), None, np.array([0]), np.array([1]), "")
+    gallery = Embeddings(np.zeros((2, 2)), None, np.array([0, 5]), np.array([2, 2]), "")
+    assert rank_distances(query, gallery, [(slice(0, 1), np.zeros((1, 2)))]).unmatched == rank(query, gallery, device="cpu").unmatched == 1

@@ -243,3 +243,12 @@ def test_cameras_are_not_needed_where_they_are_ignored():
 def test_a_gpu_ranks_alike(tile):
     query, gallery = people(4)
     assert ranks(rank(query, gallery, tile=tile, device="cuda")) == transcribed(query, gallery, False)
+
+
+@pytest.mark.parametrize("tile", [None, (3, 4)])
+def test_queries_that_are_nobody_match_nothing_and_change_no_rank_of_others(tile):
+    """Distractors and junk among the queries; junk of the gallery still exists for nobody."""
+    query, gallery = people(2)
+    labels = np.where(np.arange(len(query)) % 5 < 2, -(np.arange(len(query)) % 5), query.labels)
+    query = Embeddings(query.vectors, labels=labels, cameras=query.cameras)
+    assert ranks(rank(query, gallery, tile=tile, device="cpu")) == transcribed(query, gallery, False)

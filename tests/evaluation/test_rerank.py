@@ -97,3 +97,7 @@ def test_equal_images_are_near(people):
 def test_numbers_that_cannot_be(people, how):
     with pytest.raises(UserError):
         rerank(*people, how)
+
+
+def test_the_defaults_are_those_of_the_paper():
+    assert Reranking() == module.PAPER == Reranking(k1=20, k2=6, weight=0.3)

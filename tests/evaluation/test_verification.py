@@ -144,3 +144,23 @@ def test_a_draw_has_a_pair_as_often_as_its_people_meet(people):
 def test_a_metric_that_there_is_not():
     with pytest.raises(UserError, match="there is no metric 'cos'. Choose euclidean or cosine."):
         pairs_of(Embeddings(np.eye(2), labels=[1, 2]), metric="cos")
+
+
+def test_of_the_draws_the_middle_95_percent_are_the_interval(people, monkeypatch):
+    monkeypatch.setattr("reid_srdl.evaluation.verification._bootstrap", lambda pairs, rates, *_: np.linspace(0, 1, 201)[:, None].repeat(1 + len(rates), axis=1))
+    facts = facts_of(pairs_of(people))
+    for low, high in ((facts["eer_low"], facts["eer_high"]), (facts["tpr_at_fpr"]["0.1"]["low"], facts["tpr_at_fpr"]["0.1"]["high"])):
+        assert (low, high) == pytest.approx((0.025, 0.975))
+
+
+@pytest.mark.parametrize(("genuine", "told"), [(9, False), (10, True)])
+def test_of_too_few_pairs_of_either_kind_no_error_is_told(genuine, told):
+    pairs = Pairs(np.arange(60, dtype=np.float32), np.arange(60) < genuine, np.tile([0, 1], (60, 1)), np.tile([1, 2], (60, 1)))
+    (row,) = facts_of(pairs, draws=3)["camera_pairs"]
+    assert (row["eer"] is not None) == told and row["genuine"] == genuine
+
+
+def test_the_drawn_curve_has_the_most_that_each_false_positive_rate_allows(people):
+    roc = Roc.of(pairs_of(people))
+    drawn = facts_of(pairs_of(people), draws=3)["roc"]
+    assert drawn["tpr"] == [roc.tpr_at(rate) for rate in drawn["fpr"]] and drawn["fpr"][0] == 0

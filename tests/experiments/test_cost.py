@@ -47,3 +47,14 @@ def test_a_finished_teacher_counts_with_what_its_run_cost(config, people, watch,
     found = cost.planned(student, plans.build(student), 54, 6)
     one = cost.macs_of(config.model, 6, config.size)
     assert found == cost.Cost(one * 4 * 54, one * 54, one * 3 * 54)
+
+
+def test_each_view_and_mirror_image_is_a_pass_of_its_own():
+    config = dataclasses.replace(SMALL, plan=PlanConfig(name="srdl", epochs=200), reference=dataclasses.replace(SMALL.reference, flip=True, views=3))
+    assert cost.planned(config, plans.build(config), 50_000, 10).extraction == 6 * ONE * 50_000
+
+
+def test_a_finished_teacher_of_another_size_sees_images_of_its_own(config, people, watch, tmp_path):
+    large = dataclasses.replace(config, plan=PlanConfig("vanilla", 1), output=str(tmp_path / "t/teacher"), data=dataclasses.replace(config.data, height=64, width=32))
+    student = dataclasses.replace(config, plan=PlanConfig("kd", 4, teacher=TeacherConfig(checkpoint=str(train(large, people, watch=watch)))))
+    assert cost.planned(student, plans.build(student), 54, 6).extraction == cost.macs_of(config.model, 6, (64, 32)) * 54

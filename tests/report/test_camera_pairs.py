@@ -67,3 +67,9 @@ def test_no_cameras_and_too_many():
     crowd = Embeddings(np.eye(20), labels=np.ones(20, dtype=int), cameras=cameras)
     html = camera_pairs.camera_pairs_section(Evaluated("people", {}, ranked=ranked(crowd, crowd, device="cpu")))
     assert "Of 20 cameras these are the 16" in html and html.count('<th scope="row">') == 32
+
+
+def test_the_hardest_and_the_easiest_pair_are_of_those_with_enough_queries():
+    cameras, queries = np.array([1, 2]), np.array([[50, camera_pairs.ENOUGH - 1], [camera_pairs.ENOUGH, 50]])
+    pairs = camera_pairs.CameraPairs(cameras, cameras, queries, np.array([[0.9, 0.0], [0.5, 0.7]]), np.zeros((2, 2)))
+    assert "lowest from camera 2 to 1, 50.0 %, and highest from camera 1 to 1, 90.0 % (" in camera_pairs._extremes(pairs)

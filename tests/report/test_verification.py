@@ -72,3 +72,10 @@ def test_the_roc_begins_where_impostors_do():
     curve = max(paths(svg, "line1"), key=len)
     assert len(curve) == 3 and (np.diff(curve[:, 0]) > 0).all() and (np.diff(curve[:, 1]) < 0).all()
     assert curve[1, 0] - curve[0, 0] == pytest.approx(2 * (curve[2, 0] - curve[1, 0]), rel=1e-3)  # two decades, then one
+
+
+def test_the_dot_of_the_roc_is_where_both_errors_are_equal(monkeypatch):
+    made, figure = [], verification.drawing.figure
+    monkeypatch.setattr(verification.drawing, "figure", lambda: made.append(figure()) or made[-1])
+    verification.roc({"fpr": [0.0, 0.1, 1.0], "tpr": [0.2, 0.9, 1.0]}, eer=0.1)
+    np.testing.assert_allclose(made[0][1].lines[-1].get_xydata(), [[0.1, 0.9]])

@@ -95,3 +95,10 @@ def test_zeros_in_a_gallery_are_refused_by_name(build):
     with pytest.raises(UserError, match="no cosine"):
         index.add(dataclasses.replace(gallery, paths=tuple(f"more/{path}" for path in gallery.paths)))
     assert len(index) == 20
+
+
+def test_an_index_that_was_built_anew_with_mirror_images_is_not_gone_on_with(build, backend):
+    index = build(dataclasses.replace(embedded(20), flip=False))
+    create_index(index.path, dataclasses.replace(embedded(20), flip=True), backend=backend, replace=True)[0].close()
+    with pytest.raises(UserError, match=r"built anew of embeddings with --flip\. Open it again"):
+        index.refresh()

@@ -103,3 +103,12 @@ def test_more_effort_finds_more(tmp_path):
     gallery = embedded(2000)
     little, much = (create_index(tmp_path / f"{effort}.index", gallery, factory="IVF32,Flat", effort=effort)[0].facts["recall"] for effort in (1, 32))
     assert little < 0.7 < much == 1
+
+
+def test_what_is_looked_for_is_no_neighbour_of_its_own():
+    """Of threes on a line, each at 0, 1 and 3, the middle one is lost: only itself finds its nearest."""
+    places = (100 * np.arange(10)[:, None] + [0, 1, 3]).astype(np.float32).reshape(-1, 1)
+    vectors = places * np.ones((1, 4), np.float32)
+    lossy = factories.make("Flat", 4)
+    lossy.add(np.where(np.arange(30)[:, None] % 3 == 1, 10_000 + vectors, vectors))
+    assert factories.recall(lossy, vectors, 0, depth=1) == pytest.approx(1 / 3)

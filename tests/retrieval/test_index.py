@@ -275,3 +275,12 @@ def test_an_index_that_another_process_built_anew_is_taken_up(build):
     with pytest.raises(UserError, match="is gone"):
         index.refresh()
     index.close()
+
+
+def test_the_id_of_the_last_image_is_never_given_again(build):
+    gallery = embedded(6)
+    index = build(gallery)
+    number = index.by_path(gallery.paths[-1:]).ids[0]
+    index.delete([gallery.paths[-1]])
+    index.add(gallery.take(np.array([5])))
+    assert index.by_path(gallery.paths[-1:]).ids[0] > number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,17 @@ def test_embeddings_are_joined_with_what_is_known_of_each():
     assert rows.joined([one]) is one
     with pytest.raises(UserError, match="different networks"):
         rows.joined([one, embedded(2, model="b")])
+
+
+def flipped(*flips):
+    return [dataclasses.replace(embedded(2, first=2 * number), flip=flip) for number, flip in enumerate(flips)]
+
+
+@pytest.mark.parametrize("flips", [(True, False), (None, True, False)])
+def test_embeddings_with_mirror_images_are_not_joined_with_those_without(flips):
+    with pytest.raises(UserError, match="averaged with those of mirrored images, and some are not"):
+        rows.joined(flipped(*flips))
+
+
+def test_of_joined_embeddings_mirror_images_are_known_where_one_part_knows():
+    assert rows.joined(flipped(None, True)).flip is True and rows.joined(flipped(None, None)).flip is None

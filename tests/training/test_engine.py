@@ -294,3 +294,49 @@ def test_time_before_a_resume_is_part_of_its_epoch_and_of_no_other(watch):
     made.restore({**made.state(), "seconds": 1000.0})
     first, second = run(made, watch)
     assert first["seconds"] > 1000 > second["seconds"] > 0
+
+
+def test_a_loss_that_is_no_number_at_the_end_of_an_epoch_is_noticed_with_it(watch):
+    """On a GPU one step of many is looked at; the last of an epoch is, before the caller saves."""
+    made = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1)))[0])
+    made._look_every = 50
+
+    class Spoiling(type(watch)):
+        def step_ends(self, images, loss):
+            with torch.no_grad():
+                made.network.classifier.weight.fill_(torch.nan)
+
+    with pytest.raises(NonFiniteLoss):
+        run(made, Spoiling())
+
+
+def test_an_infinite_loss_is_noticed_too(watch):
+    made = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1)))[0])
+    made.progress.sums[0] = math.inf
+    with pytest.raises(NonFiniteLoss):
+        run(made, watch)
+
+
+def test_each_process_has_noise_of_its_own(watch):
+    seen = []
+    for rank in range(2):
+        made = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1)))[0], backbone="small")
+        made.loader.rank, made.loader.world = rank, 2
+        dropout = next(module for module in made.network.modules() if isinstance(module, torch.nn.Dropout))
+        dropout.register_forward_pre_hook(lambda module, given: torch.ones_like(given[0]))
+        dropout.register_forward_hook(lambda module, given, out: seen.append(out == 0))
+        run(made, watch)
+    assert len(seen) == 4 and seen[0].any() and not torch.equal(seen[0], seen[2])
+
+
+def test_the_shares_of_two_processes_make_the_step_of_the_whole(watch):
+    """Their mean, as DDP takes it, of 4 and 5 images of a batch; without BatchNorm."""
+    config = Config(plan=PlanConfig(name="vanilla", epochs=1), optimiser=OptimiserConfig(momentum=0.0, weight_decay=0.0))
+    steps = []
+    for rank, world in ((0, 1), (0, 2), (1, 2)):
+        made = trainer(plans.build(config)[0], rows=9)
+        made.loader.rank, made.loader.world = rank, world
+        before = flat(made.network)
+        run(made, watch)
+        steps.append(flat(made.network) - before)
+    assert steps[0].norm() > 1e-3 and torch.allclose((steps[1] + steps[2]) / 2, steps[0], atol=1e-6)

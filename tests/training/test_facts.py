@@ -28,3 +28,14 @@ def test_what_a_resumed_run_does_not_share_is_said(tmp_path):
     assert "torch" in line
     with pytest.raises(UserError, match="have changed"):
         differences(facts(), facts(data_hash="other"), tmp_path)
+
+
+def test_another_number_of_processes_is_said(tmp_path):
+    (line,) = differences(facts(), facts(processes=2), tmp_path)
+    assert "processes: 1, now 2" in line
+
+
+def test_another_gpu_of_the_same_name_of_device_is_said(tmp_path):
+    one, other = (facts(device="cuda:0", hardware={"gpu": name}) for name in ("A", "B"))
+    (line,) = differences(one, other, tmp_path)
+    assert "another GPU (A), now B" in line and differences(one, one, tmp_path) == []

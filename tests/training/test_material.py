@@ -74,3 +74,10 @@ def test_the_same_of_classes(config, people, watch):
     with pytest.raises(UserError, match="data.train_per_class 2"):
         material(asked, classes, watch)
     assert len(material(asked, limit_images(classes, per_class=2, holdout_per_class=0), watch).split) == 12
+
+
+def test_two_images_a_process_are_enough(config, people, watch):
+    made = material(config, people, watch)
+    made.check_shares(8)  # of batches of 16
+    with pytest.raises(UserError, match="9 processes cannot share the smallest batch of an epoch, 16 images"):
+        made.check_shares(9)

@@ -138,3 +138,11 @@ def test_pairs_are_compared_before_the_neck(name):
     made = metric_losses.build(MetricConfig(name), network())
     assert made(output(features, embedding=torch.zeros_like(features)), targets).item() == made(output(features), targets).item()
     assert MetricConfig(name).pairs and not MetricConfig("arcface").pairs and not MetricConfig().pairs
+
+
+def test_the_mean_of_triplets_is_over_all_of_them():
+    """Some are right by the margin: the library's default would leave them out of the mean."""
+    features = torch.tensor([[0.0], [0.1], [9.0], [9.1], [5.0], [4.0]], dtype=torch.float64) @ torch.eye(1, 8, dtype=torch.float64)
+    targets = torch.tensor([0, 0, 1, 1, 2, 2])
+    literal = batch_hard(features, targets, 3.0)
+    assert 0 < literal.item() and loss("triplet", features, targets, margin=3.0).item() == pytest.approx(literal.item())

@@ -182,3 +182,9 @@ def test_beginnings_that_take_a_whole_stage_and_beliefs_that_nobody_trained(more
     with pytest.raises(UserError, match="stage first|nothing trains the classifier"):
         build(Config(plan=PlanConfig(epochs=10), **more))
     assert build(Config(plan=PlanConfig(name="vanilla", epochs=10), **more))
+
+
+@pytest.mark.parametrize(("share", "epochs"), [(0.29, 9), (0.25, 8)])
+def test_a_ramp_of_a_share_is_rounded_to_the_nearest_epoch(share, epochs):
+    _, second = build(Config(plan=PlanConfig(epochs=60), loss=LossConfig(ramp_share=share)))
+    assert second.losses.ramp_epochs == epochs

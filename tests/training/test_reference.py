@@ -235,3 +235,26 @@ def test_what_is_no_soft_target_is_named(answer, batches, message):
 def test_a_network_of_the_package_gives_its_logits(network, source):
     images = clean(source.images, (32, 16))
     assert references.soft_targets(network, images.split(8)).shape == (len(images), network.num_classes)
+
+
+def test_each_batch_of_a_view_has_a_draw_of_its_own(source):
+    view = references.augmented(AugmentConfig(), (32, 16), 0, 1)
+    assert not torch.equal(view(source.images, 0), view(source.images, inference.BATCH))
+
+
+def test_another_seed_shuffles_otherwise():
+    logits = np.random.default_rng(0).normal(size=(COUNT, CLASSES)).astype(np.float32)
+    one, again, other = (references.shuffled(logits, TARGETS, seed) for seed in (0, 0, 1))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_shuffled_soft_targets_depend_on_the_seed():
+    one, other = (references.description(ReferenceConfig(shuffle=True), 3.0, "model", seed, AugmentConfig()) for seed in (0, 1))
+    assert one != other
+
+
+def test_beliefs_further_apart_than_float16_reaches_are_kept_as_the_lowest(network, source, split):
+    with torch.no_grad():
+        network.classifier.bias[0] = 1e6
+    made = make(network, source, split)
+    assert (made.logits[:, 0] == 0).all() and (made.logits[:, 1:] == references.ABSENT).all()

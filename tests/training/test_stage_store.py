@@ -66,3 +66,15 @@ def test_who_waits_for_another_process_says_so_first(tmp_path):
         order.append("first")
     waiting.join()
     assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("name", ["last", "ema"])
+def test_a_stored_stage_whose_other_weights_are_damaged_is_dropped(tmp_path, saved, name):
+    store = StageStore(tmp_path / ".stages")
+    for other in ("last", "ema"):
+        (tmp_path / f"{other}.safetensors").write_bytes(saved.read_bytes())
+    store.put("key", tmp_path)
+    stored = tmp_path / f".stages/key/{name}.safetensors"
+    stored.unlink()
+    stored.write_bytes(saved.read_bytes()[:-3] + b"abc")
+    assert not store.take("key", tmp_path / "a")
