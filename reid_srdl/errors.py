@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys in place of showing it, and what turns the direction of text."""
 
 
 class UserError(Exception):
@@ -16,8 +20,8 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        self.message = " ".join(str(message).split())
-        self.hint = " ".join(str(hint).split())
+        self.message = shown(" ".join(str(message).split()))
+        self.hint = shown(" ".join(str(hint).split()))
         super().__init__(str(self))
 
     def __str__(self) -> str:
@@ -29,3 +33,8 @@ class UserError(Exception):
 def first_line(error: BaseException) -> str:
     """Of a library's message, as many words as have room in one of ours; of an empty one, its kind."""
     return textwrap.shorten((str(error).strip().splitlines() or [type(error).__name__])[0], 160, placeholder=" …")
+
+
+def shown(text: str) -> str:
+    """Text that others wrote, such as the name of a file, as one line of a terminal: it may hold sequences that colour it, or write the clipboard."""
+    return _UNSEEN.sub(lambda one: f"\\x{ord(one[0]):02x}" if one[0] < "\u0100" else f"\\u{ord(one[0]):04x}", text)

@@ -93,6 +93,8 @@ def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
+        if path.exists():  # whoever made it readable for few meant what stands in it, not the bytes of that day
+            os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except OSError as error:
@@ -179,7 +181,7 @@ def read_json(path: Pathlike) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise UserError(f"{path} is not there") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as JSON: {error}") from None
 
 

@@ -208,3 +208,17 @@ def test_where_nothing_may_be_written_is_known_before(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "access", lambda path, how: False)
     with pytest.raises(UserError, match="cannot write .*a.json: Permission denied. .*have it made writable"):
         files.check_writable(tmp_path / "a.json", flag="")
+
+
+def test_a_file_that_is_private_stays_so(tmp_path):
+    target = tmp_path / "people.npz"
+    files.write_text(target, "before")
+    target.chmod(0o600)
+    files.write_text(target, "after")
+    assert target.stat().st_mode & 0o777 == 0o600 and target.read_text() == "after"
+
+
+def test_json_that_is_nested_without_end_is_named(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 200_000)
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        files.read_json(tmp_path / "a.json")

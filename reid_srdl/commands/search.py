@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .. import config as configuration
 from .. import files, retrieval
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..models.exported import InputOptions
 from ..report.words import percent
 from ..shell import command
@@ -133,7 +133,7 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
         print(f"{name}: nothing was found.")
         return
     sure, again = hits[0]["probability"] is not None, hits[0]["reranked"] is not None
-    table = Table(title=escape(name), title_justify="left")
+    table = Table(title=escape(shown(name)), title_justify="left")
     for column in ("rank", "distance", *(["probability"] if sure else []), *(["re-ranked"] if again else [])):
         table.add_column(column, justify="right")
     table.add_column("path", overflow="fold")
@@ -142,7 +142,7 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
     for hit in hits:
         numbers = [f"{hit['rank']}", f"{hit['distance']:.4g}", *([f"{percent(hit['probability'])}%"] if sure else []), *([f"{hit['reranked']:.3f}"] if again else [])]
         label = hit["name"] or ("–" if hit["label"] is None else str(hit["label"]))
-        table.add_row(*numbers, escape(hit["path"]), "–" if hit["camera"] is None else str(hit["camera"]), escape(label))
+        table.add_row(*numbers, escape(shown(hit["path"])), "–" if hit["camera"] is None else str(hit["camera"]), escape(shown(label)))
     terminal().print(table)
 
 

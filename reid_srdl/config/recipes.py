@@ -7,6 +7,8 @@ import importlib.resources
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ..errors import UserError
 
 
@@ -36,20 +38,22 @@ def find(name: str) -> Path:
     return found
 
 
+NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+"""What PyYAML raises: of a day that no month has a ``ValueError``, of a thousand brackets the interpreter's own."""
+
+
 def read(path: Path) -> dict[str, Any] | None:
     """What the file sets; none where it is empty. Raises ``UserError`` for what is no recipe."""
-    import yaml
-
     try:
         values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not readable as YAML: {error}") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text in UTF-8", "A recipe is a YAML file.") from None
+    except NOT_YAML as error:
+        raise UserError(f"{path} is not readable as YAML: {error}") from None
     if values is not None and not isinstance(values, dict):
-        raise UserError(f"{path} holds {str(values)[:40]!r}, which is no recipe", "A recipe is lines of the form `key: value`; --print_config prints one.")
+        raise UserError(f"{path} holds a {type(values).__name__}, which is no recipe", "A recipe is lines of the form `key: value`; --print_config prints one.")
     return values
 
 

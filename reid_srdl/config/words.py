@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from . import recipes
 from .keys import keys_of, lists, switches
 
@@ -77,11 +79,9 @@ def _lists_joined(argv: list[str], known: dict[str, bool]) -> list[str]:
 
 
 def _is_list(text: str) -> bool:
-    import yaml
-
     try:
         return isinstance(yaml.safe_load(text), list)
-    except yaml.YAMLError:
+    except recipes.NOT_YAML:
         return False
 
 

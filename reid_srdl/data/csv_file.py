@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .listing import numbered, split_of, whole
+from .listing import as_number, numbered, split_of, whole
 from .records import ReIDData
 
 COLUMNS = ("path", "label", "camera", "split")
@@ -128,5 +128,5 @@ def _numbered(path: Path, words: list[str]) -> tuple[np.ndarray, tuple[str, ...]
 def _cameras(words: list[str]) -> np.ndarray:
     """Whole numbers as they are; words numbered from 1 in natural order."""
     if all(re.fullmatch(r"\d+", word, re.ASCII) for word in words):
-        return whole([int(word) for word in words], "camera")
+        return whole([as_number(word) for word in words], "camera")
     return numbered([f"camera {word}" for word in words])[0]

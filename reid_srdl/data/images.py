@@ -111,6 +111,8 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
         raise UserError(f"there is no image {file}", "Its name is wrong, or it has gone; of a whole data set, the command data check lists what is missing.") from None
     except OSError as error:
         raise _unreadable(file, error.strerror or str(error)) from None
+    except ValueError as error:  # a NUL in its name
+        raise _unreadable(file, str(error)) from None
 
 
 def image_size(file: Path) -> tuple[int, int]:

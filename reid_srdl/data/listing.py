@@ -24,6 +24,10 @@ FOREIGN = frozenset({".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".ppm", 
 """Kinds of images that are not read."""
 
 
+_DIGITS = 1000
+"""Of a number in a word; Python turns no more than 4,300 into one."""
+
+
 def meanwhile() -> str:
     """What to do until a data set is there."""
     return f"Meanwhile, this runs without any download: {command('train', '--dataset', 'synthetic')}"
@@ -83,11 +87,13 @@ def _readable(folder: Path) -> Iterator[None]:
 def natural_key(word: str) -> tuple:
     """Sorts ``p2`` before ``p10``; words that differ in leading zeros only keep a fixed order."""
     parts = re.split(r"(\d+)", word)
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts), word
+    return tuple((int(part[:_DIGITS]), "") if part.isdecimal() else (-1, part) for part in parts), word
 
 
 def as_number(word: str) -> int | None:
-    """The whole number that a label is; none for a word."""
+    """The whole number that a label is; none for a word. Raises ``UserError`` for one that nothing can hold."""
+    if len(word) > _DIGITS and re.fullmatch(r"-?\d+", word, re.ASCII):
+        raise UserError(f"{word[:20]}…, of {len(word):,} digits, is too large a number", "Labels and cameras are words or numbers below 2^63.")
     return int(word) if re.fullmatch(r"-?\d+", word, re.ASCII) else None
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .. import files
+from ..errors import first_line
 from ..evaluation.flat_index import load_faiss
 from .keeping import MAGIC, damaged
 from .rows import Rows, of_bytes, to_bytes
@@ -91,7 +92,10 @@ def read(path: Path, accept: Callable[[dict[str, Any]], Any]) -> tuple[Any, Rows
             if _sha256(file, start, lengths[name]) != digests[name]:
                 raise damaged(path, f"the checksum of its {name} does not fit")
         file.seek(len(MAGIC))
-        index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
+        try:
+            index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
+        except RuntimeError as error:  # checksums say that it is as it was written, and not by whom
+            raise damaged(path, f"faiss does not read it ({first_line(error)})") from None
         file.seek(len(MAGIC) + vectors)
         return index, of_bytes(file.read(rows), path), description
 

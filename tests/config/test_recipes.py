@@ -3,7 +3,7 @@
 import pytest
 
 from reid_srdl import config as configuration
-from reid_srdl.config import Config
+from reid_srdl.config import Config, recipes
 from reid_srdl.errors import UserError
 
 
@@ -37,3 +37,12 @@ def test_an_empty_recipe_is_named(tmp_path):
     (tmp_path / "mine.yaml").write_text("# nothing yet\n")
     with pytest.raises(UserError, match="mine.yaml is empty"):
         parse("--config", str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("output: 2024-02-30\n", "not readable as YAML"), ("[" * 3000, "not readable as YAML"), ("- a\n- b\n", "holds a list, which is no recipe")]
+)
+def test_what_is_no_recipe_is_named(tmp_path, text, words):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UserError, match=words):
+        recipes.read(tmp_path / "mine.yaml")

@@ -6,7 +6,8 @@ from reid_srdl import config as configuration
 from reid_srdl.commands.calibrate import CalibrateOptions
 from reid_srdl.commands.embed import EmbedOptions
 from reid_srdl.commands.eval_options import EvalOptions
-from reid_srdl.config import Config
+from reid_srdl.commands.index import IndexOptions
+from reid_srdl.config import Config, words
 from reid_srdl.errors import UserError
 from reid_srdl.models.exported import InputOptions
 
@@ -74,3 +75,7 @@ def test_values_are_no_flags_whatever_they_end_with():
     assert options.output == "./flip" and not options.flip and options.rerank and options.embeddings == ("\U0001f600.npz", "[1].npz")
     assert configuration.parse(EvalOptions, ["--members", "[1].npz"], "eval").members == ("[1].npz",)
     assert configuration.parse(CalibrateOptions, ["--across_cameras"], "calibrate").across_cameras is True
+
+
+def test_a_word_like_a_day_that_there_is_not_is_a_word():
+    assert words.arranged(["--delete", "2024-02-30"], IndexOptions) == ['--delete=["2024-02-30"]']

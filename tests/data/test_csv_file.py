@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_srdl.data import read
+from reid_srdl.data import csv_file, read
 from reid_srdl.data.csv_file import read_csv
 from reid_srdl.errors import UserError
 
@@ -112,3 +112,8 @@ def test_what_is_no_list(tmp_path: Path):
     (tmp_path / "image.csv").write_bytes(b"\xff\xd8\xff\xe0path,label\n")
     with pytest.raises(UserError, match="not readable as CSV"):
         read_csv(tmp_path / "image.csv")
+
+
+def test_a_camera_that_is_no_number_that_can_be_held_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match="too large a number"):
+        csv_file._cameras(["1", "9" * 5000])

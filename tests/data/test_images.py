@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -217,3 +219,8 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "MAX_BYTES", file.stat().st_size - 1)
     with pytest.raises(UserError, match=r"big\.png: it is larger than"):
         images.decode(file)
+
+
+def test_a_name_that_no_file_can_have_is_named():
+    with pytest.raises(UserError, match="null byte"):
+        images.decode(Path("a\0.jpg"))

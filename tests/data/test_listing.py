@@ -212,3 +212,10 @@ def test_a_broken_mat_file_is_a_user_error(tmp_path: Path):
     path.write_bytes(path.read_bytes()[:150])
     with pytest.raises(UserError, match="not a readable .mat"):
         listing.read_mat(path, "index")
+
+
+def test_a_number_that_nothing_can_hold_is_named():
+    for word in ("9" * 30, "9" * 5000):
+        with pytest.raises(UserError, match="too large a number"):
+            listing.numbered([word, "1"])
+    assert listing.natural_key("a" + "9" * 5000)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reid_srdl.embeddings import Embeddings
+from reid_srdl.embeddings import Embeddings, no_text
 from reid_srdl.errors import UserError
 
 
@@ -63,3 +63,13 @@ def test_a_memory_mapped_array_is_not_copied(tmp_path: Path):
 def test_tensors_are_taken_as_they_come_out_of_a_network():
     tensor = torch.arange(6.0).reshape(2, 3).bfloat16().requires_grad_()
     assert np.array_equal(Embeddings(tensor).vectors, np.arange(6, dtype=np.float32).reshape(2, 3))
+
+
+@pytest.mark.parametrize("label", [np.uint64(2**63), 1e300])
+def test_labels_beyond_what_can_be_kept_are_named(label):
+    with pytest.raises(UserError, match="too large a number"):
+        Embeddings(np.ones((2, 2)), labels=np.array([1, label], dtype=type(label)))
+
+
+def test_a_path_that_is_no_text_is_shown_whatever_is_wrong_with_it():
+    assert no_text(("a.jpg", "caf\udce9.jpg")) == r"caf\xe9.jpg" and no_text(("b\ud800.jpg",)) == r"b\ud800.jpg"

@@ -44,3 +44,12 @@ def test_a_truncated_file_is_refused(path, share):
         open_index(path)
     path.write_bytes(whole)
     assert len(open_index(path)) == 50
+
+
+def test_what_faiss_does_not_read_is_damaged_though_its_checksums_fit(path, monkeypatch):
+    def refuses(reader):
+        raise RuntimeError("Error in read_index: no such kind")
+
+    monkeypatch.setattr(faiss_file.load_faiss(), "read_index", refuses)
+    with pytest.raises(UserError, match=r"is damaged.*faiss does not read it \(Error in read_index"):
+        open_index(path)
