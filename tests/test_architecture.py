@@ -37,7 +37,7 @@ LAW: dict[str, str] = {
     "evaluation": f"{ABOVE} -training",
     "report": f"{ABOVE} -training",
     "retrieval": f"{ABOVE} -training",
-    "export": "data models runs evaluation",
+    "export": "registered data models runs evaluation",
     "experiments": ABOVE,
     "commands": ABOVE,
     "__main__": "commands",

@@ -23,7 +23,9 @@ def test_names_come_from_their_rooms():
     from reid_srdl import Embeddings, embeddings, load, runs
 
     assert Embeddings is embeddings.Embeddings and load is runs.load
-    assert {"Embeddings", "load"} <= set(dir(reid_srdl))
+    assert set(reid_srdl.__all__) <= set(dir(reid_srdl))
+    for name in reid_srdl.__all__:
+        assert getattr(reid_srdl, name).__doc__ if name != "__version__" else reid_srdl.__version__
 
 
 def test_an_unknown_name_is_an_attribute_error():

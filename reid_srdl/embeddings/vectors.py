@@ -72,6 +72,9 @@ class Embeddings:
                 of = f" ({self.paths[row]})" if self.paths is not None else ""
                 raise UserError(f"the vector in row {row}{of} holds NaN or infinity", "Rows are counted from 0; leave this one out, or embed it again.")
 
+    def __repr__(self) -> str:
+        return f"Embeddings({len(self):,} vectors of {self.dimension} numbers, with {', '.join(known(self)) or 'nothing known of them'})"
+
     def __len__(self) -> int:
         return len(self.vectors)
 

@@ -57,6 +57,10 @@ class RankResult:
             inp=counts / last,
         )
 
+    def __repr__(self) -> str:
+        shown = f"Rank-1 {self.rank1:.2%}, mAP {self.mAP:.2%}" if self.unmatched < len(self) else "nothing to score"
+        return f"RankResult({len(self):,} queries, {self.unmatched:,} of them without a match; {shown})"
+
     def __len__(self) -> int:
         return len(self.first)
 
@@ -78,30 +82,37 @@ class RankResult:
 
     @property
     def rank1(self) -> float:
+        """Share of the queries whose nearest item is a match."""
         return float(self.cmc(1)[-1])
 
     @property
     def rank5(self) -> float:
+        """Share of the queries with a match among the first 5."""
         return float(self.cmc(5)[-1])
 
     @property
     def rank10(self) -> float:
+        """Share of the queries with a match among the first 10."""
         return float(self.cmc(10)[-1])
 
     @property
     def rank20(self) -> float:
+        """Share of the queries with a match among the first 20."""
         return float(self.cmc(20)[-1])
 
     @property
     def mAP(self) -> float:
+        """Mean of ``ap`` over the queries that have a match."""
         return _mean(self.ap)
 
     @property
     def mAP_trapezoid(self) -> float:
+        """Mean of ``ap_trapezoid``, likewise."""
         return _mean(self.ap_trapezoid)
 
     @property
     def mINP(self) -> float:
+        """Mean of ``inp``, likewise."""
         return _mean(self.inp)
 
     def scores(self) -> dict[str, float]:

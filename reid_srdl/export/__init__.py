@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from ..errors import UserError
+from ..registered import function_of
 from ..runs import Trained
 
 __all__ = ["FORMATS", "Format", "Wanted", "check_wanted", "write"]
@@ -75,7 +74,7 @@ def check_wanted(wanted: Wanted, path: Path) -> None:
     if wanted.format == "torch" and tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 8):
         raise UserError(f"PyTorch {torch.__version__} writes .pt2 files in a form that is not read here", "Take 2.8 or newer, or --format onnx.")
     if form.check:
-        _named(form.check)(wanted.precision)
+        function_of(form.check)(wanted.precision)
     if path.suffix != form.suffixes[0]:  # letter by letter: the file is found again by it
         raise UserError(f"{path} is no name of {wanted.format} files", f"They end in {form.suffixes[0]}.")
 
@@ -97,11 +96,5 @@ def write(trained: Trained, wanted: Wanted, path: Path, calibration: Sequence[np
     check_wanted(wanted, path)
     if wanted.precision == "int8" and not calibration:
         raise UserError("int8 needs training images to find the range of its numbers by", "Name them with --dataset and --data_root.")
-    writer = _named(FORMATS[wanted.format].writer)
+    writer = function_of(FORMATS[wanted.format].writer)
     writer(program_of(trained, logits=wanted.logits), facts_of(trained, wanted), path, calibration)
-
-
-def _named(place: str) -> Callable[..., Any]:
-    """The function of ``"module:function"``, which is imported only where it is needed."""
-    module, _, function = place.partition(":")
-    return getattr(importlib.import_module(module), function)

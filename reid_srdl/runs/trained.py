@@ -57,6 +57,10 @@ class Trained:
     file: Path | None = None
     input: InputOptions = InputOptions()
 
+    def __repr__(self) -> str:
+        of = self.folder or self.file or self.model.backbone
+        return f"Trained({of}: {self.model.backbone}, {self.size[0]}x{self.size[1]} pixels to {self.dimension} numbers, on {self.place.device} in {self.place.precision})"
+
     @property
     def dimension(self) -> int:
         """D of the embeddings."""
