@@ -22,9 +22,11 @@ import torch
 from PIL import ExifTags, Image
 
 from ..errors import UserError
-from . import crops
+from . import bombs, crops
 
 MAX_PIXELS = 50_000_000
+MAX_SCANNED = 20 * MAX_PIXELS
+"""Pixels of all scans of a JPEG together, which take seconds: libjpeg writes 10 scans of a progressive photograph, and 18 of one in CMYK."""
 MAX_BYTES = 200 << 20
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Of files with these suffixes (JPEG is several pictures in one too, as phones write it), whatever a file is called: others' readers run programs (EPS), or have not been looked at here."""
@@ -73,11 +75,24 @@ def _header(file: Path, data: IO[bytes]) -> tuple[int, int]:
             width, height = opened.size
             if _orientation(opened) >= 5:
                 width, height = height, width
+            stored = stored_pixels(opened, data)
     except Exception as error:  # a broken file makes Pillow raise nearly anything
         raise _unreadable(file, str(error).split("<")[0].strip() or "no image that is known here") from None
     if width * height > MAX_PIXELS:
         raise _unreadable(file, f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+    if stored > MAX_PIXELS:
+        raise _unreadable(file, f"the {stored:,} pixels of its tiles are more than {MAX_PIXELS:,}")
     return height, width
+
+
+def stored_pixels(opened: Image.Image, data: IO[bytes]) -> int:
+    """Pixels that decoding makes: those of the image or, in a TIFF, of its tiles.
+
+    Args:
+        opened: the image, of which nothing but the header was read.
+        data: what it was opened from.
+    """
+    return bombs.tiled_pixels(data) if opened.format == "TIFF" else opened.size[0] * opened.size[1]
 
 
 def _eight_bits(picture: Image.Image, file: Path) -> Image.Image:
@@ -125,11 +140,13 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
     """An encoded image as uint8 RGB ``(H, W, 3)``, upright by its EXIF data; ``crop`` takes a part of it, or else ``size`` (height, width) resizes it.
 
     Raises:
-        UserError: no image, a truncated one, or more pixels than ``MAX_PIXELS``; ``name`` stands for it in the message.
+        UserError: no image, a truncated one, or more pixels than ``MAX_PIXELS``, or than ``MAX_SCANNED`` in all scans; ``name`` stands for it in the message.
     """
     if not data:
         raise _unreadable(name, "it is empty (0 bytes)")
-    _header(name, io.BytesIO(data))
+    height, width = _header(name, io.BytesIO(data))
+    if scans := bombs.scans(data, width, height, MAX_SCANNED):
+        raise _unreadable(name, f"{scans:,} scans of {width} x {height} pixels are more than {MAX_SCANNED:,}")
     try:
         # Pillow, unlike OpenCV, refuses a truncated JPEG instead of filling it with grey.
         with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:

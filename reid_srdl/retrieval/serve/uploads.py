@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...data.images import decode_alone
+from ...data.images import decode_alone, stored_pixels
 from ...errors import UserError
 from .refused import Refused
 
@@ -47,13 +48,13 @@ def check(data: bytes) -> None:
     if not data:
         raise Refused(422, "the upload is empty (0 bytes)", _HINT)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            pixels = opened.size[0] * opened.size[1]
+        with Image.open(stream := io.BytesIO(data), formats=FORMATS) as opened:
+            pixels = stored_pixels(opened, stream)
     except Image.DecompressionBombError:
         raise _large() from None
     except UnidentifiedImageError:
         raise Refused(422, "the upload is no image that is known here", _HINT) from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, struct.error) as error:
         raise Refused(422, f"the upload cannot be read ({error})", _HINT) from None
     if pixels > MAX_PIXELS:
         raise _large()

@@ -113,6 +113,12 @@ def bomb(width: int = 20_000, height: int = 20_000) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+def tile(width: int, height: int) -> bytes:
+    """The header of a TIFF of 16 x 32 pixels in one tile of another size."""
+    tags = {256: 16, 257: 32, 258: 8, 259: 8, 262: 1, 277: 1, 322: width, 323: height, 324: 200, 325: 100}
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()) + bytes(200)
+
+
 def jpeg(size: tuple[int, int] = (64, 32), seed: int = 0) -> bytes:
     from PIL import Image
 

@@ -12,7 +12,7 @@ from reid_srdl.data import images
 from reid_srdl.retrieval.serve import uploads
 from reid_srdl.retrieval.serve.refused import Refused
 
-from .conftest import bomb, jpeg
+from .conftest import bomb, jpeg, tile
 
 SIZE = (32, 16)
 
@@ -27,10 +27,17 @@ def test_an_upload_is_seen_as_a_file_is(tmp_path, kind, size):
     np.testing.assert_array_equal(made, expected.numpy())
 
 
-def written(kind: str, size=(10, 20)) -> bytes:
+def written(kind: str, size=(10, 20), **how) -> bytes:
     stream = io.BytesIO()
-    Image.new("RGB", size).save(stream, kind)
+    Image.new("RGB", size).save(stream, kind, **how)
     return stream.getvalue()
+
+
+def of_scans(more: int) -> bytes:
+    """A progressive JPEG with its last scan so many times more."""
+    whole = written("JPEG", (800, 600), progressive=True)
+    begin = whole.rindex(b"\xff\xda")
+    return whole[:-2] + whole[begin:-2] * more + whole[-2:]
 
 
 @pytest.mark.parametrize(
@@ -45,10 +52,12 @@ def written(kind: str, size=(10, 20)) -> bytes:
         (written("GIF"), 422, "is no image that is known here"),
         (bomb(), 413, "more than 20,000,000 pixels"),
         (bomb(8_000, 7_000), 413, "more than 20,000,000 pixels"),  # which Pillow itself would take
+        (tile(4_096, 8_192), 413, "more than 20,000,000 pixels"),
+        (of_scans(2200), 422, "the upload cannot be read: 2,210 scans of 800 x 600 pixels are more than 1,000,000,000"),
     ],
 )
 def test_what_is_no_image_is_refused(data, status, message, monkeypatch):
-    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded")) if status == 413 else None
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded")) if status == 413 or "scans" in message else None
     with pytest.raises(Refused, match=message) as refused:
         uploads.decode(data, SIZE, "none")
     assert refused.value.status == status and refused.value.hint and "data check" not in str(refused.value)
