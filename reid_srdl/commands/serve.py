@@ -85,6 +85,7 @@ def run(argv: list[str]) -> int:
             _serve(service, access, limits, listening, options.host, made)
         finally:
             index.close()
+    running.leave()
     return 0
 
 

@@ -52,19 +52,23 @@ def make_index(path: Path, run: Path, people: ReIDData, root: Path) -> None:
 class Server:
     """A process of ``serve`` in ``folder``.
 
+    Args:
+        before: Python code that is run there first.
+
     Attributes:
         told: what it printed until it was ready.
         link: that it asks to open.
         address: ``http://HOST:PORT``.
     """
 
-    def __init__(self, folder: Path, *flags: object, **variables: str) -> None:
+    def __init__(self, folder: Path, *flags: object, before: str = "", **variables: str) -> None:
         words = ["serve", "--index", "gallery.index", "--checkpoint", "run", "--port", "0", "--device", "cpu", *map(str, flags)]
         from .conftest import environment
 
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "reid_srdl", *words], cwd=folder, env=environment() | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+            [sys.executable, "-c", f"{before}\nfrom reid_srdl.commands import main\nmain()", *words], cwd=folder, env=environment() | variables,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
         self.told = ""
         for line in self.process.stdout:
             self.told += line

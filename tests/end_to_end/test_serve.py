@@ -97,3 +97,29 @@ def test_beyond_this_machine_a_token_is_made_and_printed_as_a_link(served):
     assert ask(started, "GET", "/health", Authorization=f"Bearer {path.partition('=')[2]}")[0] == 200
     with socket.create_connection(("127.0.0.1", started.port)):  # who is connected and says nothing does not keep it
         assert started.end(signal.SIGINT)[:2] == (0, "Ended.\n")
+
+
+SLOW = """
+import time
+from reid_srdl.retrieval.serve import running, uploads
+
+def decode(*_):
+    print("decoding", flush=True)
+    time.sleep(600)
+
+uploads.decode, running.GRACE_SECONDS = decode, 1
+"""
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT]])
+def test_it_ends_soon_while_a_thread_is_busy(served, signals):
+    started = Server(served, before=SLOW)
+    body = b"--x\r\nContent-Disposition: form-data; name=image; filename=a.jpg\r\n\r\nsomething\r\n--x--\r\n"
+    with socket.create_connection(("127.0.0.1", started.port), timeout=60) as line:
+        line.sendall(b"POST /embed HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        assert started.process.stdout.readline() == "decoding\n"
+        for number in signals[:-1]:
+            started.process.send_signal(number)
+            time.sleep(0.3)
+        code, out, err = started.end(signals[-1])
+    assert (code, out) == (0, "Ended.\n"), err

@@ -56,9 +56,11 @@ def make(service: Service, access: Access, limits: Limits) -> Guard:
 
     @contextlib.asynccontextmanager
     async def lives(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        computing.close()
-        drawing.close()
+        try:
+            yield
+        finally:  # a second Ctrl-C breaks in above
+            computing.close()
+            drawing.close()
 
     app = FastAPI(title="reid_srdl serve", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lives, dependencies=[Depends(only_known)])
     _answer_problems(app)

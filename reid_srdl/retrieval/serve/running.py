@@ -6,11 +6,13 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 
 import uvicorn
 
 from ...errors import UserError
+from . import pool
 from .guard import Guard
 
 GRACE_SECONDS = 10
@@ -65,6 +67,17 @@ def run(app: Guard, listening: socket.socket, ready: Callable[[], None]) -> None
         _Announced(app, ready), lifespan="on", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, ws="none"
     )
     _Server(config).run(sockets=[listening])
+
+
+def leave() -> None:
+    """Ends the process with code 0 where a thread still computes for somebody who is not waited for any more; else it goes on.
+
+    Python would wait for that thread before it exits, as long as it takes, and one that comes back from torch into a Python that is gone aborts the process.
+    """
+    if pool.computing():
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(0)
 
 
 class _Announced:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
+from reid_srdl.retrieval.serve import pool as pools
 from reid_srdl.retrieval.serve.pool import Pool
 from reid_srdl.retrieval.serve.refused import Refused
 
@@ -70,3 +72,46 @@ def test_each_thread_is_prepared():
     pool, prepared = Pool(1, 0, lambda: prepared.append(threading.get_ident())), []
     assert asyncio.run(pool.run(threading.get_ident)) == prepared[0] and len(prepared) == 1
     pool.close()
+
+
+def test_what_computes_is_not_waited_for_without_end_and_what_waits_is_given_up(monkeypatch):
+    monkeypatch.setattr(pools, "_left", set())
+    gate, begun, pool, done = threading.Event(), threading.Event(), Pool(1, 1), []
+
+    def work() -> None:
+        begun.set()
+        gate.wait(60)
+        done.append(True)
+
+    async def ask() -> list:
+        calls = [asyncio.ensure_future(pool.run(work)), asyncio.ensure_future(pool.run(done.append, False))]
+        await asyncio.to_thread(begun.wait, 30)
+        before = time.monotonic()
+        await asyncio.to_thread(pool.close, 0.05)
+        assert time.monotonic() - before < 20 and pools.computing()
+        gate.set()
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    try:
+        answers = asyncio.run(ask())
+    finally:
+        gate.set()
+    assert answers[0] is None and isinstance(answers[1], asyncio.CancelledError) and done == [True] and not pools.computing()
+
+
+def test_what_ends_soon_is_waited_for():
+    pool, begun, done = Pool(1, 0), threading.Event(), []
+
+    def work() -> None:
+        begun.set()
+        time.sleep(0.05)
+        done.append(True)
+
+    async def ask() -> None:
+        call = asyncio.ensure_future(pool.run(work))
+        await asyncio.to_thread(begun.wait, 30)
+        await asyncio.to_thread(pool.close, 30)
+        await call
+
+    asyncio.run(ask())
+    assert done and not pools.computing()
