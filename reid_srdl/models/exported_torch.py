@@ -31,6 +31,8 @@ _SYMBOLIC = (
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
 )  # fmt: skip
 _WORD = re.compile(r"[\w.]*")
+_CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
+"""Of arguments and results; None is one of them itself."""
 _FUNCTIONS = {"Symbol", "Integer", "Max", "Min", "Mod", "FloorDiv", "CleanDiv", "CeilToInt"}
 
 
@@ -93,9 +95,22 @@ def _is_of_words(value: Any, key: str = "") -> bool:
         return True
     if key == "expr_str":
         return _is_length(value)
-    if key in ("in_spec", "out_spec", "context") and not _WORD.fullmatch(value):  # JSON within JSON
-        return _is_of_words(json.loads(value))
+    if key in ("in_spec", "out_spec"):  # JSON within JSON
+        _, tree = json.loads(value)
+        return _is_of_containers(tree)
     return bool(_WORD.fullmatch(value)) or (key == "torch_version" and "\n" not in value)
+
+
+def _is_of_containers(tree: Any) -> bool:
+    """Whether a tree of arguments or results is one of these containers by names and numbers: of others (enumerations, defaultdicts) the reader imports what they name."""
+    if not isinstance(tree, dict) or tree.keys() != {"type", "context", "children_spec"} or tree["type"] not in _CONTAINERS:
+        return False
+    names = json.loads(tree["context"] or "null") or []  # of a dict, in the order of what it holds; JSON once more
+    return (
+        isinstance(names, list)
+        and all(isinstance(name, int) or (isinstance(name, str) and _WORD.fullmatch(name)) for name in names)
+        and all(map(_is_of_containers, tree["children_spec"]))
+    )
 
 
 def _is_length(text: Any) -> bool:

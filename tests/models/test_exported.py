@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from reid_srdl.errors import UserError
-from reid_srdl.models import exported_openvino
+from reid_srdl.models import exported_openvino, exported_torch
 from reid_srdl.models.exported import InputOptions, file_hash, is_exported, open_exported
 
 onnx = pytest.importorskip("onnx")
@@ -300,6 +300,34 @@ def test_nothing_that_a_program_holds_is_run(how, program, tmp_path):
     with pytest.raises(UserError, match="which could run code of its own"):
         opened(program)
     assert not there.exists()
+
+
+ENUM = {"type": "builtins.tuple", "context": json.dumps({"__enum__": True, "fqn": "innocent_looking", "name": "x"})}
+DEFAULT = {"type": "collections.defaultdict", "context": {"default_factory_module": "innocent_looking", "default_factory_name": "x", "dict_context": []}}
+
+
+@pytest.mark.parametrize("where", ["in_spec", "out_spec"])
+@pytest.mark.parametrize("imports", [ENUM, DEFAULT, {**ENUM, "context": json.dumps([json.loads(ENUM["context"])])}], ids=["enum", "defaultdict", "inside"])
+def test_nothing_that_a_program_names_is_imported(imports, where, program, tmp_path, monkeypatch):
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules/innocent_looking.py").write_text(f"__import__('pathlib').Path({str(tmp_path / 'was_here')!r}).touch()")
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    leaf = {"type": None, "context": None, "children_spec": []}
+    tree = json.dumps([1, {"type": "builtins.tuple", "context": "null", "children_spec": [{**imports, "children_spec": [leaf]}, leaf]}])
+    altered(program, "models/model.json", lambda data: replaced(data, where, tree))
+    with pytest.raises(UserError, match="which could run code of its own"):
+        opened(program)
+    assert not (tmp_path / "was_here").exists() and "innocent_looking" not in sys.modules
+
+
+class Nested(Means):
+    def forward(self, images):
+        return {"embedding": [super().forward(images)], "more": (images.mean((1, 2, 3)),)}
+
+
+def test_results_in_containers_are_read(tmp_path):
+    torch.export.save(torch.export.export(Nested(), (torch.zeros(2, 3, 4, 2),)), tmp_path / "a.pt2")
+    assert [len(port.shape) for port in exported_torch.open_file(tmp_path / "a.pt2").outputs] == [2, 1]
 
 
 def test_a_program_of_an_older_pytorch_is_named_so(program):
