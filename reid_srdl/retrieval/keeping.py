@@ -69,6 +69,18 @@ def write_description(path: Path, values: Mapping[str, Any]) -> None:
     files.write_json(path, {**values, "sha256": files.sha256_json(values)}, flag="")
 
 
+def description_of(path: Path) -> dict[str, Any]:
+    """The same of whatever lies at ``path``; empty where that is no such JSON, or not whole."""
+    try:
+        with open(path, "rb") as file:
+            if file.read(1) != b"{":  # the file of a faiss index may be larger than the memory
+                return {}
+        values = files.read_json(path)
+        return read_description(path, values) if isinstance(values, dict) else {}
+    except (OSError, UserError):
+        return {}
+
+
 def read_description(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     """Without its checksum, which is looked at. Raises ``UserError`` where it does not fit."""
     rest = {key: value for key, value in values.items() if key != "sha256"}

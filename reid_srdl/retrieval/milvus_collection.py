@@ -54,8 +54,8 @@ class Collection:
         with self._asking():
             return bool(self._client.has_collection(self.name, timeout=ANSWER_SECONDS))
 
-    def create(self, about: About) -> None:
-        """An empty collection with a flat index by the squared Euclidean distance, exact."""
+    def create(self, about: About, build: str) -> None:
+        """An empty collection with a flat index by the squared Euclidean distance, exact; ``build`` tells it from all others of its name."""
         from pymilvus import DataType
 
         with self._asking():
@@ -68,7 +68,7 @@ class Collection:
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=about.dimension)
             index = self._client.prepare_index_params()
             index.add_index("vector", index_type="FLAT", metric_type="L2")
-            properties = {f"{_PROPERTY}format": "1", f"{_PROPERTY}model": about.model}
+            properties = {f"{_PROPERTY}format": "1", f"{_PROPERTY}model": about.model, f"{_PROPERTY}build": build}
             # Strong: what has been added is found by the next search, whoever asks.
             self._client.create_collection(self.name, schema=schema, index_params=index, properties=properties, consistency_level="Strong", timeout=ANSWER_SECONDS)
 
@@ -79,8 +79,12 @@ class Collection:
         with self._asking():
             self._client.drop_collection(self.name, timeout=ANSWER_SECONDS)
 
-    def load(self, about: About, path: Path) -> None:
-        """Makes it ready to be searched. Raises ``UserError`` where it is gone, or not the one that ``path`` describes."""
+    def build(self) -> str:
+        """What it was created as; empty of one that an older version made."""
+        return str(self._described().get("properties", {}).get(f"{_PROPERTY}build", ""))
+
+    def load(self, about: About, path: Path, build: str | None = None) -> None:
+        """Makes it ready to be searched. Raises ``UserError`` where it is gone, or not the one that ``path`` describes; ``build`` is what it was created as, where that is known."""
         if not self.exists():
             raise UserError(f"{self.uri} has no collection {self.name} (any more)", f"Build {path} anew with the command index and --replace.")
         described = self._described()
@@ -88,6 +92,9 @@ class Collection:
         dimensions = [int(part["params"]["dim"]) for part in described["fields"] if part["name"] == "vector"]
         if model != about.model or dimensions != [about.dimension]:
             raise UserError(f"the collection {self.name} at {self.uri} is not the one that {path} describes", "Another index was built under its name: choose another --collection.")
+        # The same network may stand behind both; metric, flip and images need not be those that the index tells of.
+        if build is not None and described.get("properties", {}).get(f"{_PROPERTY}build") != build:
+            raise UserError(f"the collection {self.name} at {self.uri} has been built anew by another index since {path} was", f"Build {path} anew with --replace and another --collection.")
         with self._asking():
             self._client.load_collection(self.name, timeout=ANSWER_SECONDS)
         self._size = self.count() if self._lite else 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from .. import files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt
-from .keeping import changing, damaged, read_description, stamp_of, write_description
+from .keeping import changing, damaged, description_of, read_description, stamp_of, write_description
 from .milvus_collection import DEEPEST, Collection
 from .milvus_connection import check_address, is_lite
 from .rows import Rows, incoming
@@ -69,15 +70,16 @@ class MilvusIndex:
             rows_of = Collection(_full_uri(stored, path), collection or DEFAULT_COLLECTION, token)
             undo.callback(rows_of.close)
             if rows_of.exists():
-                if not (replace or _read_journal(path).get("building") == [stored, rows_of.name]):
-                    raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already", "Choose another name with --collection, or build it anew with --replace.")
+                if [stored, rows_of.name, rows_of.build()] not in _built_for(path, replace):
+                    raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already, which is not that of {path}", "Choose another name with --collection: --replace builds anew what an index itself has.")
                 rows_of.drop()
-            files.write_json(_journal(path), {"building": [stored, rows_of.name]}, flag="")
-            rows_of.create(about)
+            build = secrets.token_hex(8)
+            files.write_json(_journal(path), {"building": [stored, rows_of.name, build]}, flag="")
+            rows_of.create(about, build)
             rows = fresh.rows(_first_id(), 0)
             rows_of.insert(rows, keys(rows.paths), fresh.vectors, track)
-            rows_of.load(about, path)
-            write_description(path, {**about.as_json(), "backend": cls.backend, "uri": stored, "collection": rows_of.name})
+            rows_of.load(about, path, build)
+            write_description(path, {**about.as_json(), "backend": cls.backend, "uri": stored, "collection": rows_of.name, "build": build})
             _journal(path).unlink()
             undo.pop_all()
         return cls(path, about, rows_of, token), Added(len(rows), fresh.repeated, fresh.junk)
@@ -98,7 +100,7 @@ class MilvusIndex:
             opened = cls(path, about, collection, token)
             if _read_journal(path).get("building"):
                 raise UserError(f"the building of {path} was broken off", "Build it again with --replace.")
-            collection.load(about, path)
+            collection.load(about, path, values.get("build"))
             opened._finish_what_was_begun()
         except BaseException:
             collection.close()
@@ -240,6 +242,13 @@ def _journal(path: Path) -> Path:
 
 def _read_journal(path: Path) -> dict[str, Any]:
     return files.read_json(_journal(path)) if _journal(path).is_file() else {}
+
+
+def _built_for(path: Path, replace: bool) -> list[list[str]]:
+    """Address, name and build of the collections that are the index's own to drop: one that a killed process began, and with ``replace`` that of its JSON."""
+    told, began = description_of(path) if replace else {}, _read_journal(path).get("building", [])
+    # Older versions wrote no build down, and gave their collections none.
+    return [[told.get("uri", ""), told.get("collection", ""), told.get("build", "")], [*began, ""][:3]]
 
 
 def _stored_uri(uri: str, path: Path) -> str:

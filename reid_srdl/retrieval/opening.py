@@ -44,7 +44,7 @@ def create_index(
         root: folder that the paths are relative to.
         names: words for labels.
         metric: ``euclidean`` (squared), or ``cosine``, which BNNeck networks want: the vectors are then kept at length 1.
-        replace: write over an index that is there; of Milvus, drop a collection of that name first.
+        replace: write over an index that is there; of Milvus, drop the collection that it has; another index's of the same name is refused.
         track: for a progress bar.
         options: of faiss ``factory`` and ``effort``, of Milvus ``uri``, ``collection`` and ``token``.
 

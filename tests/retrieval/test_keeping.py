@@ -41,6 +41,16 @@ def test_a_description_is_read_as_it_was_written_and_damage_is_found(tmp_path):
             keeping.read_description(path, wrong)
 
 
+def test_what_is_no_description_says_nothing(tmp_path):
+    path = tmp_path / "d.json"
+    keeping.write_description(path, {"n": 1})
+    assert keeping.description_of(path) == {"n": 1}
+    for text in ("[1]", '{"n": 1}', '{"n"', keeping.MAGIC.decode()):
+        path.write_text(text)
+        assert keeping.description_of(path) == {}
+    assert keeping.description_of(tmp_path / "gone") == {} == keeping.description_of(tmp_path)
+
+
 def test_a_replaced_file_has_another_stamp(tmp_path):
     path = tmp_path / "f"
     path.write_text("a")

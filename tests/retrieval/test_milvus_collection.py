@@ -32,8 +32,10 @@ def test_a_collection_that_somebody_else_made_is_left_alone(uri, tmp_path):
     theirs = Collection(uri, "theirs")
     try:
         MilvusClient(uri).create_collection("theirs", dimension=4)
-        with pytest.raises(UserError, match="was not made here, and is left alone"):
+        with pytest.raises(UserError, match="has a collection theirs already"):
             create_index(tmp_path / "g.index", embedded(3), backend="milvus", uri=uri, collection="theirs", replace=True)
+        with pytest.raises(UserError, match="was not made here, and is left alone"):
+            theirs.drop()
         assert theirs.exists()
     finally:
         theirs.close()

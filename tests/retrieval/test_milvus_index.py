@@ -163,16 +163,53 @@ def test_the_file_says_where_and_keeps_no_secret(path):
         open_index(path)
 
 
-def test_a_collection_that_was_built_anew_for_another_index_is_not_searched(path, tmp_path):
-    create_index(tmp_path / "h.index", embedded(5, model="b" * 64), backend="milvus", uri=str(tmp_path / "g.index.db"), replace=True)[0].close()
-    with pytest.raises(UserError, match="is not the one that .*g.index describes"):
+def dropped(path, name: str = "gallery") -> None:
+    collection = Collection(str(path) + ".db", name)
+    collection.drop()
+    collection.close()
+
+
+@pytest.mark.parametrize(("model", "message"), [("b", "is not the one that .*g.index describes"), ("a", "has been built anew by another index since .*g.index was. Build .* another --collection")])
+def test_a_collection_that_was_built_anew_for_another_index_is_not_searched(path, tmp_path, model, message):
+    dropped(path)
+    create_index(tmp_path / "h.index", embedded(30, model=model * 64), backend="milvus", uri=str(tmp_path / "g.index.db"), metric="cosine")[0].close()
+    with pytest.raises(UserError, match=message):
         open_index(path)
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_another_index_s_collection_is_never_built_anew(path, tmp_path, own):
+    uri = str(tmp_path / "g.index.db")
+    if own:  # it had one of the same name, in another place
+        create_index(tmp_path / "h.index", embedded(5), backend="milvus")[0].close()
+    with pytest.raises(UserError, match="has a collection gallery already, which is not that of .*h.index. Choose another name with --collection"):
+        create_index(tmp_path / "h.index", embedded(5), backend="milvus", uri=uri, replace=True)
+    holds(path, embedded(30))
+    create_index(tmp_path / "h.index", embedded(5), backend="milvus", uri=uri, collection="other", replace=True)[0].close()
+    create_index(tmp_path / "h.index", embedded(7), backend="milvus", uri=uri, collection="other", replace=True)[0].close()
+    holds(tmp_path / "h.index", embedded(7))
+    holds(path, embedded(30))
+
+
+def test_a_collection_that_was_taken_over_is_left_to_its_new_index(path, tmp_path):
+    dropped(path)
+    create_index(tmp_path / "h.index", embedded(5), backend="milvus", uri=str(tmp_path / "g.index.db"))[0].close()
+    with pytest.raises(UserError, match="which is not that of .*g.index"):
+        create_index(path, embedded(30), backend="milvus", replace=True)
+    holds(tmp_path / "h.index", embedded(5))
+
+
+def test_an_index_of_an_older_version_goes_on_and_is_built_anew(path, monkeypatch):
+    values = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("build", "sha256")}
+    keeping.write_description(path, values)
+    holds(path, embedded(30))
+    monkeypatch.setattr(Collection, "build", lambda self: "")  # as those have it
+    create_index(path, embedded(9), backend="milvus", replace=True)[0].close()
+    holds(path, embedded(9))
+
+
 def test_a_collection_that_is_gone_is_said(path):
-    collection = Collection(str(path) + ".db", "gallery")
-    collection.drop()
-    collection.close()
+    dropped(path)
     with pytest.raises(UserError, match=r"has no collection gallery \(any more\)"):
         open_index(path)
 
