@@ -17,6 +17,7 @@ from ..shell import command
 from . import of_run
 
 if TYPE_CHECKING:
+    from ..data.records import Split
     from ..runs import Trained
 
 
@@ -107,19 +108,32 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
     split = ("val" if held_out else "test") if options.split == "auto" else options.split
     if split == "val" and not held_out:
         raise UserError(f"{checkpoint} held no identities out", "Train with --data.holdout_identities, or take --split test.")
-    scored = default_output(checkpoint, trained, dataset, split, "-flip" if options.flip else "")
-    kept = [scored / f"{part}.npz" for part in ("query", "gallery")]
-    if options.data_root is None and all(path.is_file() for path in kept):  # another place may hold other images
-        parts = embeddings.load_pair(kept)
-        if all(part.model in trained.same_as for part in parts):
-            return _together(parts), dataset, split
-    data = sets.read_set(config, dataset, options.data_root)
+    root, data = sets.found_set(config, dataset, options.data_root)
     if not isinstance(data, ReIDData):
         raise UserError(f"{dataset} is a classification set: its images show no identities", "Only re-identification runs are calibrated.")
     if own:
         data = kind_of(data).limited(data, config)
     chosen = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
-    return _together([trained.embeddings(part, flip=options.flip, track=tracked(f"embedding {part.name}")) for part in chosen]), dataset, split
+    scored = default_output(checkpoint, trained, dataset, split, "-flip" if options.flip else "")
+    usual = options.data_root is None and not sets.elsewhere(config, dataset, root)  # another place may hold other images under the same names
+    parts = _kept(scored, chosen, trained, options.flip) if usual else None
+    if parts is None:
+        parts = [trained.embeddings(part, flip=options.flip, track=tracked(f"embedding {part.name}")) for part in chosen]
+    return _together(parts), dataset, split
+
+
+def _kept(scored: Path, splits: Sequence[Split], trained: Trained, flip: bool) -> Sequence[Embeddings] | None:
+    """Query and gallery as eval embedded them; none where it did not, or of other images, people or cameras than there are now."""
+    paths = [scored / f"{part}.npz" for part in ("query", "gallery")]
+    if not all(path.is_file() for path in paths):
+        return None
+    parts = embeddings.load_pair(paths)
+    fits = all(part.model in trained.same_as and part.flip == flip and _lists(part, split.without_junk()) for part, split in zip(parts, splits, strict=True))
+    return parts if fits else None
+
+
+def _lists(part: Embeddings, split: Split) -> bool:
+    return part.paths == split.paths and np.array_equal(part.labels, split.labels) and np.array_equal(part.cameras, split.cameras)
 
 
 def _together(parts: Sequence[Embeddings]) -> Embeddings:

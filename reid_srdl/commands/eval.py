@@ -111,8 +111,9 @@ def _score_network(options: EvalOptions) -> int:
     others = _others(trained, options)
     tables = {}
     for name, data in asked.sets.items():
-        output = _output(trained, name, options, several=len(asked.sets) > 1)
-        found = _scored(trained, name, data, options, others, output)
+        root = asked.roots[name]
+        output = _output(trained, name, root, options, several=len(asked.sets) > 1)
+        found = _scored(trained, name, data, root, options, others, output)
         show(found, f"{options.checkpoint} on {name}")
         print(f"The scores and how they were reached are in {output / METRICS}{'' if options.no_save else ', what they are of beside it'}.")
         tables[name] = found.table()
@@ -135,21 +136,21 @@ def _accept(trained: Trained, data: ReIDData | ClassData, options: EvalOptions) 
         raise UserError(f"{options.checkpoint} holds no classifier, so it cannot be scored on {data.name}", "Export the network with --logits.")
 
 
-def _output(trained: Trained, name: str, options: EvalOptions, *, several: bool) -> Path:
+def _output(trained: Trained, name: str, root: Path, options: EvalOptions, *, several: bool) -> Path:
     if options.output is None:
-        place = sets.elsewhere(trained.config, name, options.data_root)
+        place = sets.elsewhere(trained.config, name, root)
         output = default_output(Path(options.checkpoint), trained, name, options.split, _variant(options, trained.distance) + place)
-        return _not_of_others(output, "data_root", [configuration.data_root(options.data_root)]) if place else output
+        return _not_of_others(output, "data_root", [root]) if place else output
     return Path(options.output) / name if several else Path(options.output)
 
 
-def _scored(trained: Trained, name: str, data: ReIDData | ClassData, options: EvalOptions, others: list[Trained], output: Path) -> Scored:
+def _scored(trained: Trained, name: str, data: ReIDData | ClassData, root: Path, options: EvalOptions, others: list[Trained], output: Path) -> Scored:
     """Scores one set and writes what was found."""
     from .kinds import kind_of
 
     found = kind_of(data).evaluate(trained, data, options, others, _tracks)
-    if sets.elsewhere(trained.config, name, options.data_root):
-        found.metrics["protocol"]["data_root"] = os.path.realpath(configuration.data_root(options.data_root))
+    if sets.elsewhere(trained.config, name, root):
+        found.metrics["protocol"]["data_root"] = os.path.realpath(root)
     if trained.facts is not None:  # what was rounded has a hash of its own; this is what it came from
         found.metrics["protocol"] |= {"source": trained.facts.source, "precision": trained.facts.precision}
     found.save(output, details=not options.no_save)

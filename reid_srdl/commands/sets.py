@@ -27,10 +27,12 @@ class Asked:
 
     Args:
         sets: by name, with the people or images held out that the run held out, where it was trained on them.
+        roots: the data root that each was found in.
         absent: why a set is left out, by its name; only of ``all``.
     """
 
     sets: dict[str, ReIDData | ClassData]
+    roots: dict[str, Path]
     absent: dict[str, str]
 
 
@@ -44,40 +46,49 @@ def roots(config: Config | None, name: str, given: str | None) -> list[Path]:
     runs_own = config.data_root if config is not None else None
     if given or (runs_own and is_own(config, name)):
         return [configuration.data_root(given or runs_own)]
-    beside = [runs_own] if config is not None and runs_own and not set(part_names(config.dataset)) & OWN else []
-    return list(dict.fromkeys(configuration.data_root(root) for root in (None, *beside)))
+    return list(dict.fromkeys([configuration.data_root(None), *_beside(config)]))
 
 
-def elsewhere(config: Config | None, name: str, given: str | None) -> str:
-    """What tells one's own images in another place than the run's apart from those: ``@FOLDER``, the end of a name; else nothing.
+def _beside(config: Config | None) -> list[Path]:
+    """The folder that a run's published sets were found in, where others may lie, too."""
+    return [configuration.data_root(config.data_root)] if config is not None and config.data_root and not set(part_names(config.dataset)) & OWN else []
 
+
+def elsewhere(config: Config | None, name: str, root: Path) -> str:
+    """What tells one's own images in another place than the usual apart from those: ``@FOLDER``, the end of a name; else nothing.
+
+    Usual is the run's own place; of what it was not trained on, where it is found when nothing says where, be it an option or ``$REID_DATA``.
     A published set is the same wherever it lies.
     """
-    if name not in OWN or given is None:
+    if name not in OWN:
         return ""
-    place = _place(name, given)
-    if is_own(config, name) and place == _place(name, config.data_root):
+    usual = [configuration.data_root(config.data_root)] if config is not None and is_own(config, name) else [Path(configuration.DATA_ROOT), *_beside(config)]
+    if _place(name, root) in [_place(name, place) for place in usual]:
         return ""
-    root = Path(configuration.data_root(given)).resolve()
+    root = root.resolve()
     # A folder of that name stands among other sets, and says less than theirs.
     return f"@{root.parent.name if root.name == name else root.stem if root.is_file() else root.name}"
 
 
-def _place(name: str, root: str | None) -> str:
+def _place(name: str, root: Path) -> str:
     from ..data.folder import place_of
 
-    place = configuration.data_root(root)
-    return os.path.realpath(place_of(place) if name == "folder" else place)
+    return os.path.realpath(place_of(root) if name == "folder" else root)
 
 
 def read_set(config: Config | None, name: str, given: str | None) -> ReIDData | ClassData:
     """The set in the first of its ``roots`` that has it. Raises ``UserError`` as in the first where none has."""
+    return found_set(config, name, given)[1]
+
+
+def found_set(config: Config | None, name: str, given: str | None) -> tuple[Path, ReIDData | ClassData]:
+    """The same, with the root that has it."""
     from ..data import read
 
     errors = []
     for root in roots(config, name, given):
         try:
-            return read(name, root)
+            return root, read(name, root)
         except UserError as error:
             errors.append(error)
     raise errors[0]
@@ -101,10 +112,11 @@ def asked(trained: Trained, names: str | None, given_root: str | None) -> Asked:
     if wanted is None:
         raise UserError("the checkpoint stands alone and names no data set", "Name one with --dataset.")
     found: dict[str, ReIDData | ClassData] = {}
+    places: dict[str, Path] = {}
     absent: dict[str, str] = {}
     for name in _names(wanted, config):
         try:
-            data = read_set(config, name, given_root)
+            root, data = found_set(config, name, given_root)
         except UserError as error:
             if wanted != ALL:
                 raise
@@ -112,9 +124,10 @@ def asked(trained: Trained, names: str | None, given_root: str | None) -> Asked:
             continue
         for part_name, part in zip(part_names(name), parts_of(data), strict=True):
             found[part_name] = kind_of(part).limited(part, config) if is_own(config, part_name) else part
+            places[part_name] = root
     if not found:
         raise UserError(f"none of the data sets is there: {'; '.join(absent.values())}", "Name the folder of the data sets with --data_root.")
-    return Asked(found, absent)
+    return Asked(found, places, absent)
 
 
 def _names(wanted: str, config: Config | None) -> Sequence[str]:

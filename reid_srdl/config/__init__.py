@@ -25,12 +25,16 @@ from .recipes import recipe, recipe_names
 from .saving import as_yaml, changed, save
 
 __all__ = [
-    "MEAN", "STD", "AugmentConfig", "Config", "DataConfig", "EmaConfig", "LogConfig", "LossConfig", "MetricConfig", "ModelConfig", "OptimiserConfig", "PlanConfig",
+    "DATA_ROOT", "MEAN", "STD", "AugmentConfig", "Config", "DataConfig", "EmaConfig", "LogConfig", "LossConfig", "MetricConfig", "ModelConfig", "OptimiserConfig", "PlanConfig",
     "ReferenceConfig", "ScheduleConfig", "StageConfig", "TeacherConfig", "as_yaml", "changed", "check", "data_root", "load", "parse", "recipe",
     "recipe_names", "save",
 ]  # fmt: skip
 
 
+DATA_ROOT = "datasets"
+"""Where data sets are when nobody says where."""
+
+
 def data_root(given: str | None) -> Path:
-    """``--data-root``, or else ``$REID_DATA``, or else ``datasets``."""
-    return files.expanded(given or os.environ.get("REID_DATA") or "datasets")
+    """``--data-root``, or else ``$REID_DATA``, or else ``DATA_ROOT``."""
+    return files.expanded(given or os.environ.get("REID_DATA") or DATA_ROOT)

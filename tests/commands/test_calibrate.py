@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from reid_srdl import data, embeddings, files, runs
-from reid_srdl.commands import calibrate, embed, export, index, search, sets, verify
+from reid_srdl.commands import calibrate, embed, export, index, search, verify
 from reid_srdl.commands import eval as evaluation
 from reid_srdl.data.records import ReIDData, Split
 from reid_srdl.errors import UserError
@@ -66,12 +67,19 @@ def test_from_a_run_to_a_threshold_and_a_verdict(run, crowd, capsys):
 def test_kept_embeddings_are_of_the_run_s_own_place(run, monkeypatch, capsys):
     """Whoever names another one means what lies there."""
     evaluation.run(["--checkpoint", str(run)])
-    asked = []
-    monkeypatch.setattr(sets, "read_set", lambda config, name, root: asked.append(root) or data.read(name, root))
+    asked, real = [], runs.Trained.embeddings
+    monkeypatch.setattr(runs.Trained, "embeddings", lambda self, split, **options: asked.append(split.name) or real(self, split, **options))
     calibrate.run([str(run), "--draws", "20"])
     assert asked == []
     calibrate.run([str(run), "--draws", "20", "--data_root", "elsewhere"])
-    assert asked == ["elsewhere"]
+    assert asked == ["query", "gallery"]
+    # Nor are one's own images in the place that $REID_DATA tells of those in the usual one.
+    evaluation.run(["--checkpoint", str(run), "--dataset", "folder"])
+    calibrate.run([str(run), "--draws", "20", "--dataset", "folder"])
+    embedded = len(asked)
+    monkeypatch.setenv("REID_DATA", "elsewhere")
+    calibrate.run([str(run), "--draws", "20", "--dataset", "folder"])
+    assert asked[embedded:] == ["query", "gallery"]
     with pytest.raises(UserError, match="--seed is -1"):
         calibrate.run([str(run), "--seed", "-1"])
 
@@ -89,6 +97,22 @@ def test_kept_embeddings_are_used_and_those_of_another_network_are_not(run, monk
     embeddings.save(embeddings.Embeddings(kept.vectors * 9, kept.paths, kept.labels, kept.cameras, "another"), path)
     calibrate.run([str(run), "--draws", "20"])
     assert calibration.of_run(run).facts["eer_threshold"] == pytest.approx(first.facts["eer_threshold"], rel=1e-4)
+
+
+@pytest.mark.parametrize("changed", ["images", "people", "cameras", "flip"])
+def test_kept_embeddings_of_what_is_no_longer_so_are_not_used(run, crowd, monkeypatch, changed):
+    evaluation.run(["--checkpoint", str(run)])
+    gallery = crowd.gallery
+    changes = {"images": gallery.take(np.arange(len(gallery) - 1)), "people": dataclasses.replace(gallery, labels=gallery.labels[::-1]), "cameras": dataclasses.replace(gallery, cameras=gallery.cameras[::-1])}
+    monkeypatch.setattr(data, "read", lambda name, root: dataclasses.replace(crowd, gallery=changes.get(changed, gallery)))
+    if changed == "flip":
+        for part in ("query", "gallery"):
+            path = run / "eval" / "synthetic" / f"{part}.npz"
+            embeddings.save(dataclasses.replace(embeddings.load(path), flip=True), path)
+    asked, real = [], runs.Trained.embeddings
+    monkeypatch.setattr(runs.Trained, "embeddings", lambda self, split, **options: asked.append(split.name) or real(self, split, **options))
+    calibrate.run([str(run), "--draws", "20"])
+    assert asked == ["query", "gallery"]
 
 
 def test_what_is_missing_is_said(run, crowd):

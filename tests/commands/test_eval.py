@@ -184,24 +184,39 @@ def test_results_can_be_ranked_again(run):
             command.run(["--checkpoint", str(run), *words])
 
 
-def test_one_s_own_images_of_another_place_take_no_score_s_place(run, tmp_path):
+def test_one_s_own_images_of_another_place_take_no_score_s_place(run, tmp_path, monkeypatch):
     """``folder`` is whatever lies in a folder, and a run may be scored on several."""
     config = runs.load(run, "cpu").config
-    assert sets.elsewhere(config, "market1501", "there") == ""
-    assert sets.elsewhere(config, "folder", None) == "" and sets.elsewhere(config, "folder", str(tmp_path / "site_b")) == "@site_b"
+    assert sets.elsewhere(config, "market1501", Path("there")) == ""
+    assert sets.elsewhere(config, "folder", Path("datasets")) == "" and sets.elsewhere(config, "folder", tmp_path / "site_b") == "@site_b"
     own = dataclasses.replace(config, dataset="folder", data_root=str(tmp_path / "photos"))
-    assert sets.elsewhere(own, "folder", str(tmp_path / "photos")) == "" and sets.elsewhere(own, "folder", str(tmp_path / "more")) == "@more"
+    assert sets.elsewhere(own, "folder", tmp_path / "photos") == "" and sets.elsewhere(own, "folder", tmp_path / "more") == "@more"
     (tmp_path / "photos" / "folder" / "query").mkdir(parents=True)
-    assert sets.elsewhere(own, "folder", str(tmp_path / "photos" / "folder")) == "", "among other data sets it has a folder of its own"
+    assert sets.elsewhere(own, "folder", tmp_path / "photos" / "folder") == "", "among other data sets it has a folder of its own"
     for site in ("site.1", "site.2"):
         (tmp_path / site / "folder" / "query").mkdir(parents=True)
         for root in (tmp_path / site, tmp_path / site / "folder"):
-            assert sets.elsewhere(config, "folder", str(root)) == f"@{site}"
+            assert sets.elsewhere(config, "folder", root) == f"@{site}"
     command.run(["--checkpoint", str(run), "--dataset", "folder", "--data_root", str(tmp_path / "site_b"), "--flip"])
     assert (run / "eval" / "folder-flip@site_b" / "metrics.json").is_file() and not (run / "eval" / "folder-flip").exists()
     assert scores(run / "eval" / "folder-flip@site_b")["protocol"]["data_root"] == str(tmp_path / "site_b")
     with pytest.raises(UserError, match="folder-flip@site_b holds scores of .*site_b. Choose another"):
         command.run(["--checkpoint", str(run), "--dataset", "folder", "--data_root", str(tmp_path / "more" / "site_b"), "--flip"])
+
+
+def test_the_environment_s_place_is_another_one_too(run, tmp_path, monkeypatch):
+    monkeypatch.delenv("REID_DATA", raising=False)
+    command.run(["--checkpoint", str(run), "--dataset", "folder"])
+    before = (run / "eval" / "folder" / "metrics.json").read_bytes()
+    monkeypatch.setenv("REID_DATA", str(tmp_path / "site_c"))
+    command.run(["--checkpoint", str(run), "--dataset", "folder"])
+    assert scores(run / "eval" / "folder@site_c")["protocol"]["data_root"] == str(tmp_path / "site_c")
+    assert (run / "eval" / "folder" / "metrics.json").read_bytes() == before
+    # The run's own images stay its own: it knows where they are.
+    own = dataclasses.replace(runs.load(run, "cpu").config, dataset="folder", data_root=str(tmp_path / "photos"))
+    assert sets.elsewhere(own, "folder", sets.roots(own, "folder", None)[0]) == ""
+    old = dataclasses.replace(own, data_root=None)
+    assert sets.elsewhere(old, "folder", sets.roots(old, "folder", None)[0]) == ""
 
 
 def test_titles_are_text(run, capsys):
