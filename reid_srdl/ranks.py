@@ -29,12 +29,18 @@ _store: torch.distributed.Store | None = None
 
 def own() -> tuple[int, int]:
     """(rank, number) of processes; (0, 1) without torchrun."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    # Schedulers and images of containers set WORLD_SIZE and RANK for every task of a job, also for one that works alone. Who shares work has
+    # to meet the others, and that is at MASTER_ADDR: without it a share would be all that ever comes out, so all of the work is this process's own.
+    if "MASTER_ADDR" not in os.environ or "WORLD_SIZE" not in os.environ:
+        return 0, 1
+    return int(os.environ.get("RANK", 0)), int(os.environ["WORLD_SIZE"])
 
 
 def machines() -> int:
     """How many they run on. Raises ``UserError`` where these have different numbers of processes."""
     world, local = own()[1], int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if world == 1:
+        return 1
     if world % local:
         raise UserError(f"{world} processes, of which this machine has {local}", "Start as many on each: torchrun --nproc-per-node.")
     return world // local
@@ -52,7 +58,7 @@ def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
     """
     global _store
     rank, world = own()
-    if world == 1 or "MASTER_ADDR" not in os.environ or torch.distributed.is_initialized():
+    if world == 1 or torch.distributed.is_initialized():
         return
     machines()
     try:

@@ -24,11 +24,11 @@ def command(name: str, *words: object) -> str:
 def _among_as_many(program: list[str]) -> list[str]:
     """The program under ``torchrun`` where this process is."""
     here, world = os.environ.get("LOCAL_WORLD_SIZE", "1"), os.environ.get("WORLD_SIZE", "1")
-    if world == "1":
+    if world == "1" or "MASTER_ADDR" not in os.environ:  # by which ranks.own, too, tells whether this one is alone
         return program
     started = ["torchrun", "--nproc-per-node", here]
     if here != world:
-        started += ["--nnodes", str(int(world) // int(here)), "--node-rank", os.environ.get("GROUP_RANK", "0"), "--master-addr", os.environ.get("MASTER_ADDR", "HOST")]
+        started += ["--nnodes", str(int(world) // int(here)), "--node-rank", os.environ.get("GROUP_RANK", "0"), "--master-addr", os.environ["MASTER_ADDR"]]
     # What stands behind it is a script or a module of Python, which it starts itself, or a command.
     return [*started, *program[1:]] if program[0] == _python() else [*started, "--no-python", *program]
 

@@ -51,7 +51,7 @@ def test_each_process_of_a_machine_takes_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(devices, "_trouble", lambda device: "")
     devices._is_of_use.cache_clear()
     assert [devices.own_device(name) for name in ("auto", "cuda", "cuda:2", "cpu")] == ["auto", "cuda", "cuda:2", "cpu"]
-    for name, value in {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}.items():
+    for name, value in {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "one"}.items():
         monkeypatch.setenv(name, value)
     assert [devices.own_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda:1", "cuda:1", "cpu"]
     with pytest.raises(UserError, match="several processes cannot share cuda:2. Use --device cuda"):

@@ -34,12 +34,25 @@ def test_processes_come_from_torchrun(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert ranks.own() == (0, 1) and ranks.machines() == 1
-    for name, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
+    for name, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "one"}.items():
         monkeypatch.setenv(name, value)
     assert ranks.own() == (3, 4) and ranks.machines() == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     with pytest.raises(UserError, match="4 processes, of which this machine has 3. Start as many on each"):
         ranks.machines()
+
+
+def test_who_has_nobody_to_meet_is_alone(monkeypatch):
+    """As in a job of a scheduler that tells each task its number, where nobody said where they meet."""
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    for name, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert ranks.own() == (0, 1) and ranks.machines() == 1
+    ranks.join()
+    assert not torch.distributed.is_initialized()
+    monkeypatch.setenv("MASTER_ADDR", "one")
+    monkeypatch.delenv("WORLD_SIZE")
+    assert ranks.own() == (0, 1)
 
 
 def test_who_waits_in_vain_says_so(monkeypatch):
@@ -53,6 +66,7 @@ def test_who_waits_in_vain_says_so(monkeypatch):
 
 def test_a_broken_connection_is_told_with_its_cause_and_other_errors_are_not(monkeypatch):
     monkeypatch.setattr(ranks, "_FIRST_SAYS", 0)
+    monkeypatch.setenv("MASTER_ADDR", "one")
     for world, error, kind in ((2, "NCCL error: Duplicate GPU detected\nand more", UserError), (2, "shapes differ", RuntimeError), (1, "NCCL error", RuntimeError)):
         monkeypatch.setenv("WORLD_SIZE", str(world))
         with pytest.raises(kind, match=error.splitlines()[0]), ranks.among_others():

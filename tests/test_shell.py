@@ -58,6 +58,8 @@ def test_several_processes_go_on_as_so_many(started, tmp_path, monkeypatch):
     ]
     monkeypatch.setenv("WORLD_SIZE", "8")
     assert shell.command("train").startswith("torchrun --nproc-per-node 4 --nnodes 2 --node-rank 0 --master-addr one ")
+    monkeypatch.delenv("MASTER_ADDR")
+    assert "torchrun" not in shell.command("train"), "this one is alone"
 
 
 def test_a_script_of_the_checkout_names_its_neighbour(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reid_srdl import embeddings, files, runs
+from reid_srdl import embeddings, files, ranks, runs
 from reid_srdl.commands import embed as command
 from reid_srdl.commands import index, search
 from reid_srdl.config import ModelConfig
@@ -102,12 +102,18 @@ def test_a_csv_keeps_its_order_labels_and_cameras(checkpoint, people, tmp_path):
     assert found.paths == ("3.png",) and found.labels is None and found.cameras is None
 
 
+def one_of_two(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that process, of which the other one works when it is its turn."""
+    for name, value in {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "one"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ranks, "join", lambda: None)
+
+
 def test_shards_of_two_processes_are_the_whole(checkpoint, people, tmp_path, monkeypatch, capsys):
     images = people.query.root / "query"
     embed(checkpoint, images, tmp_path / "out.npz")
-    monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in (0, 1):
-        monkeypatch.setenv("RANK", str(rank))
+        one_of_two(rank, monkeypatch)
         capsys.readouterr()
         embed(checkpoint, images, tmp_path / "out.npz")
         all_of_them = f"index --embeddings {tmp_path}/out-1-of-2.npz {tmp_path}/out-2-of-2.npz --output"
@@ -115,6 +121,14 @@ def test_shards_of_two_processes_are_the_whole(checkpoint, people, tmp_path, mon
     whole, *parts = (embeddings.load(tmp_path / f"out{name}.npz") for name in ("", "-1-of-2", "-2-of-2"))
     np.testing.assert_allclose(np.concatenate([part.vectors for part in parts]), whole.vectors, atol=1e-6)
     assert parts[0].paths + parts[1].paths == whole.paths
+
+
+def test_what_a_scheduler_calls_its_tasks_takes_no_image_away(checkpoint, people, tmp_path, monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    embed(checkpoint, people.query.root / "query", tmp_path / "out.npz")
+    assert len(embeddings.load(tmp_path / "out.npz")) == len(people.query)
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,7 @@ def test_counts_are_compared_in_one_line(capsys: pytest.CaptureFixture[str], tmp
 
 def test_of_several_processes_the_first_one_warns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "one")
     for rank in "01":
         monkeypatch.setenv("RANK", rank)
         listing.warn(f"seen by {rank}")

@@ -32,6 +32,7 @@ def test_only_the_first_of_several_processes_looks_at_the_lock(config, tmp_path,
     """It holds the lock itself by the time that another one looks."""
     config = dataclasses.replace(config, output=str(tmp_path / "run"))
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_ADDR", "one")
     monkeypatch.setenv("RANK", "1")
     with claimed(tmp_path / "run"):
         assert accept(config) == tmp_path / "run"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reid_srdl import runs
+from reid_srdl import devices, runs
 from reid_srdl.config import StageConfig, save
 from reid_srdl.data.records import ClassData, ReIDData
 from reid_srdl.errors import UserError
@@ -131,9 +131,16 @@ def test_a_stage_that_was_taken_over_is_still_said_to_be_after_a_resume(config, 
     assert [stage["shared"] for stage in runs.read_facts(folder)["stages"]] == [True, False]
 
 
+def among(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of so many, of which no other ever comes."""
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    monkeypatch.setenv("MASTER_ADDR", "one")
+    monkeypatch.setattr(devices, "join", lambda device: None)
+
+
 def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_step(config, people, watch, monkeypatch):
     monkeypatch.setattr("reid_srdl.data.samplers.MIN_BATCH", 2)
-    monkeypatch.setenv("WORLD_SIZE", "4")
+    among(4, monkeypatch)
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, batch=24))  # 54 = 24 + 24 + 6
     with pytest.raises(UserError, match="4 processes cannot share the smallest batch of an epoch, 6 images"):
         train(config, people, watch=watch)
@@ -143,7 +150,7 @@ def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_ste
 def test_processes_whose_parts_would_cut_people_apart_stop_before_the_first_step(config, people, watch, monkeypatch):
     data = dataclasses.replace(config.data, sampler="identity", instances=2, batch=8)
     parted = dataclasses.replace(config, data=data, metric=dataclasses.replace(config.metric, name="triplet"), optimiser=dataclasses.replace(config.optimiser, accumulate=2))
-    monkeypatch.setenv("WORLD_SIZE", "3")
+    among(3, monkeypatch)
     with pytest.raises(UserError, match="3 processes would cut people apart in the 2 parts of a batch of 8. Set --data.batch to a multiple of 12"):
         train(parted, people, watch=watch)
     assert not Path(config.output).exists()
