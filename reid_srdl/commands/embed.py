@@ -88,7 +88,7 @@ def _embed(options: EmbedOptions, whole: Listed, names: Path | None) -> int:
     device = options.device if is_exported(options.checkpoint) else devices.own_device(options.device)
     trained = runs.load(options.checkpoint, device, input=options.input)
     if processes > len(whole):
-        raise UserError(f"{processes} processes share {len(whole)} images", f"Start no more than {len(whole)}.")
+        raise UserError(f"{processes} processes share {count(len(whole), 'image')}", f"Start no more than {len(whole)}.")
     listed = whole.rows(*share(len(whole), number, processes))
     workers = max(trained.config.data.workers if trained.config else 2, min(_DECODERS, devices.cores()))
     size = stored_size(listed.files, trained.size, workers, trained.place) if trained.crop == "none" else trained.size
@@ -99,18 +99,23 @@ def _embed(options: EmbedOptions, whole: Listed, names: Path | None) -> int:
     batches = embed_in_batches(trained, listed, size, skipped, flip=options.flip, batch=options.batch, workers=workers, track=track)
     try:
         written = embeddings.write(output, batches)
-    except UserError as error:
+    except UserError:
         if len(skipped) < len(listed):
             raise
-        raise UserError(f"none of the {len(listed):,} images can be read, such as: {skipped[0]}", "The command data check says more of a data set.") from error
-    print(f"{written:,} images as vectors of {trained.dimension:,} numbers are in {output}.")
+        written = 0
+    # A share without one good image is no reason to end the others, whose images would be embedded if one process did it all.
+    everywhere = trained.place.gathered(written)
+    if not any(everywhere):
+        raise UserError(f"of {count(len(whole), 'image')} none can be read, such as: {skipped[0]}", "The command data check says more of a data set.")
+    if written:
+        print(f"{count(written, 'image')} as vectors of {trained.dimension:,} numbers {'is' if written == 1 else 'are'} in {output}.")
     if number == 0 and names is not None:
         _write_names(whole, names)
     ranks.wait_for_all()
     if skipped:
-        print(f"{len(skipped):,} images could not be read and were skipped:", *skipped, sep="\n  ")
+        print(f"{count(len(skipped), 'image')} could not be read and {'was' if len(skipped) == 1 else 'were'} skipped:", *skipped, sep="\n  ")
     if number == 0:
-        _next(whole, outputs, names, trained.distance)
+        _next(whole, [path for path, rows in zip(outputs, everywhere, strict=True) if rows], names, trained.distance)
     return SKIPPED if skipped else 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reid_srdl import embeddings, files, ranks, runs
+from reid_srdl import devices, embeddings, files, ranks, runs
 from reid_srdl.commands import embed as command
 from reid_srdl.commands import index, search
 from reid_srdl.config import ModelConfig
@@ -73,7 +73,7 @@ def test_names_of_people_and_cameras_are_labels_and_cameras(checkpoint, people, 
 
 def test_nothing_readable_writes_nothing(checkpoint, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
-    with pytest.raises(UserError, match=r"none of the 1 images can be read, such as: .*a.jpg: it is empty"):
+    with pytest.raises(UserError, match=r"of 1 image none can be read, such as: .*a.jpg: it is empty"):
         embed(checkpoint, tmp_path / "*.jpg", tmp_path / "out.npz")
     assert not (tmp_path / "out.npz").exists()
 
@@ -102,8 +102,15 @@ def test_a_csv_keeps_its_order_labels_and_cameras(checkpoint, people, tmp_path):
     assert found.paths == ("3.png",) and found.labels is None and found.cameras is None
 
 
-def one_of_two(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As that process, of which the other one works when it is its turn."""
+def one_of_two(rank: int, monkeypatch: pytest.MonkeyPatch, other: int) -> None:
+    """As that process, of which the other one works when it is its turn, and hands over ``other`` images."""
+
+    def gathered(place: devices.Place, mine: object) -> list[object]:
+        if not isinstance(mine, int):
+            return [mine]
+        return [mine, other] if rank == 0 else [other, mine]
+
+    monkeypatch.setattr(devices.Place, "gathered", gathered)
     for name, value in {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "one"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(ranks, "join", lambda: None)
@@ -113,7 +120,7 @@ def test_shards_of_two_processes_are_the_whole(checkpoint, people, tmp_path, mon
     images = people.query.root / "query"
     embed(checkpoint, images, tmp_path / "out.npz")
     for rank in (0, 1):
-        one_of_two(rank, monkeypatch)
+        one_of_two(rank, monkeypatch, other=1)
         capsys.readouterr()
         embed(checkpoint, images, tmp_path / "out.npz")
         all_of_them = f"index --embeddings {tmp_path}/out-1-of-2.npz {tmp_path}/out-2-of-2.npz --output"
@@ -121,6 +128,25 @@ def test_shards_of_two_processes_are_the_whole(checkpoint, people, tmp_path, mon
     whole, *parts = (embeddings.load(tmp_path / f"out{name}.npz") for name in ("", "-1-of-2", "-2-of-2"))
     np.testing.assert_allclose(np.concatenate([part.vectors for part in parts]), whole.vectors, atol=1e-6)
     assert parts[0].paths + parts[1].paths == whole.paths
+
+
+def test_a_share_without_a_good_image_ends_nobody(checkpoint, people, tmp_path, monkeypatch, capsys):
+    (tmp_path / "photos").mkdir()
+    for name, file in zip("cd", people.query.files, strict=False):
+        shutil.copy(file, tmp_path / "photos" / f"{name}.png")
+    for name in "ab":
+        (tmp_path / "photos" / f"{name}.png").write_bytes(b"")
+    for rank, theirs in ((0, 2), (1, 0)):
+        one_of_two(rank, monkeypatch, other=theirs)
+        capsys.readouterr()
+        assert embed(checkpoint, tmp_path / "photos", tmp_path / "out.npz") == 1 - rank
+        out = capsys.readouterr().out
+        if rank == 0:
+            assert "2 images could not be read and were skipped" in out and "out-1-of-2" not in out and f"index --embeddings {tmp_path}/out-2-of-2.npz --output" in out
+    assert not (tmp_path / "out-1-of-2.npz").exists() and embeddings.load(tmp_path / "out-2-of-2.npz").paths == ("c.png", "d.png")
+    one_of_two(0, monkeypatch, other=0)
+    with pytest.raises(UserError, match=r"of 4 images none can be read, such as: .*a.png: it is empty"):
+        embed(checkpoint, tmp_path / "photos", tmp_path / "out.npz")
 
 
 def test_what_a_scheduler_calls_its_tasks_takes_no_image_away(checkpoint, people, tmp_path, monkeypatch):
@@ -178,7 +204,7 @@ def test_after_a_bad_image_the_way_on_is_shown_all_the_same(checkpoint, people, 
     (tmp_path / "photos" / "b.png").write_bytes(people.query.files[0].read_bytes())
     assert embed(checkpoint, tmp_path / "photos", tmp_path / "out.npz") == 1
     out = capsys.readouterr().out
-    assert "a.png: it is empty" in out and "Next, search among them" in out and "folders" not in out
+    assert "1 image as vectors of 16 numbers is in" in out and "1 image could not be read and was skipped:" in out and "a.png: it is empty" in out and "Next, search among them" in out and "folders" not in out
 
 
 def test_names_that_are_no_text_go_where_they_can_be_kept(checkpoint, people, tmp_path):
