@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import lzma
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -21,6 +24,7 @@ from typing import Any
 from .errors import UserError
 
 _TEMPORARY = ".tmp"
+_LOCK = ".lock"
 _OUTPUT = "--output"
 
 Pathlike = str | os.PathLike[str]
@@ -103,6 +107,33 @@ def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
     except BaseException:
         _gone(temporary)
         raise
+
+
+@contextlib.contextmanager
+def writing_for_long(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
+    """As ``writing``, for what takes so long that its process may be killed before the end.
+
+    Nobody writes the same file again soon, and what lies there half-made may be large: so what killed processes left of ``path`` is taken away
+    first, whatever its suffix behind ``.tmp``. A living one is known by its lock, which dies with it, wherever it runs.
+    """
+    _remove_left(Path(os.path.realpath(path)))
+    with writing(path, flag) as temporary, open(temporary.with_suffix(_LOCK), "w") as lock:
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: then nobody takes anything away there
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield temporary
+        finally:
+            _gone(Path(lock.name))
+
+
+def _remove_left(path: Path) -> None:
+    for lock in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}{_LOCK}"):
+        if not re.fullmatch(rf"\.{re.escape(path.name)}\.\d+-[0-9a-f]+{re.escape(_TEMPORARY + _LOCK)}", lock.name):  # a neighbour whose name goes on
+            continue
+        with contextlib.suppress(OSError), open(lock, "r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for left in path.parent.glob(f"{glob.escape(lock.stem)}.*"):
+                _gone(left)
 
 
 def _is_stream(path: Path) -> bool:

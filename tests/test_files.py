@@ -21,6 +21,36 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_what_killed_processes_left_of_a_long_work_is_taken_away_and_nobody_else_s(tmp_path):
+    dead = ".a[1].npz.77-0a1b2c3d.tmp"
+    neighbours = {".a[1].npz.more.77-0a1b2c3d.tmp.lock", ".a[1].npz.more.77-0a1b2c3d.tmp.npz", ".b.npz.77-0a1b2c3d.tmp.lock", ".b.npz.77-0a1b2c3d.tmp.vectors", ".a[1].npz.78-0a1b2c3d.tmp.npz"}
+    for name in (f"{dead}.lock", f"{dead}.npz", f"{dead}.vectors", *neighbours):
+        (tmp_path / name).touch()
+    with files.writing_for_long(tmp_path / "a[1].npz") as first:
+        first.with_suffix(".vectors").touch()
+        first.touch()
+        working = {path.name for path in tmp_path.iterdir()} - neighbours
+        assert working == {first.name, first.with_suffix(".vectors").name, first.with_suffix(".lock").name}
+        with files.writing_for_long(tmp_path / "a[1].npz") as second:  # as another process would
+            second.write_text("second")
+            assert working <= {path.name for path in tmp_path.iterdir()}
+        first.with_suffix(".vectors").unlink()
+        first.write_text("first")
+    assert {path.name for path in tmp_path.iterdir()} == {"a[1].npz", *neighbours} and (tmp_path / "a[1].npz").read_text() == "first"
+
+
+def test_a_long_work_that_failed_or_goes_into_a_pipe_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), files.writing_for_long(tmp_path / "new" / "a.npz") as temporary:
+        temporary.write_text(str(1 / 0))
+    assert os.listdir(tmp_path / "new") == []
+    os.mkfifo(tmp_path / "pipe.npz")
+    reader = os.open(tmp_path / "pipe.npz", os.O_RDONLY | os.O_NONBLOCK)
+    with files.writing_for_long(tmp_path / "pipe.npz") as temporary:
+        temporary.write_text("through")
+    assert os.read(reader, 10) == b"through" and sorted(os.listdir(tmp_path)) == ["new", "pipe.npz"]
+    os.close(reader)
+
+
 def test_a_full_disk_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="disk is full"), files.writing(tmp_path / "a"):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..models.exported import InputOptions, is_exported
 from ..report.words import count
 from ..shell import command
+from ..training.termination import Termination
 from .image_list import LabelsBy, Listed, list_images, other_people_by_folders
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ def run(argv: list[str]) -> int:
         raise UserError(f"the name {odd} is not UTF-8, and .parquet holds text", "Rename it; or write a .npz, of which no index can be built either.")
     names = _names_file(whole, options) if whole.names else None
 
-    ranks.join()
-    with contextlib.ExitStack() as stack:
+    # Told to end, a process unwinds, and takes away what it has half-written.
+    with Termination(), contextlib.ExitStack() as stack:
         stack.callback(ranks.leave)
+        ranks.join()
         stack.enter_context(ranks.among_others())
         return _embed(options, whole, names)
 

@@ -46,7 +46,7 @@ def write(path: files.Pathlike, pieces: Iterator[Embeddings]) -> int:
             yield piece
 
     rows = len(first)
-    with files.writing(path) as temporary:
+    with files.writing_for_long(path) as temporary:
         writer(temporary, first, counted())
     return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from reid_srdl.commands import index, search
 from reid_srdl.config import ModelConfig
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
+from reid_srdl.training.termination import Terminated
 
 
 @pytest.fixture
@@ -100,6 +102,28 @@ def test_a_csv_keeps_its_order_labels_and_cameras(checkpoint, people, tmp_path):
     embed(checkpoint, tmp_path / "list.csv", tmp_path / "out.npz")
     found = embeddings.load(tmp_path / "out.npz")
     assert found.paths == ("3.png",) and found.labels is None and found.cameras is None
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_told_to_end_it_leaves_nothing_half_made(checkpoint, people, tmp_path, monkeypatch, suffix):
+    (tmp_path / "out").mkdir()
+    real, seen = runs.Trained.vectors, []
+
+    def vectors(self, *words, **options):
+        if seen:
+            seen.extend(os.listdir(tmp_path / "out"))
+            os.kill(os.getpid(), signal.SIGTERM)
+        seen.append("begun")
+        return real(self, *words, **options)
+
+    monkeypatch.setattr(runs.Trained, "vectors", vectors)
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("it does what it did before"))
+    try:
+        with pytest.raises(Terminated):
+            embed(checkpoint, people.query.root / "query", tmp_path / "out" / f"out{suffix}", "--batch", "2")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(seen) > 1 and not os.listdir(tmp_path / "out")
 
 
 def one_of_two(rank: int, monkeypatch: pytest.MonkeyPatch, other: int) -> None:
