@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..shell import command
 
 if TYPE_CHECKING:
     from ..retrieval import Added, Index
+    from ..retrieval.milvus_index import Place
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def token_of(options: object) -> str | None:
 
 def _build(options: IndexOptions) -> int:
     from ..progress import tracked
+    from ..retrieval.milvus_index import place_of
 
     if options.output is None or options.index is not None:
         raise UserError("--embeddings needs --output" if options.output is None else "--index means nothing where one is built", "Name the index with --output, such as gallery.index.")
@@ -110,6 +113,7 @@ def _build(options: IndexOptions) -> int:
     gallery = _loaded(options.embeddings or ())
     _refuse_two_of_a_path(gallery)
     root = os.path.abspath(options.images) if options.images else None
+    former = place_of(Path(options.output))
     index, added = retrieval.create_index(
         options.output, gallery, backend=options.backend, root=root, names=names, metric=options.metric or "euclidean", replace=options.replace, track=tracked("indexing"),
         factory=options.factory, effort=options.effort, uri=options.uri, collection=options.collection,
@@ -119,6 +123,8 @@ def _build(options: IndexOptions) -> int:
         print(f"{index.path} holds {count(len(index), 'image')} as vectors of {index.dimension:,} numbers{' at length 1, for the cosine' if index.about.metric == 'cosine' else ''}{_but(added)}.")
         for line in _about(index):
             print(line)
+        if former is not None and not _same_place(former, place_of(index.path)) and former.still_holds(token_of(options)):
+            print(_left_behind(former))
         if root is None and not _readable(gallery):
             print("It does not know where the images are: give their folder with --images, here or to search, to see pictures.")
         _next(index)
@@ -272,6 +278,16 @@ def _about(index: Index) -> list[str]:
     if not index.model:
         lines.append("The embeddings do not say which network made them: nothing can refuse queries of another one.")
     return lines
+
+
+def _same_place(one: Place, other: Place | None) -> bool:
+    return other is not None and (one.uri, one.collection) == (other.uri, other.collection)
+
+
+def _left_behind(place: Place) -> str:
+    """Of the collection that the index had before: it is not dropped, since others may search it yet, by a copy of the file."""
+    program = f"import os, pymilvus; pymilvus.MilvusClient({place.uri!r}, token=os.environ.get('MILVUS_TOKEN', '')).drop_collection({place.collection!r})"
+    return f"Its former images stay in the collection {place.collection} at {place.uri}. Nobody else needs them? {shlex.join(['python', '-c', program])}"
 
 
 def _readable(gallery: Embeddings) -> bool:

@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,31 @@ class MilvusIndex:
     def close(self) -> None:
         for collection in (*self._former, self._collection):
             collection.close()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the rows of an index are: the whole address, the collection's name, and what it was created as."""
+
+    uri: str
+    collection: str
+    build: str
+
+    def still_holds(self, token: str | None = None) -> bool:
+        """Whether the rows are there yet, as far as can be seen: not where the collection is gone, or another index's by now."""
+        if is_lite(self.uri) and not Path(self.uri).exists():
+            return False
+        try:
+            with contextlib.closing(Collection(self.uri, self.collection, token)) as there:
+                return there.exists() and there.build() == self.build
+        except UserError:  # who does not answer may hold them
+            return True
+
+
+def place_of(path: Path) -> Place | None:
+    """That of the index at ``path``; none where it is no whole one of a Milvus."""
+    told = description_of(path)
+    return Place(_full_uri(told["uri"], path), told["collection"], told.get("build", "")) if told.get("backend") == MilvusIndex.backend else None
 
 
 def keys(paths: Iterable[str]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shlex
 
 import numpy as np
 import pytest
@@ -97,6 +98,31 @@ def test_approximate_kinds_say_how_much_they_find(files, capsys):
     assert "10.0% of the vectors in its graph are deleted and passed over; beyond 25% the graph is built anew" in capsys.readouterr().out
     run("--embeddings", "many.npz", "--output", "g.index", "--factory", "SQ8", "--replace")
     assert "keeps approximations of the vectors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("way", [["--backend", "faiss"], ["--backend", "milvus", "--collection", "other"], ["--backend", "milvus", "--uri", "other.db"]])
+def test_a_collection_that_is_left_behind_is_told(files, capsys, monkeypatch, way):
+    pytest.importorskip("pymilvus")
+    pytest.importorskip("milvus_lite")
+    from reid_srdl.retrieval.milvus_collection import Collection
+
+    build = ["--embeddings", "one.npz", "--output", "g.index", "--replace"]
+    run(*build, "--backend", "milvus")
+    run(*build, "--backend", "milvus")
+    assert "stay in the collection" not in capsys.readouterr().out, "it was built anew where it was"
+    kept = (files / "g.index").read_bytes()
+    run(*build, *way)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "stay in the collection" in line)
+    assert line.startswith(f"Its former images stay in the collection gallery at {files / 'g.index.db'}. ")
+    program, (_, _, code) = line.partition("? ")[2], shlex.split(line.partition("? ")[2])
+    assert program.startswith("python -c ")
+    exec(code)
+    with contextlib.closing(Collection(str(files / "g.index.db"), "gallery")) as former:
+        assert not former.exists()
+    # What is no longer there is not told of.
+    (files / "g.index").write_bytes(kept)
+    run(*build, *way[:2], "--uri" if way[1] == "milvus" else "--factory", "third.db" if way[1] == "milvus" else "Flat")
+    assert "stay in the collection" not in capsys.readouterr().out
 
 
 def test_a_milvus_index_is_built_added_to_and_deleted_from(files, capsys):
