@@ -125,7 +125,7 @@ def _serve(service: Service, access: Access, limits: Limits, listening: socket.s
     def ready() -> None:
         print(f"Open {link} (Ctrl-C ends it; {where}/docs is the REST API).", flush=True)
 
-    running.run(make(service, access, limits), listening, ready)
+    running.run(make(service, access, limits), listening, limits.seconds, ready)
     print("Ended.", flush=True)
 
 

@@ -44,7 +44,7 @@ def serve(checkpoint, monkeypatch, capsys):
     for name in ("REID_TOKEN", "MILVUS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     apps = []
-    monkeypatch.setattr(running, "run", lambda app, listening, ready: (apps.append((app, listening.getsockname())), ready()))
+    monkeypatch.setattr(running, "run", lambda app, listening, seconds, ready: (apps.append((app, listening.getsockname())), ready()))
 
     def started(index, *flags) -> str:
         assert command.run(["--index", str(index), "--checkpoint", str(checkpoint), "--port", "0", "--device", "cpu", *map(str, flags)]) == 0

@@ -14,7 +14,7 @@ class Limits:
 
     Args:
         body: bytes of a request, all of it counted.
-        seconds: in which it has to arrive.
+        seconds: in which its header has to arrive, and then its body.
         top_k: hits.
         candidates: of re-ranking, whose work grows with their square.
         expand: images that a query is averaged with.

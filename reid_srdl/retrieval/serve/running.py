@@ -7,7 +7,9 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 
@@ -43,7 +45,31 @@ def address_of(listening: socket.socket, host: str) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Ends at SIGINT and SIGTERM as something that was asked to, while uvicorn's own would raise the signal once more."""
+    """Ends at SIGINT and SIGTERM as something that was asked to, while uvicorn's own would raise the signal once more.
+
+    Args:
+        config: of uvicorn.
+        seconds: in which the header of a request has to arrive. Uvicorn itself waits without end for the rest of one, and for the first one of a line;
+            each takes one of the lines that a process may hold, and nobody has been asked for a token yet.
+    """
+
+    def __init__(self, config: uvicorn.Config, seconds: float) -> None:
+        super().__init__(config)
+        self._seconds = seconds
+        self._waiting: dict[tuple[Any, Any], float] = {}  # line, and the last request that was answered there (none at first), to since when
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % 10 == 0:
+            self._close_lines_without_requests(time.monotonic())
+        return await super().on_tick(counter)
+
+    def _close_lines_without_requests(self, now: float) -> None:
+        lines = ((line, line.cycle) for line in self.server_state.connections)
+        self._waiting = {key: self._waiting.get(key, now) for key in lines if key[1] is None or key[1].response_complete}
+        for (line, _), since in self._waiting.items():
+            if now - since > self._seconds:
+                line.transport.abort()  # not once all is sent: who asks nothing may read nothing, too
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,18 +81,19 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def run(app: Guard, listening: socket.socket, ready: Callable[[], None]) -> None:
+def run(app: Guard, listening: socket.socket, seconds: float, ready: Callable[[], None]) -> None:
     """Serves until a signal ends it.
 
     Args:
         app: the application.
         listening: of ``listen``.
+        seconds: in which the header of a request has to arrive.
         ready: is called as soon as requests are answered.
     """
     config = uvicorn.Config(
         _Announced(app, ready), lifespan="on", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_SECONDS, ws="none"
     )
-    _Server(config).run(sockets=[listening])
+    _Server(config, seconds).run(sockets=[listening])
 
 
 def leave() -> None:
