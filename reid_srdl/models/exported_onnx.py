@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ..errors import UserError
 from .exported_engine import NAME, Engine, Port, library, unreadable
 
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(double)": "float64", "tensor(uint8)": "uint8"}
@@ -32,15 +34,39 @@ def open_file(path: Path) -> Engine:
 
 
 def external_data(path: Path) -> tuple[Path, ...]:
-    """The files beside an ONNX file that its weights are in, in the order of their names; mostly none."""
+    """The files beside an ONNX file that its weights are in, in the order of their names; mostly none.
+
+    Raises:
+        UserError: one is not beside it, or not there.
+    """
     try:
         import onnx
     except ImportError:  # then the name that torch gives to the only one
         beside = path.with_name(f"{path.name}.data")
         return (beside,) if beside.is_file() else ()
-    tensors = onnx.load(path, load_external_data=False).graph.initializer
+    tensors = _parts(onnx.load(path, load_external_data=False), onnx.TensorProto)
     places = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
-    return tuple(path.parent / place for place in sorted(places))
+    return tuple(_beside(path, place) for place in sorted(places))
+
+
+def _parts(message: Any, kind: type) -> Iterator[Any]:
+    """All of a kind within a message of protobuf, wherever they are: weights lie in constants, branches, loops and functions, too."""
+    if isinstance(message, kind):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                yield from _parts(part, kind)
+
+
+def _beside(path: Path, place: str) -> Path:
+    # By its name alone: the folders of some stores hold links to where all the files lie.
+    if Path(place).is_absolute() or ".." in Path(place).parts:
+        raise UserError(f"{path} wants its weights from {place}, outside of its folder", "Save the network again with its weights in the file, or beside it.")
+    if not (path.parent / place).is_file():
+        raise UserError(f"{path} has no {place} beside it, where some of its weights are", "Copy both files.")
+    return path.parent / place
 
 
 def _port(port: Any) -> Port:

@@ -162,6 +162,54 @@ def test_external_data_of_onnx_counts(tmp_path):
     assert (tmp_path / "1.0/a.onnx").read_bytes() == (tmp_path / "2.0/a.onnx").read_bytes() and hashes[0] != hashes[1]
 
 
+def with_weights_in(place, path, where):
+    """A network whose weights (3, 4) are in a file."""
+    helper = onnx.helper
+    weight = onnx.TensorProto(name="weight", data_type=onnx.TensorProto.FLOAT, dims=[3, 4], data_location=onnx.TensorProto.EXTERNAL)
+    for key, value in (("location", place), ("offset", "0"), ("length", "48")):
+        weight.external_data.add(key=key, value=value)
+    constant, product = helper.make_node("Constant", [], ["weight"], value=weight), helper.make_node("MatMul", ["flat", "weight"], ["out"])
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in (("images", ["b", 3, 4, 2]), ("out", ["b", 4]))]
+    nodes = [helper.make_node("GlobalAveragePool", ["images"], ["pooled"]), helper.make_node("Flatten", ["pooled"], ["flat"])]
+    if where == "constant":
+        nodes += [constant, product]
+    elif where == "branch":
+        branch = helper.make_graph([constant, product], "branch", [], ends[1:])
+        nodes += [helper.make_node("Constant", [], ["yes"], value=helper.make_tensor("yes", onnx.TensorProto.BOOL, [], [True])), helper.make_node("If", ["yes"], ["out"], then_branch=branch, else_branch=branch)]
+    else:
+        nodes.append(product)
+    graph = helper.make_graph(nodes, "foreign", ends[:1], ends[1:], [weight] if where == "initializer" else [])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+@pytest.mark.parametrize("where", ["initializer", "constant", "branch"])
+def test_external_data_counts_wherever_it_is(where, tmp_path):
+    path, seen = with_weights_in("weights.bin", tmp_path / "a.onnx", where), {}
+    for value in (1, 2):
+        np.full(12, value, np.float32).tofile(tmp_path / "weights.bin")
+        found = opened(path)
+        seen[found.hash] = found.network.embed(normalised())
+    assert len(seen) == 2
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(UserError, match="has no weights.bin beside it"):
+        file_hash(path)
+
+
+@pytest.mark.parametrize("where", ["initializer", "constant", "branch"])
+def test_external_data_lies_beside(where, tmp_path):
+    (tmp_path / "a").mkdir()
+    np.ones(12, np.float32).tofile(tmp_path / "weights.bin")
+    for place in ("../weights.bin", str(tmp_path / "weights.bin")):
+        path = with_weights_in(place, tmp_path / "a/a.onnx", where)
+        with pytest.raises(UserError):
+            opened(path)
+        with pytest.raises(UserError, match="wants its weights from .*weights.bin, outside of its folder"):
+            file_hash(path)
+    (tmp_path / "a/weights.bin").symlink_to(tmp_path / "weights.bin")
+    assert len(file_hash(with_weights_in("weights.bin", tmp_path / "a/a.onnx", where))) == 64
+
+
 def test_weights_of_openvino_lie_beside(tmp_path):
     pytest.importorskip("openvino")
     (tmp_path / "a.xml").write_text("<net/>")
