@@ -227,6 +227,16 @@ def reading(path: Pathlike) -> Iterator[None]:
         raise UserError(f"{path} is damaged, or of another version ({type(error).__name__}: {' '.join(str(error).split())})") from None
 
 
+def within(folder: Path, path: Pathlike) -> Path | None:
+    """The file that others named, by its path in a folder or an absolute one; none where it is not there, or is outside once all ``..`` and links are followed."""
+    folder = folder.resolve()
+    try:
+        file = (folder / path).resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):  # gone; links that lead in a circle; a name that no file can have
+        return None
+    return file if file.is_relative_to(folder) and file.is_file() else None
+
+
 def sha256_file(*paths: Pathlike) -> str:
     """Hash of a file, or of several one after another."""
     digest = hashlib.sha256()

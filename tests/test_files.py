@@ -95,6 +95,19 @@ def test_names_that_leave_the_folder_are_refused(tmp_path, name):
     assert sorted(os.listdir(tmp_path)) == ["a.zip"]
 
 
+def test_a_file_that_others_named_lies_in_its_folder(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for file in (folder / "a", tmp_path / "b"):
+        file.touch()
+    (folder / "out").symlink_to(tmp_path / "b")
+    (tmp_path / "link").symlink_to(folder)
+    assert files.within(folder, "a") == files.within(folder, folder / "a") == files.within(tmp_path / "link", "../folder/a") == folder / "a"
+    for path in ("gone", "out", "../b", tmp_path / "b", ".", "a\0", "x" * 5000):
+        assert files.within(folder, path) is None
+    assert files.within(tmp_path / "gone", "a") is None
+
+
 def test_archives_are_bounded(tmp_path):
     archive = _zip(tmp_path / "a.zip", ["a", "b", "c"])
     with pytest.raises(UserError, match="more than"):

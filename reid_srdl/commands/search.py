@@ -173,9 +173,9 @@ def _page(options: SearchOptions, index: Index, queries: Listed, records: list[l
     seen = f" of camera {', '.join(map(str, options.camera))}" if options.camera else ""
     lead = f"The {options.top_k} nearest images{seen} among {len(index):,}, {order}: each with its distance ({index.about.distance})."
     lead += f" {_at(prior)}" if prior is not None else ""
-    gone, total = page.write(str(options.html), lists, title=index.path.name, lead=lead, roots=[Path(root)] if root else [], track=tracked("drawing"))
+    gone, total = page.write(str(options.html), lists, title=index.path.name, lead=lead, root=Path(root) if root else None, track=tracked("drawing"))
     if gone:
-        where = f"are not in {root}" if root else "were not found"
+        where = f"are not in {root}, or are links that lead out of it" if root else "were not found"
         print(f"{gone:,} of {total:,} pictures {where}, so their names stand there: name the folder of the images with --images.")
     if len(lists) > page.QUERIES:
         print(f"The page shows the first {page.QUERIES:,} of {len(lists):,} queries; --json FILE holds all.")

@@ -38,7 +38,7 @@ class Shown:
     hits: Sequence[Mapping[str, Any]]
 
 
-def write(path: files.Pathlike, lists: Sequence[Shown], *, title: str, lead: str, roots: Sequence[Path], track: Track = iter) -> tuple[int, int]:
+def write(path: files.Pathlike, lists: Sequence[Shown], *, title: str, lead: str, root: Path | None, track: Track = iter) -> tuple[int, int]:
     """Writes the page.
 
     Args:
@@ -46,7 +46,7 @@ def write(path: files.Pathlike, lists: Sequence[Shown], *, title: str, lead: str
         lists: the queries; those after the first ``QUERIES`` are left out, and the page says so.
         title: of the page.
         lead: what was searched, in a sentence.
-        roots: folders that the paths of hits are relative to.
+        root: folder that the paths of hits are relative to: whoever made an index, no file outside of it gets onto a page. None takes the paths as they are.
         track: wraps the iteration over queries, for a progress bar.
 
     Returns:
@@ -66,7 +66,7 @@ def write(path: files.Pathlike, lists: Sequence[Shown], *, title: str, lead: str
     shown = lists[:QUERIES]
     for number in track(range(len(shown))):
         one = shown[number]
-        jpegs = [of(hit["path"], file_of(hit["path"], roots)) for hit in one.hits]
+        jpegs = [of(hit["path"], file_of(hit["path"], []) if root is None else files.within(root, hit["path"])) for hit in one.hits]
         gone, total = gone + sum(jpeg is None for jpeg in jpegs), total + len(jpegs)
         parts.append(_as_html(one, of(f"query {one.file}", one.file), jpegs))
     notes = []

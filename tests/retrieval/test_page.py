@@ -27,8 +27,8 @@ def hit(rank, path, **more):
     return {"rank": rank, "distance": 0.5 * rank, "probability": None, "reranked": None, "path": path, "camera": None, "label": None, "name": None, **more}
 
 
-def written(photos, lists, roots=None):
-    missing = page.write(photos / "found.html", lists, title="<gallery>", lead="A & B", roots=[photos] if roots is None else roots)
+def written(photos, lists, **root):
+    missing = page.write(photos / "found.html", lists, title="<gallery>", lead="A & B", **{"root": photos, **root})
     return missing, (photos / "found.html").read_text(encoding="utf-8")
 
 
@@ -49,10 +49,21 @@ def test_images_that_are_gone_leave_their_names(photos):
     lists = [page.Shown("query.png", photos / "query.png", [hit(1, "deep/a.png"), hit(2, "gone/z.png")])]
     missing, text = written(photos, lists)
     assert missing == (1, 2) and "1 of 2 images are not where they were" in text and "z.png" in text
-    missing, text = written(photos, lists, roots=[])
+    missing, text = written(photos, lists, root=None)
     assert missing == (2, 2)
     missing, _ = written(photos / "deep", [page.Shown("q", photos / "query.png", [hit(1, "a.png")])])  # moved, and named anew
     assert missing == (0, 1)
+
+
+def test_an_index_from_elsewhere_shows_nothing_but_its_folder(photos):
+    (photos / "deep/out.png").symlink_to(photos / "query.png")
+    outside = [str(photos / "query.png"), "../query.png", "out.png"]
+    inside = ["a.png", "../deep/a.png", str(photos / "deep/a.png")]
+    lists = [page.Shown("q", photos / "query.png", [hit(rank, path) for rank, path in enumerate([*outside, *inside], start=1)])]
+    missing, text = written(photos, lists, root=photos / "deep")
+    assert missing == (3, 6) and text.count("data:image/jpeg") == 1 + len(inside) and all(f'<span class="gone">{path}<' in text for path in outside)
+    assert written(photos, lists, root=photos / "gone")[0] == (6, 6)
+    assert written(photos, [page.Shown("q", photos / "query.png", [hit(1, str(photos / "deep/a.png"))])], root=None)[0] == (0, 1), "a path as it is"
 
 
 def test_a_query_without_hits_says_so(photos):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ... import files
 from ...errors import UserError
 from ...report.lists import picture
 
@@ -26,17 +27,8 @@ class Pictures:
         self.root = None if root is None else root.resolve()
 
     def file_of(self, path: str) -> Path | None:
-        """Where an image lies; none where it is gone.
-
-        Whatever stands in an index, what is outside of the folder once all ``..`` and links are followed does not exist.
-        """
-        if self.root is None:
-            return None
-        try:
-            file = (self.root / path).resolve(strict=True)
-        except (OSError, RuntimeError, ValueError):  # gone; links that lead in a circle; a name that no file can have
-            return None
-        return file if file.is_relative_to(self.root) and file.is_file() else None
+        """Where an image lies; none where it is gone. Whatever stands in an index, what is outside of the folder does not exist."""
+        return None if self.root is None else files.within(self.root, path)
 
     def jpeg(self, path: str, largest: int) -> bytes | None:
         """The image anew as a JPEG of at most ``largest`` pixels a side, without whatever else its file holds; none where it is gone or damaged."""
