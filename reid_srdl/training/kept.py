@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from .. import runs
 
 CHOOSES = ("val_mAP", "val_top1")
 """The score by which it is chosen: the first of these that there is."""
+
+
+def file_of(folder: Path, row: Mapping[str, Any]) -> Path:
+    """Where the network of an epoch waits for the end of the stage."""
+    best = folder / runs.BEST
+    return best.with_stem(f"{best.stem}-{int(row['epoch'])}")
+
+
+def others(folder: Path) -> list[Path]:
+    """Files of epochs that the stage's log does not choose."""
+    rows = runs.read_log(folder)
+    found, best = chosen(rows), folder / runs.BEST
+    own = None if found is None else file_of(folder, rows[found[0]])
+    return [file for file in folder.glob(f"{best.stem}-*{best.suffix}") if file != own]
 
 
 def chosen(rows: Sequence[Mapping[str, Any]]) -> tuple[int, str] | None:

@@ -252,6 +252,8 @@ class _Run:
                 for row in trainer.epochs(self.watch, save=save, save_every=every, termination=self.termination):
                     self._end_epoch(stage, number, target, trainer, row)
                     save()
+                    if self.rank == 0 and stage.keep == "best":
+                        self._drop_others(target)
                     if trainer.told_to_end(self.termination):
                         raise Terminated
         except NonFiniteLoss as error:
@@ -259,7 +261,10 @@ class _Run:
             raise UserError(f"{error.message}, in the batch of: {paths}" if paths else error.message, way_out(self.config, self.folder, stage)) from None
         if self.rank == 0:
             if stage.keep == "best":
-                (target / runs.BEST).replace(target / runs.MODEL)
+                self._drop_others(target)
+                rows = runs.read_log(target)
+                best = kept.file_of(target, rows[kept.chosen(rows)[0]])
+                (best if best.is_file() else target / runs.BEST).replace(target / runs.MODEL)  # of a run that an older version began
             else:
                 handed_on.write(target, trainer, lambda path, network: self._save_model(path, network, stage))
 
@@ -271,7 +276,12 @@ class _Run:
         rows = [*runs.read_log(target), row]
         found = kept.chosen(rows)
         if found is not None and found[0] == len(rows) - 1:
-            self._save_model(target / runs.BEST, network, stage)
+            self._save_model(kept.file_of(target, row), network, stage)
+
+    def _drop_others(self, target: Path) -> None:
+        """Only once the state is saved: a run that goes on from an earlier one, under other threads, may choose another epoch than before."""
+        for file in kept.others(target):
+            file.unlink(missing_ok=True)
 
     def _end_epoch(self, stage: Stage, number: int, target: Path, trainer: StageTrainer, row: dict[str, Any]) -> None:
         every = self.config.log.eval_every

@@ -1,11 +1,13 @@
 """Which epoch is handed on where the best one is."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from reid_srdl import runs
 from reid_srdl.data.records import limit_identities
+from reid_srdl.training import checkpoint, log
 from reid_srdl.training.kept import chosen
 from reid_srdl.training.run import train
 
@@ -19,12 +21,20 @@ def test_the_first_of_the_highest_by_map_where_there_is_one():
     assert chosen([]) is None and chosen([{"val_mAP": None}]) is None
 
 
-def test_the_best_epoch_is_kept_and_a_resume_keeps_the_same(config, people, watch, tmp_path):
-    """Scores that rise and fall, so that the best is neither the first nor the last."""
-    stopping = dataclasses.replace(
+@pytest.fixture
+def stopping(config):
+    return dataclasses.replace(
         with_plan(config, name="early_stopped"), log=dataclasses.replace(config.log, eval_every=1), data=dataclasses.replace(config.data, holdout_identities=1)
     )
-    people = limit_identities(people, train=None, holdout=1)
+
+
+@pytest.fixture
+def people(people):
+    return limit_identities(people, train=None, holdout=1)
+
+
+def test_the_best_epoch_is_kept_and_a_resume_keeps_the_same(stopping, people, watch, tmp_path):
+    """Scores that rise and fall, so that the best is neither the first nor the last."""
     written = []
 
     def score(network, place):
@@ -32,7 +42,7 @@ def test_the_best_epoch_is_kept_and_a_resume_keeps_the_same(config, people, watc
         return {"mAP": [0.1, 0.3, 0.5, 0.5, 0.2][(len(written) - 1) % 5]}
 
     folder = train(stopping, people, watch=watch, score=score)
-    assert equal(weights(folder), [written[2]]) and not list(folder.rglob("best.safetensors"))
+    assert equal(weights(folder), [written[2]]) and not list(folder.rglob("best*"))
     assert [row["val_mAP"] for row in runs.read_log(folder / "stages/1-first")] == [0.1, 0.3, 0.5, 0.5, 0.2]
     told = runs.read_facts(folder)["stages"][0]["kept"]
     assert (told["by"], told["epoch"], told["val_mAP"]) == ("val_mAP", 2, 0.5)
@@ -42,3 +52,31 @@ def test_the_best_epoch_is_kept_and_a_resume_keeps_the_same(config, people, watc
     with pytest.raises(Stop):
         train(broken, people, watch=breaking(watch, 11), score=score)
     assert equal(weights(folder), weights(train(broken, people, watch=watch, score=score, resume=True)))
+
+
+@pytest.mark.parametrize("killed_in", ["append", "save"])
+def test_an_epoch_that_is_trained_again_to_another_score_takes_nobody_s_place(stopping, people, watch, monkeypatch, killed_in):
+    """As under other threads: killed behind the best network and before the state was saved, the second epoch is no longer the best."""
+    written, scores = [], [0.3, 0.5, 0.1, 0.2, 0.2, 0.2]
+
+    def score(network, place):
+        written.append({name: value.clone() for name, value in network.state_dict().items()})
+        return {"mAP": scores[len(written) - 1]}
+
+    def killed(real):
+        def dying(*words):
+            if len(written) == 2:
+                raise Stop
+            real(*words)
+
+        return dying
+
+    with monkeypatch.context() as patched:
+        module = {"append": log, "save": checkpoint}[killed_in]
+        patched.setattr(module, killed_in, killed(getattr(module, killed_in)))
+        with pytest.raises(Stop):
+            train(stopping, people, watch=watch, score=score)
+    assert len(list(Path(stopping.output).rglob("best-*"))) == 2, "the former best waits until the state is saved"
+    folder = train(stopping, people, watch=watch, score=score, resume=True)
+    assert [row["val_mAP"] for row in runs.read_log(folder / "stages/1-first")] == [0.3, 0.1, 0.2, 0.2, 0.2]
+    assert equal(weights(folder), [written[0]]) and not list(folder.rglob("best*"))
