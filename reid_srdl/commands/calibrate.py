@@ -108,13 +108,21 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
     split = ("val" if held_out else "test") if options.split == "auto" else options.split
     if split == "val" and not held_out:
         raise UserError(f"{checkpoint} held no identities out", "Train with --data.holdout_identities, or take --split test.")
-    root, data = sets.found_set(config, dataset, options.data_root)
+    scored = default_output(checkpoint, trained, dataset, split, "-flip" if options.flip else "")
+    try:
+        root, data = sets.found_set(config, dataset, options.data_root)
+    except UserError:
+        # A run is copied to another machine without the images; what eval embedded of them goes along.
+        parts = _kept(scored, None, trained, options.flip) if options.data_root is None else None
+        if parts is None:
+            raise
+        print(f"The images of {dataset} are not at hand: this is of what eval embedded of them, in {scored}.")
+        return _together(parts), dataset, split
     if not isinstance(data, ReIDData):
         raise UserError(f"{dataset} is a classification set: its images show no identities", "Only re-identification runs are calibrated.")
     if own:
         data = kind_of(data).limited(data, config)
     chosen = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
-    scored = default_output(checkpoint, trained, dataset, split, "-flip" if options.flip else "")
     usual = options.data_root is None and not sets.elsewhere(config, dataset, root)  # another place may hold other images under the same names
     parts = _kept(scored, chosen, trained, options.flip) if usual else None
     if parts is None:
@@ -122,13 +130,14 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
     return _together(parts), dataset, split
 
 
-def _kept(scored: Path, splits: Sequence[Split], trained: Trained, flip: bool) -> Sequence[Embeddings] | None:
-    """Query and gallery as eval embedded them; none where it did not, or of other images, people or cameras than there are now."""
+def _kept(scored: Path, splits: Sequence[Split] | None, trained: Trained, flip: bool) -> Sequence[Embeddings] | None:
+    """Query and gallery as eval embedded them; none where it did not, or of other images, people or cameras than there are now (``splits``, where that is known)."""
     paths = [scored / f"{part}.npz" for part in ("query", "gallery")]
     if not all(path.is_file() for path in paths):
         return None
     parts = embeddings.load_pair(paths)
-    fits = all(part.model in trained.same_as and part.flip == flip and _lists(part, split.without_junk()) for part, split in zip(parts, splits, strict=True))
+    fits = all(part.model in trained.same_as and part.flip == flip for part in parts)
+    fits &= splits is None or all(_lists(part, split.without_junk()) for part, split in zip(parts, splits, strict=True))
     return parts if fits else None
 
 

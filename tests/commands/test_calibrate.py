@@ -115,6 +115,20 @@ def test_kept_embeddings_of_what_is_no_longer_so_are_not_used(run, crowd, monkey
     assert asked == ["query", "gallery"]
 
 
+def test_kept_embeddings_go_along_where_the_images_do_not(run, monkeypatch, capsys):
+    evaluation.run(["--checkpoint", str(run)])
+
+    def gone(name, root):
+        raise UserError(f"{name} is not there")
+
+    monkeypatch.setattr(data, "read", gone)
+    calibrate.run([str(run), "--draws", "20"])
+    assert "The images of synthetic are not at hand: this is of what eval embedded of them" in capsys.readouterr().out
+    (run / "eval" / "synthetic" / "query.npz").unlink()
+    with pytest.raises(UserError, match="synthetic is not there"):
+        calibrate.run([str(run), "--draws", "20"])
+
+
 def test_what_is_missing_is_said(run, crowd):
     image = str(crowd.query.files[0])
     for words, message in (
