@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def read(path: Path) -> dict[str, Any] | None:
     except NOT_YAML as error:
         raise UserError(f"{path} is not readable as YAML: {error}") from None
     if values is not None and not isinstance(values, dict):
-        raise UserError(f"{path} holds a {type(values).__name__}, which is no recipe", "A recipe is lines of the form `key: value`; --print_config prints one.")
+        raise UserError(f"{path} holds {reprlib.repr(values)}, which is no recipe", "A recipe is lines of the form `key: value`; --print_config prints one.")
     return values
 
 

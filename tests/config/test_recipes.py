@@ -39,8 +39,12 @@ def test_an_empty_recipe_is_named(tmp_path):
         parse("--config", str(tmp_path / "mine.yaml"))
 
 
+NESTED = "- &a0 [x, x, x, x, x, x, x, x]\n" + "".join(f"- &a{i} [{', '.join([f'*a{i - 1}'] * 8)}]\n" for i in range(1, 12))
+"""A list of eight to the twelfth words, which must not be spelt out."""
+
+
 @pytest.mark.parametrize(
-    ("text", "words"), [("output: 2024-02-30\n", "not readable as YAML"), ("[" * 3000, "not readable as YAML"), ("- a\n- b\n", "holds a list, which is no recipe")]
+    ("text", "words"), [("output: 2024-02-30\n", "not readable as YAML"), ("[" * 3000, "not readable as YAML"), ("- a\n- b\n", r"holds \['a', 'b'\], which is no recipe"), (NESTED, "which is no recipe")]
 )
 def test_what_is_no_recipe_is_named(tmp_path, text, words):
     (tmp_path / "mine.yaml").write_text(text)
