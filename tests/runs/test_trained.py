@@ -80,7 +80,8 @@ def test_images_may_come_from_a_generator_and_are_of_one_kind(saved, people):
     trained = runs.load(saved, "cpu")
     files = people.gallery.files[:3]
     assert np.array_equal(trained.embed(file for file in files), trained.embed(files))
-    for given, message in ((Image.open(files[0]), "one picture, of type"), ([files[0], Image.open(files[1])], "1 paths among 2 images"), (files, "batch is 0")):
+    picture = Image.new("RGB", (16, 32))
+    for given, message in ((picture, "one picture, of type"), ([files[0], picture], "1 paths among 2 images"), (files, "batch is 0")):
         with pytest.raises(UserError, match=message):
             trained.embed(given, batch=0 if given is files else 64)
 
