@@ -33,12 +33,13 @@ def test_kd_from_a_run_and_from_a_teacher_stage(config, people, watch, tmp_path)
     assert [path.name for path in runs.finished_stages(train(both, people, watch=watch))] == ["1-teacher", "2-student"]
 
 
-def test_a_teacher_of_other_people_is_refused(config, people, watch, tmp_path):
+def test_a_teacher_of_other_people_is_refused_before_anything_is_written(config, people, watch, tmp_path):
     fewer = ReIDData("fewer", people.train.take(people.train.labels > 1), people.query, people.gallery)
     teacher = train(with_plan(config, name="vanilla", epochs=1), fewer, watch=watch)
     student = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd")), name="kd", epochs=1, teacher=TeacherConfig(checkpoint=str(teacher)))
     with pytest.raises(UserError, match="5 labels"):
         train(student, people, watch=watch)
+    assert not (tmp_path / "runs/kd").exists()
 
 
 def test_shuffled_soft_targets_are_others(config, people, watch, tmp_path):
@@ -59,12 +60,3 @@ def test_views_are_averaged_at_the_temperature_of_the_run(config, people, watch)
         said = torch.from_numpy(logits(own.network, own.source(people.train.files), size=own.size, place=own.place, flip_at=temperature))
         assert torch.allclose(stored.logits.float(), said - said.max(dim=1, keepdim=True).values, atol=2e-3) == alike
     assert json.loads(stored.how)["temperature"] == 0.01
-
-
-def test_a_teacher_of_other_people_is_refused_before_anything_is_written(config, people, watch, tmp_path):
-    fewer = ReIDData("fewer", people.train.take(people.train.labels > 1), people.query, people.gallery)
-    teacher = train(with_plan(config, name="vanilla", epochs=1), fewer, watch=watch)
-    student = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd")), name="kd", epochs=1, teacher=TeacherConfig(checkpoint=str(teacher)))
-    with pytest.raises(UserError, match="5 labels"):
-        train(student, people, watch=watch)
-    assert not (tmp_path / "runs/kd").exists()
