@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..config import Config
-from ..data import images
+from ..data import decoding, images
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from .kinds import Tracks, kind_of
@@ -41,7 +41,7 @@ def can_be_scored(config: Config, data: ReIDData | ClassData, tracks: Tracks = l
 
 def unreadable(files: Sequence[Path], config: Config, track: Callable[[range], Iterator[int]]) -> dict[Path, str]:
     """The images that cannot be read, each with its reason."""
-    look = images.decode if _fit(files, config) else images.image_size
+    look = decoding.decode if _fit(files, config) else decoding.image_size
 
     def reason(file: Path) -> str:
         try:

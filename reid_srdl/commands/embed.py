@@ -166,7 +166,8 @@ def stored_size(images: Sequence[Path], size: tuple[int, int], workers: int = 2,
 
     So the vectors are those of ``Trained.embed``, however the images are shared out; ``images`` are this process's share.
     """
-    from ..data.images import image_size, is_large
+    from ..data.decoding import image_size
+    from ..data.images import is_large
 
     def own(file: Path) -> tuple[int, int] | None:
         try:
@@ -209,7 +210,8 @@ def embed_in_batches(
     """
     from ..data import crops
     from ..data.ahead import ahead_of, fetched
-    from ..data.images import MemoryImages, decode
+    from ..data.decoding import decode
+    from ..data.images import MemoryImages
 
     crop = crops.clean(trained.crop, trained.size)
 

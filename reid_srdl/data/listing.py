@@ -17,7 +17,7 @@ from .. import files, ranks
 from ..errors import UserError
 from ..shell import command
 from . import cache_folder
-from .images import SUFFIXES
+from .decoding import SUFFIXES
 from .records import DISTRACTOR, JUNK, Split
 
 FOREIGN = frozenset({".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".ppm", ".pgm", ".dng", ".cr2", ".nef", ".arw"})

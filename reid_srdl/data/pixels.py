@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
+from .decoding import decode
 from .finding import Finding, all_paths, number
-from .images import decode
 from .records import Split
 
 TINY = (32, 16)

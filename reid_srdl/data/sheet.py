@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..pictures import contact_sheet, fit
-from .images import decode
+from .decoding import decode
 from .pixels import Scan
 from .records import DISTRACTOR, JUNK, Split
 

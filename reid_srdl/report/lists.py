@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import pictures
-from ..data.images import decode
+from ..data.decoding import decode
 from ..data.matches import MATCH, states
 from ..data.records import DISTRACTOR
 from ..embeddings import Embeddings

@@ -14,7 +14,8 @@ import torch
 from .. import config as configuration
 from .. import devices, files, inference, ranks
 from ..config import MEAN, STD, Config, ModelConfig
-from ..data.images import GivenImages, ImageSource, Picture, open_source
+from ..data.decoding import Picture
+from ..data.images import GivenImages, ImageSource, open_source
 from ..data.records import Split
 from ..embeddings import Embeddings
 from ..errors import UserError

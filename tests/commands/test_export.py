@@ -164,7 +164,7 @@ def test_a_file_from_elsewhere_embeds_by_what_is_said_of_it(people, tmp_path):
     with pytest.raises(UserError, match="does not say"):
         embed.run(words)
     embed.run([*words, "--input.size", "32", "16", "--input.mean", "0", "0", "0", "--input.std", "1", "1", "1", "--input.white", "255", "--input.order", "bgr"])
-    from reid_srdl.data.images import decode
+    from reid_srdl.data.decoding import decode
 
     expected = [decode(file).mean((0, 1))[::-1] for file in people.query.files]
     np.testing.assert_allclose(embeddings.load(tmp_path / "v.npz").vectors, expected, rtol=1e-5)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reid_srdl.data import bombs, images
+from reid_srdl.data import bombs, decoding
 from reid_srdl.errors import UserError
 
 
@@ -58,19 +58,19 @@ def test_a_jpeg_that_ends_early_has_the_scans_until_then(cut):
 def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     (tmp_path / "a.jpg").write_bytes(of_scans(500))
     (tmp_path / "b.jpg").write_bytes(jpeg(progressive=True))
-    monkeypatch.setattr(images, "MAX_SCANNED", 20 * 64 * 64)
-    assert images.decode(tmp_path / "b.jpg").shape == (48, 64, 3)
+    monkeypatch.setattr(decoding, "MAX_SCANNED", 20 * 64 * 64)
+    assert decoding.decode(tmp_path / "b.jpg").shape == (48, 64, 3)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(UserError, match=r"cannot read image .*a\.jpg: 510 scans of 64 x 48 pixels are more than 81,920"):
-        images.decode(tmp_path / "a.jpg")
-    assert images.image_size(tmp_path / "a.jpg") == (48, 64), "by its header, whatever follows"
+        decoding.decode(tmp_path / "a.jpg")
+    assert decoding.image_size(tmp_path / "a.jpg") == (48, 64), "by its header, whatever follows"
 
 
 def test_large_progressive_photographs_are_no_bombs():
     """libjpeg writes 10 scans, and 18 of CMYK."""
     width, height = 8_000, 6_250
-    assert width * height == images.MAX_PIXELS
-    assert bombs.scans(b"\xff\xd8\xff" + 18 * bombs._SCAN, width, height, images.MAX_SCANNED) == 0
+    assert width * height == decoding.MAX_PIXELS
+    assert bombs.scans(b"\xff\xd8\xff" + 18 * bombs._SCAN, width, height, decoding.MAX_SCANNED) == 0
 
 
 def tiff(size=(16, 32), tile=(16, 32), big=False, order="<", before=(), kind=4) -> bytes:
@@ -99,7 +99,7 @@ def tiff(size=(16, 32), tile=(16, 32), big=False, order="<", before=(), kind=4) 
 def test_the_pixels_of_tiles_are_those_of_whole_ones(big, order):
     for size, tile, pixels in (((16, 32), (16, 32), 16 * 32), ((17, 33), (16, 32), 32 * 64), ((16, 32), (1024, 4096), 1024 * 4096), ((3200, 1), (16, 1600), 3200 * 1600)):
         assert bombs.tiled_pixels(io.BytesIO(tiff(size, tile, big, order))) == pixels
-    assert images.decode_bytes(tiff(big=big, order=order), "a").shape == (32, 16, 3)
+    assert decoding.decode_bytes(tiff(big=big, order=order), "a").shape == (32, 16, 3)
 
 
 def test_strips_are_cut_to_the_image(tmp_path):
@@ -108,7 +108,7 @@ def test_strips_are_cut_to_the_image(tmp_path):
         image.save(tmp_path / "a.tif", compression="tiff_deflate", tiffinfo={278: rows})
         with open(tmp_path / "a.tif", "rb") as opened:
             assert bombs.tiled_pixels(opened) == 600
-        assert np.array_equal(images.decode(tmp_path / "a.tif")[..., 0], np.asarray(image))
+        assert np.array_equal(decoding.decode(tmp_path / "a.tif")[..., 0], np.asarray(image))
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_strips_are_cut_to_the_image(tmp_path):
 def test_a_tiff_of_huge_tiles_is_refused_before_it_is_decoded(data, monkeypatch):
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(UserError, match="cannot read image a: the [0-9,]+ pixels of its tiles are more than 50,000,000"):
-        images.decode_bytes(data(), "a")
+        decoding.decode_bytes(data(), "a")
 
 
 @pytest.mark.parametrize("kind", [9, 17])
 def test_tiles_of_a_size_that_only_some_readers_know_are_refused(kind):
     with pytest.raises(UserError, match="cannot read image a: the size of the image or of its tiles is no whole number"):
-        images.decode_bytes(tiff(tile=(64, 64), big=True, kind=kind), "a")
+        decoding.decode_bytes(tiff(tile=(64, 64), big=True, kind=kind), "a")
     with pytest.raises(ValueError, match="of a kind that is not known here"):
         bombs.tiled_pixels(io.BytesIO(tiff(big=True, order=">")))

@@ -14,7 +14,7 @@ import pytest
 
 from reid_srdl.data import cifar_files
 from reid_srdl.data.cifar_files import Binary, Pickled, Published, from_archive, from_folder, unpickled, write_tree
-from reid_srdl.data.images import decode
+from reid_srdl.data.decoding import decode
 from reid_srdl.errors import UserError
 
 NAMES = ("apple", "bear")

@@ -1,20 +1,14 @@
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import ExifTags, Image
+from PIL import Image
 
 from reid_srdl.data import images
 from reid_srdl.data.augment import resized
 from reid_srdl.errors import UserError
 
-
-def write(path, size=(20, 10), seed=0):
-    image = np.random.default_rng(seed).integers(0, 255, (*size, 3), dtype=np.uint8)
-    cv2.imwrite(str(path), image)
-    return path
+from .test_decoding import write
 
 
 @pytest.mark.parametrize("sizes", [[(20, 10)] * 5, [(20, 10), (24, 12), (20, 10), (40, 20), (8, 4)]])
@@ -48,12 +42,6 @@ def test_colours_are_red_green_blue(tmp_path):
     assert batch[0, :, 0, 0].tolist() == [200, 0, 0]
 
 
-def test_grey_and_transparent_images_become_rgb(tmp_path):
-    Image.fromarray(np.full((4, 4), 7, np.uint8)).save(tmp_path / "grey.png")
-    Image.fromarray(np.full((4, 4, 4), 9, np.uint8)).save(tmp_path / "alpha.png")
-    assert images.decode(tmp_path / "grey.png").shape == images.decode(tmp_path / "alpha.png").shape == (4, 4, 3)
-
-
 @pytest.mark.parametrize("content", [b"", b"no image at all", "truncated"])
 def test_a_bad_image_is_named(tmp_path, content):
     file = write(tmp_path / "bad.jpg", (64, 64))
@@ -64,12 +52,6 @@ def test_a_bad_image_is_named(tmp_path, content):
     with pytest.raises(UserError, match=r"bad\.jpg"):
         images.StreamedImages([good, file], (64, 64)).batch([0, 1])
     assert list(images.unreadable([good, file])) == [file]
-
-
-def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", 100)
-    with pytest.raises(UserError, match="pixels"):
-        images.decode(write(tmp_path / "big.png"))
 
 
 def test_no_images():
@@ -114,58 +96,6 @@ def test_a_bad_image_is_named_when_it_is_cropped(tmp_path):
             images.open_source([file], (32, 32), crop="imagenet", **more).batch([0])
 
 
-def test_sixteen_bit_grey_keeps_its_shades(tmp_path):
-    ramp = np.linspace(0, 65535, 16, dtype=np.uint16).reshape(4, 4)
-    Image.fromarray(ramp).save(tmp_path / "deep.png")
-    Image.fromarray(ramp.astype(np.int32)).save(tmp_path / "deep.tif")
-    for name in ("deep.png", "deep.tif"):
-        assert np.array_equal(images.decode(tmp_path / name)[..., 1], ramp >> 8)
-    Image.fromarray(ramp.astype(np.int32) * 9).save(tmp_path / "deeper.tif")
-    Image.fromarray(ramp.astype(np.float32)).save(tmp_path / "float.tif")
-    for name in ("deeper.tif", "float.tif"):
-        with pytest.raises(UserError, match=f"{name}.*nobody knows the white"):
-            images.decode(tmp_path / name)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "a.webp"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_that_lies_on_its_side_is_turned_upright(tmp_path, name, orientation):
-    image = np.full((32, 16, 3), 10, np.uint8)
-    image[:8], image[:, :4] = 250, 130
-    lying = {
-        1: image, 2: image[:, ::-1], 3: image[::-1, ::-1], 4: image[::-1], 5: image.transpose(1, 0, 2), 6: np.rot90(image), 7: image[::-1, ::-1].transpose(1, 0, 2),
-        8: np.rot90(image, 3),
-    }[orientation]  # fmt: skip
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = orientation
-    Image.fromarray(lying).save(tmp_path / name, exif=exif, quality=95)
-    decoded = images.decode(tmp_path / name)
-    assert images.image_size(tmp_path / name) == decoded.shape[:2] == (32, 16)
-    assert np.abs(decoded.astype(int) - image).mean() < 4
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of what it skips
-def test_what_others_wrote_into_exif_does_no_harm(tmp_path):
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 3
-    exif[ExifTags.Base.Make] = "A"
-    image = np.zeros((8, 4, 3), np.uint8)
-    image[:4] = 250
-    Image.fromarray(image[::-1, ::-1]).save(tmp_path / "a.png", exif=exif)
-    for at in range(8, len(exif.tobytes())):
-        broken = bytearray(exif.tobytes())
-        broken[at] = 0xFF
-        Image.fromarray(image[::-1, ::-1]).save(tmp_path / "b.png", exif=bytes(broken))
-        decoded = images.decode(tmp_path / "b.png")
-        assert images.image_size(tmp_path / "b.png") == decoded.shape[:2]
-
-
-def test_only_images_of_these_kinds_are_opened_whatever_they_are_called(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n")
-    with pytest.raises(UserError, match="cannot read image .*a.jpg"):
-        images.decode(tmp_path / "a.jpg")
-
-
 @pytest.mark.parametrize("crop", ["none", "imagenet"])
 @pytest.mark.parametrize("size", [(20, 10), (90, 70)])
 def test_bytes_become_what_a_file_alone_does(tmp_path, size, crop):
@@ -176,17 +106,6 @@ def test_bytes_become_what_a_file_alone_does(tmp_path, size, crop):
     for bad in (b"", b"no image", file.read_bytes()[:300]):
         with pytest.raises(UserError, match="upload"):
             images.decode_alone(bad, "upload", (24, 12), crop)
-
-
-def test_an_image_that_is_not_there_is_no_bad_one(tmp_path):
-    with pytest.raises(UserError, match=r"there is no image .*gone\.jpg. Its name is wrong"):
-        images.decode(tmp_path / "gone.jpg")
-
-
-def test_sixteen_bits_of_grey_are_the_upper_eight(tmp_path):
-    values = np.array([[0, 255, 256, 65535]], dtype=np.uint16)
-    Image.fromarray(values).save(tmp_path / "grey.png")
-    assert images.decode(tmp_path / "grey.png")[0, :, 0].tolist() == [0, 0, 1, 255]
 
 
 @pytest.mark.parametrize("crop", ["none", "imagenet"])
@@ -212,15 +131,3 @@ def test_images_are_kept_in_memory_up_to_what_they_take(tmp_path):
     files = [write(tmp_path / f"{i}.png") for i in range(4)]  # of 20 x 10 x 3 bytes each
     for room, kind in ((2400, images.MemoryImages), (2399, images.StreamedImages)):
         assert isinstance(images.open_source(files, (24, 12), memory_gb=room / 2**30), kind)
-
-
-def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
-    file = write(tmp_path / "big.png")
-    monkeypatch.setattr(images, "MAX_BYTES", file.stat().st_size - 1)
-    with pytest.raises(UserError, match=r"big\.png: it is larger than"):
-        images.decode(file)
-
-
-def test_a_name_that_no_file_can_have_is_named():
-    with pytest.raises(UserError, match="null byte"):
-        images.decode(Path("a\0.jpg"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_srdl.data import images, listing
+from reid_srdl.data import decoding, listing
 from reid_srdl.errors import UserError
 
 
@@ -90,7 +90,7 @@ def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(tmp_path: Pat
     (tmp_path / "b.jpg").symlink_to(tmp_path / "folder")
     assert listing.image_names(tmp_path) == ["a.jpg"]
     with pytest.raises(UserError, match="there is no image .*a.jpg"):
-        images.decode(tmp_path / "a.jpg")
+        decoding.decode(tmp_path / "a.jpg")
 
 
 def test_a_split_is_in_order_of_its_paths_and_never_empty(tmp_path: Path):

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from reid_srdl.data.images import decode
+from reid_srdl.data.decoding import decode
 from reid_srdl.export import samples
 
 

@@ -14,7 +14,7 @@ import pytest
 from reid_srdl import data, embeddings, files, runs
 from reid_srdl.commands import eval as evaluation
 from reid_srdl.commands import report
-from reid_srdl.data.images import decode
+from reid_srdl.data.decoding import decode
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation.protocol import score

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...data.images import decode_alone, stored_pixels
+from ...data.decoding import stored_pixels
+from ...data.images import decode_alone
 from ...errors import UserError
 from .refused import Refused
 
