@@ -69,6 +69,7 @@ class Service:
         _ = trained.embedder  # made now, so that the first request does not wait for it
         self.index, self.trained, self.checkpoint, self.pictures, self.flip = index, trained, checkpoint, pictures, flip
         self._prior, self._trouble, self._foreign = prior, "", False
+        self._checked = index.model
         self._refreshing = threading.Lock()
         self._calibrate()
 
@@ -183,9 +184,10 @@ class Service:
             return
         try:
             if self.index.refresh() or self._foreign:
-                self._foreign = True  # unless the next line lets it pass
+                # Another network's is answered from by nobody before it has been looked at; images that come and go hold nobody up.
+                self._foreign = self._foreign or self.index.model != self._checked
                 search.check_network(self.trained, self.index, self.checkpoint)
-                self._foreign = False
+                self._checked, self._foreign = self.index.model, False
                 self._calibrate()
             elif self._calibrated_by != self._calibration_file():
                 self._calibrate()
@@ -197,7 +199,7 @@ class Service:
 
     def _asked(self, function: Callable[..., Result], *arguments: Any) -> Result:
         if self._foreign:
-            raise Refused(503, self._trouble.rstrip("."), "Start the server again with that network.")
+            raise Refused(503, self._trouble.rstrip(".") or "the index has just been built anew", "Start the server again with that network.")
         try:
             return function(*arguments)
         except UserError as error:  # what the request could be blamed for has been looked at before

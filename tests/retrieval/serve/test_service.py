@@ -158,6 +158,15 @@ def test_changes_of_other_processes_are_taken_up(backend, service, gallery, peop
     assert new["query"]["picture"] is None  # there is no such file
 
 
+def test_who_asks_while_images_that_came_are_taken_up_is_answered(service, monkeypatch):
+    """The network is the same, so there is nothing to wait for."""
+    answered = []
+    monkeypatch.setattr(service.index, "refresh", lambda: True)
+    monkeypatch.setattr(search, "check_network", lambda *_: answered.append(service._asked(len, service.index)))
+    service.refresh()
+    assert answered == [24]
+
+
 def test_an_index_of_another_network_is_no_longer_searched_and_its_return_is_welcome(service, gallery, people, index):
     data = people.query.files[0].read_bytes()
     before, stranger = index.path.read_bytes(), dataclasses.replace(gallery, model="b" * 64)
