@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,8 @@ HEAVY = {
     "faiss", "grpc", "matplotlib", "milvus_lite", "nncf", "onnx", "onnxruntime", "onnxscript", "openvino", "pyarrow", "pymilvus",
     "pytorch_metric_learning", "sklearn", "timm", "torchreid", "torchvision", "umap", "wandb",
 }  # fmt: skip
+# What a served index is written in: of an extra, and imported at once by the modules that nobody imports without it.
+SERVER = {"fastapi", "pydantic", "starlette", "uvicorn"}
 
 
 def allowed(room: str) -> set[str]:
@@ -133,17 +136,29 @@ def test_the_law_is_as_the_plan_has_it():
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_heavy_libraries_are_imported_where_they_are_used(path: Path):
+    assert not _at_once(path) & HEAVY
+
+
+def test_what_cannot_be_imported_without_an_extra_is_known():
+    """The installation without extras, where this is tried in earnest, takes minutes to make."""
+    known = runpy.run_path(str(ROOT / "tests" / "plain" / "test_plain.py"))["NEED_AN_EXTRA"]
+    need = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sources() if _at_once(path) & SERVER}
+    assert need == known
+
+
+def _at_once(path: Path) -> set[str]:
+    """The libraries that importing this module imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     deferred = {id(inner) for node in ast.walk(tree) if _deferred(node) for inner in ast.walk(node)}
-    at_once = set()
+    names = set()
     for node in ast.walk(tree):
         if id(node) in deferred:
             continue
         if isinstance(node, ast.Import):
-            at_once |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            at_once.add(str(node.module).split(".")[0])
-    assert not at_once & HEAVY
+            names.add(str(node.module).split(".")[0])
+    return names
 
 
 def _deferred(node: ast.AST) -> bool:

@@ -20,7 +20,7 @@ import reid_srdl
 from reid_srdl.commands import COMMANDS
 
 OURS = "reid-srdl"
-NEED_AN_EXTRA = {f"reid_srdl.retrieval.serve.{name}" for name in ("answers", "app", "running")}
+NEED_AN_EXTRA = {f"reid_srdl.retrieval.serve.{name}" for name in ("answers", "app", "named", "running")}
 """Modules that are written in the words of an extra's library; nobody imports them before that is known to be there."""
 TINY = [
     "--dataset", "synthetic", "--device", "cpu", "--threads", "1", "--precision", "fp32", "--model.backbone", "shufflenet_v2_x0_5", "--model.weights", "none",
