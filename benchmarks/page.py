@@ -85,10 +85,11 @@ def _digits(value: float) -> str:
 def _conditions(record: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     machine = record["machine"]
     rounds = max((len(seconds) for seconds in report["seconds"].values()), default=0)
+    threads = report.get("settings", {}).get("threads", machine["threads"])  # PyTorch's; some are measured on fewer than the machine has
     load = f", other work beside it (load {machine['load']:.0f})" if machine.get("load", 0) > 2 * machine["threads"] else ""
     timed = f"median of {rounds} rounds" if rounds > 1 else "one run"
     clock = report.get("settings", {}).get("clock") or machine.get("clock", "wall")  # one that waits for a disk counts time, whatever was asked for
-    return f"{machine.get('gpu') or machine['processor']}, {_count(machine['threads'], 'thread')}{load}; {timed}, {CLOCKED[clock]}; torch {machine['torch']}"
+    return f"{machine.get('gpu') or machine['processor']}, {_count(threads, 'thread')}{load}; {timed}, {CLOCKED[clock]}; torch {machine['torch']}"
 
 
 def _count(number: int, what: str) -> str:

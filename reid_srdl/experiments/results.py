@@ -18,8 +18,8 @@ INTRODUCTION = (
     "Written by `python tools/study.py --write` from the records beside this page. Scores are those of the last epoch (of an arm that stops early, of the epoch that it keeps), in percent, by the exact protocol of "
     "`tools/eval.py` (re-identification: single-query); ± is the standard deviation over seeds; a difference is paired by seed, with its 95% interval "
     "(Student's t). Wall times are of the machine named with them and only tell what to expect. What is finished is never run again, so the commands below only "
-    "write this page anew. To repeat a study, keep its records elsewhere: `python tools/study.py NAME --records runs/again --output runs/again.md` (of `tools/reproduce.py` "
-    "leave `--records` out); `--dry_run` lists the runs."
+    "write this page anew. To repeat a study, keep its runs and records elsewhere: `python tools/study.py NAME --runs runs/again --records runs/again/records --output runs/again.md` (of `tools/reproduce.py` "
+    "leave `--records` out, and give another `--output`); `--dry_run` lists the runs."
 )
 
 NOT_REPRODUCED = (

@@ -38,6 +38,12 @@ def test_records_stand_side_by_side_with_their_conditions():
     assert "Abacus 1, 1 thread, other work beside it (load 9); median of 3 rounds, in seconds of the processor; torch 9" in text
 
 
+def test_threads_are_those_that_were_timed():
+    one = record(figure("a", 1.0))
+    one["ranking"]["settings"]["threads"] = 1
+    assert "Abacus 1, 1 thread;" in page({"one": one})
+
+
 def test_the_words_are_those_of_the_module_and_stand_once():
     both = {**record(figure("a", 1.0), name="training_epoch"), "srdl_cost": record(figure("b", 1.0), name="srdl_cost")["srdl_cost"]}
     text = page({"one": both})
