@@ -13,7 +13,7 @@ from ..progress import says
 from ..shell import command
 from . import trial
 
-USAGE = """usage: study NAME [--jobs N] [--arms A,B] [--runs DIR] [--records DIR] [--dry_run] [--data_root DIR] [--weights FILE] [--threads N]
+USAGE = """usage: study NAME [--jobs N] [--arms A,B] [--only_seeds 0,1] [--runs DIR] [--records DIR] [--dry_run] [--data_root DIR] [--weights FILE] [--threads N]
        study [FILE.yaml] --write [--records DIR] [--output FILE]
 
 study NAME --help lists the options. Studies: {names}"""
@@ -26,6 +26,7 @@ class StudyOptions:
     Args:
         jobs: runs side by side; each then has its share of the cores.
         arms: only these, with commas between; null means all.
+        only_seeds: only these, with commas between, so that several machines can share a study; null means all that the study asks for.
         runs: folder of the runs, a folder a study in it.
         records: folder of the records, a JSON file a study, kept with the code.
         output: the page of results.
@@ -38,6 +39,7 @@ class StudyOptions:
 
     jobs: int = 1
     arms: Optional[str] = None
+    only_seeds: Optional[str] = None
     runs: str = "runs/studies"
     records: str = "docs/results"
     output: str = "docs/results.md"
@@ -66,18 +68,19 @@ def run(argv: list[str]) -> int:
         arms = [arm.strip() for arm in options.arms.split(",")] if options.arms else None
         if arms and (unknown := set(arms) - set(plan.arms) - set(plan.ensembles)):
             raise UserError(f"the study {name} has no arm {', '.join(sorted(unknown))}", f"Its arms: {', '.join([*plan.arms, *plan.ensembles])}.")
+        seeds = _seeds(options.only_seeds, plan)
         record = Path(options.records) / f"{plan.name}.json"
         found = records.read(record)
         extra = (*_extra(options), *trial.precision_flags(plan, found))
         if options.dry_run:
-            cells = study.pending(plan, found, arms)
+            cells = study.pending(plan, found, arms, seeds)
             for cell in cells:
                 print(f"{cell.name:<32} {command('train', *study.flags(plan, cell), *extra)}")
             if not cells:
-                print("All runs of this study are finished; without --dry_run the page of results is written anew.")
+                print(f"All runs of this study{' that were asked for' if arms or seeds else ''} are finished; without --dry_run the page of results is written anew.")
             return 0
         place = runner.Place(Path(options.runs) / plan.name, record, extra, options.jobs)
-        runner.carry_out(plan, place, says=says, arms=arms)
+        runner.carry_out(plan, place, says=says, arms=arms, seeds=seeds)
     if not any(Path(options.records).glob("*.json")):
         raise UserError(f"there are no records in {options.records}", "Start it in the root of the checkout, or name the folder with --records.")
     folder = Path(options.records)
@@ -87,6 +90,16 @@ def run(argv: list[str]) -> int:
     files.write_text(options.output, results.page(folder, [*installed, *own], spending.of_tables() if installed else None))
     print(f"The results are in {options.output}")
     return 0
+
+
+def _seeds(named: str | None, plan: study.Study) -> set[int] | None:
+    if named is None:
+        return None
+    most = max(plan.seeds_of(arm) for arm in (*plan.arms, *plan.ensembles))
+    words = [word.strip() for word in named.split(",")]
+    if wrong := [word for word in words if not (word.isdecimal() and int(word) < most)]:
+        raise UserError(f"--only_seeds: the study {plan.name} has no seed {wrong[0]!r}", f"Its seeds are 0 to {most - 1}." if most > 1 else "It has seed 0 alone.")
+    return {int(word) for word in words}
 
 
 def _extra(options: StudyOptions) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +49,8 @@ class Place:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: Iterable[str] | None = None) -> None:
-    """Runs all that is pending; broken-off runs are taken up again, finished ones never run twice.
+def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: Iterable[str] | None = None, seeds: Container[int] | None = None) -> None:
+    """Runs all that is pending, of these arms and seeds where they are named; broken-off runs are taken up again, finished ones never run twice.
 
     Raises:
         UserError: a run failed; those that were finished are kept.
@@ -66,7 +66,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
         own = dataclasses.replace(place, environment=gpu_of(worker, place))
         while not failures:
             with lock:
-                open_cells = [cell for cell in study.pending(plan, records.read(place.record), arms) if cell not in busy]
+                open_cells = [cell for cell in study.pending(plan, records.read(place.record), arms, seeds) if cell not in busy]
                 chosen = next((cell for cell in open_cells if not _shares_start(plan, cell, busy)), open_cells[0] if open_cells else None)
                 if chosen is None:
                     return
@@ -98,9 +98,9 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
         worker.result()
     if failures:
         raise UserError(failures[0], "What was finished is kept; the same command goes on from there.")
-    if study.pending(plan, records.read(place.record), arms):
+    if study.pending(plan, records.read(place.record), arms, seeds):
         # A worker found nothing to do while the last try of another was still out, and tries make further cells.
-        carry_out(plan, place, says=says, arms=arms)
+        carry_out(plan, place, says=says, arms=arms, seeds=seeds)
 
 
 def gpu_of(worker: int, place: Place) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -175,12 +175,20 @@ def pending_tries(study: Study, arm: str, found: Found) -> list[Cell]:
     return [Cell(arm, study.tune.seed, value, held_out=True) for value in wanted]
 
 
-def pending(study: Study, found: Found, arms: Iterable[str] | None = None) -> list[Cell]:
-    """The cells that can be run now; running them may make others pending."""
+def pending(study: Study, found: Found, arms: Iterable[str] | None = None, seeds: Container[int] | None = None) -> list[Cell]:
+    """The cells that can be run now; running them may make others pending.
+
+    Args:
+        study: what is wanted.
+        found: what is finished.
+        arms: only these and what they are made of.
+        seeds: only these of an arm's; tries for a rate have the study's own.
+    """
     chosen = [*study.arms, *study.ensembles] if arms is None else list(arms)
     trained, joined = [arm for arm in chosen if arm in study.arms], [arm for arm in chosen if arm in study.ensembles]
-    wanted = {(arm, seed) for arm in trained for seed in range(study.seeds_of(arm))}
-    members = {(member.arm, seed + member.offset) for arm in joined for member in members_of(study, arm) for seed in range(study.seeds_of(arm))}
+    seeds_of = {arm: [seed for seed in range(study.seeds_of(arm)) if seeds is None or seed in seeds] for arm in chosen}
+    wanted = {(arm, seed) for arm in trained for seed in seeds_of[arm]}
+    members = {(member.arm, seed + member.offset) for arm in joined for member in members_of(study, arm) for seed in seeds_of[arm]}
     trained += sorted({arm for arm, _ in members} - set(trained))
     tries = [pending_tries(study, arm, found) for arm in trained]
     # Alternating, so that what is known at any moment is known of all arms.
@@ -192,7 +200,7 @@ def pending(study: Study, found: Found, arms: Iterable[str] | None = None) -> li
                 if cell not in found:
                     cells.append(cell)
     for arm in joined:
-        for seed in range(study.seeds_of(arm)):
+        for seed in seeds_of[arm]:
             parts = [member_cell(study, member, seed, found) for member in members_of(study, arm)]
             cell = Cell(arm, seed, None, held_out=False)
             if cell not in found and all(part in found for part in parts):

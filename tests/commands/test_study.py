@@ -18,6 +18,12 @@ def test_a_dry_run_lists_commands_that_are_the_runs(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["a-s0", "b-s0", "a-s1"]
     assert all(line.endswith("--threads 3 --data_root 'sets here' --model.weights w.safetensors") for line in lines)
+    assert study.run([str(own), "--dry_run", *flags, "--only_seeds", "1"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["a-s1"]
+    for seeds, name in (("0,x", "'x'"), ("2", "'2'"), ("1,", "''"), ("-1", "'-1'")):
+        with pytest.raises(UserError, match=f"has no seed {name}") as caught:
+            study.run([str(own), f"--only_seeds={seeds}"])
+        assert caught.value.hint == "Its seeds are 0 to 1."
 
 
 def test_an_ensemble_may_be_asked_for(tmp_path, capsys):

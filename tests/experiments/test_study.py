@@ -40,6 +40,16 @@ def test_an_arm_runs_over_its_seeds_at_its_best_value():
     assert [cell for cell in study.pending(PLAN, found) if cell.arm == "a"] == cells[1:]
 
 
+def test_only_some_seeds_may_be_asked_for_and_tries_are_as_ever():
+    assert study.pending(PLAN, {}, seeds={1}) == study.pending(PLAN, {})
+    found = {**tried("a", 0.1, 0.3), **tried("a", 0.2, 0.5), **tried("a", 0.4, 0.4)}
+    assert study.pending(PLAN, found, ["a"], {1}) == [Cell("a", 1, 0.2, False)]
+    joined = dataclasses.replace(PLAN, tune=None, ensembles={"pair": ("a", "a+1")})
+    cells = study.pending(joined, {}, ["pair"], {1})
+    assert [(cell.arm, cell.seed) for cell in cells] == [("a", 1), ("a", 2)]
+    assert study.pending(joined, dict.fromkeys(cells, {}), ["pair"], {1}) == [Cell("pair", 1, None, False)]
+
+
 def test_a_best_value_at_an_end_is_looked_beyond():
     found = {**tried("a", 0.1, 0.5), **tried("a", 0.2, 0.4), **tried("a", 0.4, 0.3)}
     assert study.pending_tries(PLAN, "a", found) == [Cell("a", 0, 0.05, True)]
