@@ -84,7 +84,7 @@ def run(argv: list[str]) -> int:
     index = retrieval.open_index(str(options.index), token=token_of(options))
     try:
         trained = runs.load(str(options.checkpoint), options.device, input=options.input)
-        search.check_network(trained, index, options.checkpoint)
+        search.check_network(trained, index.about, index.path, options.checkpoint)
         flip = search.mirrored(index, options.flip)
         calibration, why_not = search.calibration_for(index, trained, flip=flip)
         vectors = trained.embed(queries.files, flip=flip, track=tracked("embedding"))

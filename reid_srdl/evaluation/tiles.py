@@ -127,7 +127,7 @@ def check_lengths(vectors: np.ndarray, of: str) -> None:
     """Raises ``UserError`` for vectors whose distances overflow float32, some rows at a time; ``of`` is ``query`` or ``gallery``."""
     step = max(1, _LOOKED_AT // max(1, vectors.shape[1]))
     for start in range(0, len(vectors), step):
-        _check_lengths(_squared_lengths(torch.from_numpy(np.ascontiguousarray(vectors[start : start + step]))), of)
+        _check_lengths(_squared_lengths(torch.from_numpy(np.require(vectors[start : start + step], requirements="CW"))), of)
 
 
 def _squared_lengths(vectors: torch.Tensor) -> torch.Tensor:

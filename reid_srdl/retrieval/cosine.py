@@ -11,6 +11,7 @@ import numpy as np
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..evaluation.flat_index import unit_length
+from ..evaluation.tiles import check_lengths
 from .index import Added, Hits, Index, Track, check_queries
 
 
@@ -18,8 +19,9 @@ def at_unit_length(embeddings: Embeddings) -> Embeddings:
     """The same images with vectors of length 1.
 
     Raises:
-        UserError: one is all zeros. Its cosine is 0 to all others, and no place among vectors of length 1 is as far from each of them.
+        UserError: one is too long for float32, or all zeros. The cosine of zeros is 0 to all others, and no place among vectors of length 1 is as far from each of them.
     """
+    check_lengths(embeddings.vectors, "gallery")
     kept = unit_length(embeddings.vectors)
     zeros = np.flatnonzero(~kept.any(axis=1))
     if len(zeros):

@@ -74,8 +74,9 @@ def kind_of(index: Any) -> Kind:
 def _inner(index: Any) -> Any:
     """The index behind transformations of the vectors."""
     faiss = load_faiss()
-    if not all(isinstance(step, faiss.LinearTransform) for step in _steps(index)):
-        raise TypeError("a transformation that changes distances")
+    for step in _steps(index):
+        if not isinstance(step, faiss.LinearTransform) or getattr(step, "eigen_power", 0):  # a PCA that whitens
+            raise TypeError("a transformation that changes distances")
     return faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
 
 

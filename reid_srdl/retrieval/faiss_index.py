@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from . import factories, faiss_file
 from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt, empty_hits
-from .keeping import changing, damaged, readable, stamp_of
+from .keeping import Unreadable, changing, damaged, readable, stamp_of
 from .rows import UNKNOWN, Rows, incoming
 
 COMPACT_AT = 0.25
@@ -62,6 +62,7 @@ class FaissIndex:
         kind = factories.kind_of(state.index)
         self.family, self.exact, self.true_distances = kind.family, kind.exact, kind.true_distances
         self._stamp: tuple[int, int, int] | None = None
+        self._refused: tuple[Any, UserError] | None = None
 
     # --- ways to one ---------------------------------------------------------------------------------------------------
 
@@ -187,10 +188,10 @@ class FaissIndex:
     # --- changing ------------------------------------------------------------------------------------------------------
 
     def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
-        check_fits(embeddings, self.about, self.path)
         fresh = incoming(embeddings)
         with self._lock, changing(self.path):
             self.refresh()
+            check_fits(embeddings, self.about, self.path)
             state, replaced = self._without(self._state, self._state.rows.holding(fresh.paths))
             index = state.index if state is not self._state else _copy(state.index)
             rows = fresh.rows(state.last_id + 1, state.places)
@@ -219,15 +220,25 @@ class FaissIndex:
             index, rows, places = _compacted(index, rows)
         return _State(index, rows, places, state.last_id), count
 
-    def refresh(self) -> bool:
-        """A file that is gone, or damaged, leaves what is in memory as it is, and is said."""
+    def refresh(self, fits: Callable[[About], None] | None = None) -> bool:
+        """What was refused once is not read again, which may take minutes, before it is another file."""
         with readable(self.path):
             if not self.path.is_file():
                 raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
-            if self._stamp == stamp_of(self.path):
-                return False
-        other = FaissIndex.open(self.path)
-        check_rebuilt(self.about, other.about, self.path)
+            stamp = stamp_of(self.path)
+        if stamp == self._stamp:
+            return False
+        asked = stamp, fits
+        if self._refused is not None and self._refused[0] == asked:
+            raise self._refused[1].with_traceback(None)
+        try:
+            other = FaissIndex.open(self.path)
+            check_rebuilt(self.about, other.about, self.path, fits)
+        except Unreadable:
+            raise
+        except UserError as error:
+            self._refused = asked, error
+            raise
         self.about, self.factory, self.effort, self.facts = other.about, other.factory, other.effort, other.facts
         self.family, self.exact, self.true_distances = other.family, other.exact, other.true_distances
         self._state, self._stamp = other._state, other._stamp

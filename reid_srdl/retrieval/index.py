@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -194,8 +194,16 @@ class Index(Protocol):
         """Takes images away, all or none; returns how many there were (unknown paths count nothing)."""
         ...
 
-    def refresh(self) -> bool:
-        """Takes up what other processes have changed in the meantime; whether there was anything."""
+    def refresh(self, fits: Callable[[About], None] | None = None) -> bool:
+        """Takes up what other processes have changed in the meantime; whether there was anything.
+
+        Args:
+            fits: raises ``UserError`` where an index that was built anew, and is described so, may not be taken up; none wants the same network.
+
+        Raises:
+            UserError: it is gone, cannot be read, or was built anew as another one. One in memory stays as it was; a Milvus, whose
+                collection is then another one, too, is not searched any more until a ``refresh`` succeeds.
+        """
         ...
 
     def close(self) -> None: ...
@@ -231,12 +239,16 @@ def check_fits(embeddings: Embeddings, about: About, path: Path) -> None:
         raise UserError(f"the vectors are{one} averaged with those of mirrored images, and those of {path} are{other}", f"Embed them {'with' if about.flip else 'without'} --flip.")
 
 
-def check_rebuilt(before: About, now: About, path: Path) -> None:
-    """Raises ``UserError`` where an index that is open was built anew by another metric, or with --flip: it cannot go on as it is."""
+def check_rebuilt(before: About, now: About, path: Path, fits: Callable[[About], None] | None) -> None:
+    """Raises ``UserError`` where an index that is open was built anew by another metric, with --flip, or by a network that does not fit: it cannot go on as it is."""
     if now.metric != before.metric:
         raise UserError(f"{path} was built anew by the {now.metric} distance, and had the {before.metric} one", "Open it again; a server has to be started again.")
     if now.flip != before.flip:
         raise UserError(f"{path} was built anew of embeddings {'with' if now.flip else 'without'} --flip", "Open it again; a server has to be started again.")
+    if fits is not None:
+        fits(now)
+    elif (now.model, now.dimension) != (before.model, before.dimension):
+        raise UserError(f"{path} was built anew by the network {short(now.model)}, and was of {short(before.model)}", "Open it again; distances between two networks mean nothing.")
 
 
 def short(model: str) -> str:

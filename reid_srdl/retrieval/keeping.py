@@ -21,6 +21,10 @@ MAGIC = b"reid_srdl faiss\n"
 """What the file of a faiss index begins and ends with."""
 
 
+class Unreadable(UserError):
+    """The system refused to read a file; it may let it be read the next time."""
+
+
 def damaged(path: Path, why: str) -> UserError:
     """What to raise for a file that is not as it was written."""
     return UserError(f"{path} is damaged: {why}", "Copy it again, or build it anew with the command index.")
@@ -32,7 +36,7 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}", "Whoever searches must be allowed to read it; build it anew with the command index where it is gone.") from None
+        raise Unreadable(f"cannot read {path}: {error.strerror or error}", "Whoever searches must be allowed to read it; build it anew with the command index where it is gone.") from None
 
 
 @contextlib.contextmanager

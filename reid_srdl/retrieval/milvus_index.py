@@ -13,7 +13,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class MilvusIndex:
     def __init__(self, path: Path, about: About, collection: Collection, token: str | None = None) -> None:
         self.path, self.about, self._collection, self._token = path, about, collection, token
         self._stamp, self._former = stamp_of(path), list[Collection]()
+        self._barred: UserError | None = None
         self._lock = threading.Lock()
         self.facts: dict[str, Any] = {"remarks": []}
 
@@ -99,8 +100,11 @@ class MilvusIndex:
         collection = Collection(_full_uri(stored, path), name, token)
         try:
             opened = cls(path, about, collection, token)
-            if _read_journal(path).get("building"):
-                raise UserError(f"the building of {path} was broken off", "Build it again with --replace.")
+            if _built_into(path, collection):
+                with changing(path, wait=False) as mine:
+                    if mine:
+                        raise UserError(f"the building of {path} was broken off", "Build it again with --replace.")
+                    raise UserError(f"the building of {path} has begun and is not finished", "Wait for it; where it was broken off, build it again with --replace.")
             collection.load(about, path, values.get("build"))
             opened._finish_what_was_begun()
         except BaseException:
@@ -119,22 +123,22 @@ class MilvusIndex:
         return self.about.dimension
 
     def __len__(self) -> int:
-        return self._collection.count()
+        return self._open().count()
 
     def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
         vectors = check_queries(vectors, top_k, self.dimension)
         if top_k > DEEPEST:
             raise UserError(f"top_k is {top_k:,}, and Milvus hands out {DEEPEST:,} at most", "Ask for fewer, or use --backend faiss.")
-        return self._collection.search(vectors, top_k, cameras)
+        return self._open().search(vectors, top_k, cameras)
 
     def still(self) -> MilvusIndex:
         return self
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
-        return self._collection.vectors(np.asarray(ids, np.int64), self.dimension)
+        return self._open().vectors(np.asarray(ids, np.int64), self.dimension)
 
     def rows(self, ids: Sequence[int] | np.ndarray) -> Rows:
-        return self._collection.rows(ids)
+        return self._open().rows(ids)
 
     def by_path(self, paths: Sequence[str]) -> Rows:
         found = self.holding(paths)
@@ -142,20 +146,22 @@ class MilvusIndex:
 
     def holding(self, paths: Sequence[str]) -> Rows:
         unique = list(dict.fromkeys(paths))
-        return self._collection.rows(self._collection.ids_of(dict(zip(keys(unique).tolist(), unique, strict=True))))
+        collection = self._open()
+        return collection.rows(collection.ids_of(dict(zip(keys(unique).tolist(), unique, strict=True))))
 
     def cameras(self) -> np.ndarray:
-        return self._collection.cameras()
+        return self._open().cameras()
 
     def sample(self, count: int, seed: int = 0) -> Rows:
-        return self._collection.some(count, seed)
+        return self._open().some(count, seed)
 
     # --- changing --------------------------------------------------------------------------------------------------------
 
     def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
-        check_fits(embeddings, self.about, self.path)
         fresh = incoming(embeddings)
         with self._lock, changing(self.path):
+            self.refresh()
+            check_fits(embeddings, self.about, self.path)
             self._finish()
             self._name(names)
             rows = fresh.rows(_first_id(), 0)
@@ -174,6 +180,7 @@ class MilvusIndex:
 
     def delete(self, paths: Sequence[str]) -> int:
         with self._lock, changing(self.path):
+            self.refresh()
             self._finish()
             unique = list(dict.fromkeys(paths))
             ids = self._collection.ids_of(dict(zip(keys(unique).tolist(), unique, strict=True)))
@@ -191,7 +198,7 @@ class MilvusIndex:
             self.about, self._stamp = about, stamp_of(self.path)
 
     def _finish_what_was_begun(self) -> None:
-        if _journal(self.path).is_file():
+        if set(_read_journal(self.path)) - {"building"}:  # what was begun elsewhere harms nobody here; the next change takes it away
             with changing(self.path, wait=False) as mine:
                 if mine:  # else its writer lives, and is at it
                     self._finish()
@@ -199,28 +206,41 @@ class MilvusIndex:
     def _finish(self) -> None:
         """Undoes or finishes what the journal tells of; only while the index is held for a change."""
         begun = _read_journal(self.path)
+        if begun.get("building"):
+            stored, name, *build = begun["building"]
+            with contextlib.closing(Collection(_full_uri(stored, self.path), name, self._token)) as left:
+                if left.exists() and [left.build()] == build:
+                    left.drop()
         if begun.get("undo"):
             self._collection.delete_between(*begun["undo"])
         if begun.get("delete"):
             self._collection.delete(begun["delete"])
         _journal(self.path).unlink(missing_ok=True)
 
-    def refresh(self) -> bool:
-        """Every search asks the database, so that only its description can be another one: that of an index built anew."""
+    def refresh(self, fits: Callable[[About], None] | None = None) -> bool:
+        """Every search asks the database, so that only its description can be another one: that of an index built anew, or with more names."""
         if not self.path.is_file():
             raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
         stamp = stamp_of(self.path)
-        if stamp == self._stamp:
+        if stamp == self._stamp and not _built_into(self.path, self._collection):
+            self._barred = None
             return False
-        other = MilvusIndex.open(self.path, files.read_json(self.path), token=self._token)
         try:
-            check_rebuilt(self.about, other.about, self.path)
-        except UserError:
-            other.close()
+            values = files.read_json(self.path)
+            check_rebuilt(self.about, About.of_json(values, self.path), self.path, fits)
+            other = MilvusIndex.open(self.path, values, token=self._token)
+        except UserError as error:
+            self._barred = error
             raise
         self._former.append(self._collection)  # searches that are under way still use it
-        self.about, self._collection, self._stamp = other.about, other._collection, stamp
+        self.about, self._collection, self._stamp, self._barred = other.about, other._collection, stamp, None
         return True
+
+    def _open(self) -> Collection:
+        """The collection, unless it has become another index's since."""
+        if self._barred is not None:
+            raise self._barred.with_traceback(None)
+        return self._collection
 
     def close(self) -> None:
         for collection in (*self._former, self._collection):
@@ -254,7 +274,7 @@ def place_of(path: Path) -> Place | None:
 
 def keys(paths: Iterable[str]) -> np.ndarray:
     """63 bits of each path's hash, int64 ``(N,)``: rows are looked for by it, since numbers need no quoting."""
-    return np.fromiter((int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") >> 1 for path in paths), np.int64)
+    return np.fromiter((int.from_bytes(hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 1 for path in paths), np.int64)
 
 
 def _first_id() -> int:
@@ -268,6 +288,12 @@ def _journal(path: Path) -> Path:
 
 def _read_journal(path: Path) -> dict[str, Any]:
     return files.read_json(_journal(path)) if _journal(path).is_file() else {}
+
+
+def _built_into(path: Path, collection: Collection) -> bool:
+    """Whether a building of that collection was begun and is not finished."""
+    began = _read_journal(path).get("building")
+    return bool(began) and (_full_uri(began[0], path), began[1]) == (collection.uri, collection.name)
 
 
 def _built_for(path: Path, replace: bool) -> list[list[str]]:

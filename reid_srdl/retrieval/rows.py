@@ -12,6 +12,7 @@ import numpy as np
 from ..data.records import JUNK
 from ..embeddings import Embeddings, no_text
 from ..errors import UserError
+from ..evaluation.tiles import check_lengths
 
 UNKNOWN = int(np.iinfo(np.int64).min)
 """Label or camera of an image of which it is not known."""
@@ -100,7 +101,8 @@ class Incoming:
 def incoming(embeddings: Embeddings) -> Incoming:
     """Embeddings made ready for an index.
 
-    Images without paths are named by their row, ``#0000001``. Raises ``UserError`` where nothing but junk is left, or a path is no text in UTF-8.
+    Images without paths are named by their row, ``#0000001``. Raises ``UserError`` where nothing but junk is left, a path is no text in UTF-8, or a vector's
+    squared length is no float32.
     """
     everything = embeddings if embeddings.paths is not None else Embeddings(**{**vars(embeddings), "paths": [f"#{row:07d}" for row in range(len(embeddings))]})
     kept = everything if everything.labels is None else everything.take(everything.labels != JUNK)
@@ -108,6 +110,7 @@ def incoming(embeddings: Embeddings) -> Incoming:
         raise UserError("there is nothing to add", "All images are junk (label -1)." if len(embeddings) else "The embeddings hold no images.")
     if odd := no_text(kept.paths or ()):
         raise UserError(f"the path {odd} is not UTF-8, and an index holds text", "Rename the image, and embed it again.")
+    check_lengths(kept.vectors, "gallery")
     last = {path: row for row, path in enumerate(kept.paths or ())}
     once = kept if len(last) == len(kept) else kept.take(np.sort(np.fromiter(last.values(), np.int64, len(last))))
     return Incoming(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..evaluation.expansion import averaged
 from ..evaluation.flat_index import unit_length
 from ..evaluation.rerank import Reranking, rerank
 from ..evaluation.scored import Track
-from .index import Hits, Index, short
+from .index import About, Hits, Index, short
 from .rows import UNKNOWN
 
 if TYPE_CHECKING:
@@ -149,18 +150,18 @@ def _reranked(index: Index, vectors: np.ndarray, hits: Hits, wanted: Wanted, tra
 # --- what fits an index ------------------------------------------------------------------------------------------------
 
 
-def check_network(trained: Trained, index: Index, checkpoint: object) -> None:
-    """Raises ``UserError`` where the network's embeddings are not comparable with those of the index.
+def check_network(trained: Trained, about: About, path: Path, checkpoint: object) -> None:
+    """Raises ``UserError`` where the network's embeddings are not comparable with those of the index at ``path``.
 
     A full-precision export of the network that the index was built with counts as that network.
     """
-    if index.model and index.model not in trained.same_as:
+    if about.model and about.model not in trained.same_as:
         raise UserError(
-            f"{index.path} was built by the network {short(index.model)}, and {checkpoint} is {short(trained.model_hash)}",
+            f"{path} was built by the network {short(about.model)}, and {checkpoint} is {short(trained.model_hash)}",
             "Distances between two networks mean nothing: name the run that embedded the gallery, or build an index of this one.",
         )
-    if trained.dimension != index.dimension:
-        raise UserError(f"{checkpoint} makes vectors of {trained.dimension} numbers, and those of {index.path} have {index.dimension}", "Name the run that embedded the gallery.")
+    if trained.dimension != about.dimension:
+        raise UserError(f"{checkpoint} makes vectors of {trained.dimension} numbers, and those of {path} have {about.dimension}", "Name the run that embedded the gallery.")
 
 
 def other_distance(index: Index, trained: Trained) -> str:

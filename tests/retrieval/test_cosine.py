@@ -85,6 +85,17 @@ def test_zeros_are_at_a_right_angle_to_all(build):
     np.testing.assert_array_equal(hits.distances, np.ones((1, 3)))
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_vectors_whose_distances_overflow_are_in_no_index(tmp_path, metric):
+    gallery = dataclasses.replace(embedded(5), vectors=embedded(5).vectors * np.float32(1e20))
+    with pytest.raises(UserError, match="a gallery vector is too long for distances in float32"):
+        create_index(tmp_path / "g.index", gallery, metric=metric)
+    index, _ = create_index(tmp_path / "g.index", embedded(5), metric=metric)
+    with pytest.raises(UserError, match="too long"):
+        index.add(gallery)
+    assert len(index) == 5
+
+
 def test_zeros_in_a_gallery_are_refused_by_name(build):
     vectors = lengthened(20).vectors.copy()
     vectors[7] = 0

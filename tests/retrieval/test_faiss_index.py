@@ -13,7 +13,7 @@ import pytest
 from reid_srdl import files
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
-from reid_srdl.retrieval import create_index, open_index
+from reid_srdl.retrieval import create_index, faiss_index, open_index
 from reid_srdl.retrieval.faiss_index import COMPACT_AT
 
 from .conftest import DIMENSION, Killed, embedded, nearest
@@ -78,6 +78,41 @@ def test_what_another_process_has_changed_is_taken_up(tmp_path):
     (tmp_path / "g.index").unlink()
     with pytest.raises(UserError, match="is gone"):
         one.refresh()
+
+
+@pytest.mark.parametrize("how", ["another metric", "damaged"])
+def test_a_file_that_was_refused_is_not_read_again_before_it_is_another(tmp_path, monkeypatch, how):
+    """A server asks before each answer, and reading an index may take minutes."""
+    path = tmp_path / "g.index"
+    index, _ = create_index(path, embedded(10))
+    whole, reads = path.read_bytes(), []
+    if how == "damaged":
+        path.write_bytes(whole[:200] + b"?" + whole[201:])
+    else:
+        create_index(path, embedded(10), metric="cosine", replace=True)
+    monkeypatch.setattr(faiss_index.faiss_file, "read", lambda *given, real=faiss_index.faiss_file.read: reads.append(1) or real(*given))
+    messages = set()
+    for _ in range(3):
+        with pytest.raises(UserError) as refused:
+            index.refresh()
+        messages.add(str(refused.value))
+    assert len(reads) == 1 and len(messages) == 1
+    path.write_bytes(whole)
+    assert index.refresh() and len(index) == 10 and len(reads) == 2
+
+
+def test_a_file_that_the_system_refused_to_read_is_asked_for_again(tmp_path, monkeypatch):
+    index, _ = create_index(tmp_path / "g.index", embedded(10))
+    open_index(tmp_path / "g.index").add(embedded(1, first=10))
+
+    def refusing(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(faiss_index.faiss_file, "read", refusing)
+    with pytest.raises(UserError, match="cannot read"):
+        index.refresh()
+    monkeypatch.undo()
+    assert index.refresh() and len(index) == 11
 
 
 def test_a_change_undoes_nothing_that_another_process_did_unseen(tmp_path):

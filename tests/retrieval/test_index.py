@@ -269,12 +269,39 @@ def test_an_index_that_another_process_built_anew_is_taken_up(build):
     index = build(embedded(10))
     assert index.refresh() is False
     index.close()
-    build(embedded(4, model="b" * 64), replace=True).close()
-    assert index.refresh() is True and index.model == "b" * 64 and len(index) == 4 and index.refresh() is False
+    build(embedded(4, seed=1), replace=True).close()
+    assert index.refresh() is True and len(index) == 4 and index.refresh() is False
+    build(embedded(5, model="b" * 64), replace=True).close()
+    with pytest.raises(UserError, match="built anew by the network bbbbbbbbbbbb…, and was of aaaaaaaaaaaa…. Open it again"):
+        index.refresh()
+    assert index.model == MODEL
+    seen = []
+    assert index.refresh(seen.append) is True, "whoever asks may say that another network fits"
+    assert index.model == seen[0].model == "b" * 64 and len(index) == 5 and index.refresh() is False
     index.path.unlink()
     with pytest.raises(UserError, match="is gone"):
         index.refresh()
     index.close()
+
+
+def test_an_index_that_another_process_built_anew_of_another_network_is_not_changed(build):
+    """It would hold vectors of two networks; two dimensions, even."""
+    index, other = build(embedded(10)), embedded(6, model="b" * 64)
+    index.close()
+    build(other, replace=True).close()
+    for change in (lambda: index.add(embedded(3, first=20)), lambda: index.delete(["it's \"0\".jpg"])):
+        with pytest.raises(UserError, match="built anew by the network b"):
+            change()
+    index.close()
+    there = open_index(index.path)
+    assert len(there) == 6 and there.model == "b" * 64
+    np.testing.assert_allclose(there.vectors(there.by_path(other.paths).ids), other.vectors, rtol=1e-6)
+    there.close()
+
+
+def test_a_path_that_is_not_utf8_is_in_no_index(build):
+    index, name = build(embedded(4)), b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    assert index.delete([name]) == 0 and len(index.holding([name])) == 0 and len(index) == 4
 
 
 def test_the_id_of_the_last_image_is_never_given_again(build):

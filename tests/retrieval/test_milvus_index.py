@@ -131,6 +131,51 @@ def test_a_building_that_was_broken_off_is_said_and_done_again(tmp_path, monkeyp
     holds(path, embedded(30))
 
 
+def test_a_building_into_another_collection_leaves_the_index_as_it_is(path, monkeypatch):
+    killed_after(0, monkeypatch, Collection, "load")
+    with pytest.raises(Killed):
+        create_index(path, embedded(12), backend="milvus", replace=True, collection="other")
+    monkeypatch.undo()
+    index = open_index(path)
+    assert len(index) == 30 and index.refresh() is False
+    index.add(embedded(2, first=30))  # which takes away what was begun
+    assert len(index) == 32 and not milvus_index._journal(path).exists()
+    index.close()
+    left = Collection(f"{path}.db", "other")
+    assert not left.exists()
+    left.close()
+
+
+def test_an_open_index_that_is_built_anew_is_not_searched_as_if_it_were_the_old_one(path):
+    """Its collection has the same name, and holds vectors of another kind."""
+    index = open_index(path)
+    index.close()
+    create_index(path, embedded(30), backend="milvus", metric="cosine", replace=True)[0].close()
+    with pytest.raises(UserError, match="built anew by the cosine distance"):
+        index.refresh()
+    for ask in (lambda: index.search(embedded(1).vectors, 3), lambda: len(index), index.cameras, lambda: index.add(embedded(1, first=50))):
+        with pytest.raises(UserError, match="built anew by the cosine distance"):
+            ask()
+    create_index(path, embedded(4), backend="milvus", replace=True)[0].close()
+    assert index.refresh() and len(index) == 4 and len(index.search(embedded(1).vectors, 3).ids[0]) == 3
+    index.close()
+
+
+def test_an_open_index_is_not_searched_while_it_is_built_anew(path, monkeypatch):
+    index = open_index(path)
+    index.close()
+    killed_after(0, monkeypatch, Collection, "load")
+    with pytest.raises(Killed):
+        create_index(path, embedded(12), backend="milvus", replace=True)
+    monkeypatch.undo()
+    with keeping.changing(path), pytest.raises(UserError, match="has begun and is not finished. Wait for it"):
+        index.refresh()
+    with pytest.raises(UserError, match="is not finished"):
+        len(index)
+    with pytest.raises(UserError, match="was broken off"):
+        index.refresh()
+
+
 def test_a_first_building_that_was_broken_off_may_be_repeated(tmp_path, monkeypatch):
     path = tmp_path / "g.index"
     killed_after(0, monkeypatch, Collection, "load")

@@ -160,19 +160,19 @@ def network(model=MODEL, dimension=DIMENSION, facts=None, folder=None):
 
 def test_only_the_network_of_the_index_may_search_it(build):
     index = build(embedded(5))
-    search.check_network(network(), index, "runs/a")
+    search.check_network(network(), index.about, index.path, "runs/a")
     with pytest.raises(UserError, match="was built by the network aaaaaaaaaaaa…, and runs/b is bbbbbbbbbbbb…. Distances between two networks mean nothing"):
-        search.check_network(network("b" * 64), index, "runs/b")
+        search.check_network(network("b" * 64), index.about, index.path, "runs/b")
     with pytest.raises(UserError, match="runs/a makes vectors of 7 numbers"):
-        search.check_network(network(dimension=7), index, "runs/a")
+        search.check_network(network(dimension=7), index.about, index.path, "runs/a")
     # A full-precision export is the same network; an INT8 one makes other embeddings.
     for precision, same in (("fp32", True), ("int8", False)):
         exported = network("c" * 64, facts=types.SimpleNamespace(source=MODEL, precision=precision))
         if same:
-            search.check_network(exported, index, "a.onnx")
+            search.check_network(exported, index.about, index.path, "a.onnx")
         else:
             with pytest.raises(UserError, match="was built by the network"):
-                search.check_network(exported, index, "a.onnx")
+                search.check_network(exported, index.about, index.path, "a.onnx")
 
 
 def test_a_calibration_is_used_only_where_it_fits(build, tmp_path):

@@ -77,7 +77,7 @@ class Health(BaseModel):
 
     model_config = ConfigDict(protected_namespaces=())
 
-    status: str = Field(description="`ok`; `stale` where the index cannot be read any more and is served as it was; `another network` where it was built anew by one that this server does not have")
+    status: str = Field(description="`ok`; `stale` where the index is gone, or was built anew as one that this server cannot take up: it is served as it was, or not at all where that is gone, too")
     trouble: str | None
     index: str
     images: int = Field(description="in the index")

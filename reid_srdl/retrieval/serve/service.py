@@ -14,7 +14,7 @@ import numpy as np
 from ...data.images import MemoryImages
 from ...errors import UserError
 from .. import search
-from ..index import Index
+from ..index import About, Index
 from ..keeping import stamp_of
 from ..rows import Rows
 from ..search import Wanted
@@ -65,11 +65,10 @@ class Service:
     def __init__(self, index: Index, trained: Trained, checkpoint: str, pictures: Pictures, *, flip: bool = False, prior: float | None = None) -> None:
         if prior is not None and not 0 < prior < 1:
             raise UserError(f"a prior of {prior}", "It must lie between 0 and 1: the share of genuine pairs among those that are asked about.")
-        search.check_network(trained, index, checkpoint)
+        search.check_network(trained, index.about, index.path, checkpoint)
         _ = trained.embedder  # made now, so that the first request does not wait for it
         self.index, self.trained, self.checkpoint, self.pictures, self.flip = index, trained, checkpoint, pictures, flip
-        self._prior, self._trouble, self._foreign = prior, "", False
-        self._checked = index.model
+        self._prior, self._trouble = prior, ""
         self._refreshing = threading.Lock()
         self._calibrate()
 
@@ -128,11 +127,11 @@ class Service:
         """Whether two images show the same identity, by the network's calibration.
 
         Raises:
-            Refused: no image; no calibration (409).
+            Refused: no image; no calibration (409), or a damaged one (503).
         """
         from ...evaluation import calibration
 
-        found = calibration.of_network(self.trained)
+        found = self._asked(calibration.of_network, self.trained)
         if found is None or not calibration.fits(found, self.trained):
             state = "has no calibration" if found is None else "has a calibration of another network"
             raise Refused(409, f"{self.checkpoint} {state}", f"Make one: {calibration.making(self.trained, self.checkpoint)}")
@@ -146,7 +145,7 @@ class Service:
         """How it is, and what it serves. Raises ``Refused`` where the index does not answer."""
         self.refresh()
         return {
-            "status": "another network" if self._foreign else "stale" if self._trouble else "ok",
+            "status": "stale" if self._trouble else "ok",
             "trouble": self._trouble or None,
             "index": self.index.path.name,
             "images": self._asked(len, self.index),
@@ -183,13 +182,7 @@ class Service:
         if not self._refreshing.acquire(blocking=False):
             return
         try:
-            if self.index.refresh() or self._foreign:
-                # Another network's is answered from by nobody before it has been looked at; images that come and go hold nobody up.
-                self._foreign = self._foreign or self.index.model != self._checked
-                search.check_network(self.trained, self.index, self.checkpoint)
-                self._checked, self._foreign = self.index.model, False
-                self._calibrate()
-            elif self._calibrated_by != self._calibration_file():
+            if self.index.refresh(self._fits) or self._calibrated_by != self._calibration_file():
                 self._calibrate()
             self._trouble = ""
         except UserError as error:
@@ -197,9 +190,10 @@ class Service:
         finally:
             self._refreshing.release()
 
+    def _fits(self, about: About) -> None:
+        search.check_network(self.trained, about, self.index.path, self.checkpoint)
+
     def _asked(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        if self._foreign:
-            raise Refused(503, self._trouble.rstrip(".") or "the index has just been built anew", "Start the server again with that network.")
         try:
             return function(*arguments)
         except UserError as error:  # what the request could be blamed for has been looked at before

@@ -100,6 +100,11 @@ def test_without_a_calibration_nothing_is_called_the_same(service, run, index, t
     with pytest.raises(Refused, match="has no calibration. Make one") as found:
         service.verify(data, data)
     assert found.value.status == 409
+    (run / runs.CALIBRATION).write_text("{")
+    with pytest.raises(Refused, match="calibration.json") as found:
+        service.verify(data, data)
+    assert found.value.status == 503, "whoever asks cannot help it"
+    (run / runs.CALIBRATION).unlink()
     bare = Service(index, trained, "runs/a", service.pictures)
     answer = bare.search(Question(data))
     assert answer["prior"] is None and answer["hits"][0]["probability"] is None and "runs/a has no calibration" in answer["why_no_probability"]
@@ -158,24 +163,28 @@ def test_changes_of_other_processes_are_taken_up(backend, service, gallery, peop
     assert new["query"]["picture"] is None  # there is no such file
 
 
-def test_who_asks_while_images_that_came_are_taken_up_is_answered(service, monkeypatch):
-    """The network is the same, so there is nothing to wait for."""
-    answered = []
-    monkeypatch.setattr(service.index, "refresh", lambda: True)
-    monkeypatch.setattr(search, "check_network", lambda *_: answered.append(service._asked(len, service.index)))
-    service.refresh()
-    assert answered == [24]
+def test_who_asks_while_an_index_is_looked_at_is_answered_from_what_was_there(service, gallery, index, monkeypatch):
+    """Be it more images, which are taken up then, or another network's, which are not."""
+    for model in (gallery.model, "b" * 64):
+        answered, before = [], len(service.index)
+        retrieval.create_index(index.path, dataclasses.replace(gallery, vectors=gallery.vectors[:5], paths=gallery.paths[:5], labels=None, cameras=None, model=model), replace=True)
+        with monkeypatch.context() as patched:
+            patched.setattr(search, "check_network", lambda *given, real=search.check_network, answered=answered: answered.append(service._asked(len, service.index)) or real(*given))
+            service.refresh()
+        assert answered == [before] and len(service.index) == 5
 
 
-def test_an_index_of_another_network_is_no_longer_searched_and_its_return_is_welcome(service, gallery, people, index):
+def test_an_index_of_another_network_is_not_taken_up_and_its_return_is_welcome(service, gallery, people, index):
     data = people.query.files[0].read_bytes()
-    before, stranger = index.path.read_bytes(), dataclasses.replace(gallery, model="b" * 64)
+    before, stranger = index.path.read_bytes(), dataclasses.replace(gallery, vectors=-gallery.vectors[:5], paths=gallery.paths[:5], labels=None, cameras=None, model="b" * 64)
+    found = service.search(Question(data))["hits"]
     retrieval.create_index(index.path, stranger, replace=True)
     for _ in range(2):
-        assert refused(service, Question(data)).status == 503
-    assert "was built by the network bbbbbbbbbbbb" in refused(service, Question(data)).message
+        assert service.search(Question(data))["hits"] == found
+    health = service.health()
+    assert health["status"] == "stale" and "was built by the network bbbbbbbbbbbb" in health["trouble"] and health["images"] == 24
     index.path.write_bytes(before)
-    assert len(service.search(Question(data))["hits"]) == 20 and service.health()["status"] == "ok"
+    assert service.search(Question(data))["hits"] == found and service.health()["status"] == "ok"
 
 
 def test_an_index_that_is_gone_is_served_as_it_was_and_said(service, people, index):
