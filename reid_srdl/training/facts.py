@@ -17,9 +17,11 @@ from .plans import Plan
 
 
 def describe(
-    config: Config, plan: Plan, *, dataset: str, images: int, identities: int, kind: str, data_hash: str, device: torch.device, precision_timed: dict[str, float]
+    config: Config, plan: Plan, *, dataset: str, images: int, identities: int, kind: str, data_hash: str, scored: str | None, device: torch.device, precision_timed: dict[str, float]
 ) -> dict[str, Any]:
-    """The facts of a run that begins now; ``kind`` says what is told apart, ``precision_timed`` are seconds a step of each precision that was tried."""
+    """The facts of a run that begins now; ``kind`` says what is told apart, ``scored`` is the hash of the images that it is scored on as it trains
+    (none where it is not), ``precision_timed`` are seconds a step of each precision that was tried.
+    """
     import lightning_fabric
     import torchvision
 
@@ -30,6 +32,7 @@ def describe(
         "identities": identities,
         "kind": kind,
         "data_hash": data_hash,
+        **({} if scored is None else {"scored_hash": scored}),
         "plan": config.plan.name,
         "seed": config.seed,
         "device": str(device),
@@ -57,13 +60,14 @@ def differences(before: dict[str, Any], now: dict[str, Any], folder: Path) -> li
     """What a resumed run does not share with its beginning, a line each.
 
     Raises:
-        UserError: the training images are others.
+        UserError: the images that it is trained on, or scored on as it trains, are others.
     """
-    if before["data_hash"] != now["data_hash"]:
-        raise UserError(
-            f"the training images of {folder} have changed since it began",
-            "Restore them (their list and sizes are hashed), or start a new run with another --output.",
-        )
+    for key, which in (("data_hash", "training images of"), ("scored_hash", "images that are scored in the training of")):
+        # Earlier versions did not say what was scored.
+        if key in before and key in now and before[key] != now[key]:
+            raise UserError(
+                f"the {which} {folder} have changed since it began", "Restore them (their list and sizes are hashed), or start a new run with another --output."
+            )
     lines = [
         f"note: the run began with {what}: {before[key]}, now {now[key]}; the result will not be bit-identical to an unbroken run"
         for key, what in (("threads", "CPU threads"), ("processes", "processes"), ("device", "device"))

@@ -15,7 +15,7 @@ from .metric_losses import LOSSES
 from .plans import Stage
 
 
-def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device, data_hash: str, before: str | None, reference: str | None) -> str:
+def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device, data_hash: str, scored: str | None, before: str | None, reference: str | None) -> str:
     """Hash of all that determines the weights at the end of a stage.
 
     Args:
@@ -24,6 +24,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
         number: of the stage, from 0; it is part of every seed.
         device: where.
         data_hash: of the training split.
+        scored: hash of the images that are scored on the way; none where nobody scores.
         before: key of the stage whose weights are taken over; none for a fresh start.
         reference: how the soft targets were made; none without.
     """
@@ -41,9 +42,9 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
         described["ema"] = dataclasses.asdict(stage.ema)
     if stage.keep != "last":
         described["keep"] = stage.keep
-    if stage.keep == "best" or config.log.eval_every:
+    if scored is not None:
         # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
-        described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split]
+        described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split, scored]
         described["scored_on"] += [config.distance] if config.distance != Config().distance else []
     if foreign := _foreign_code(stage):
         described["code"] = foreign

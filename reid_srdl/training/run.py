@@ -28,6 +28,7 @@ from .keys import stage_key
 from .material import Material
 from .plans import Stage
 from .reference import Reference
+from .scored_images import scored_hash
 from .stage_store import StageStore
 from .termination import Terminated, Termination
 
@@ -84,6 +85,7 @@ class _Run:
         self.material = Material(config, data, self.device, says=watch.says, tracks=watch.tracks)
         self.store = StageStore(folder.parent / ".stages", watch.says)
         self.beginnings = Beginnings(config, folder, plan, len(self.material.labels), says=watch.says)
+        self.scored = scored_hash(data, config.log.eval_split) if config.log.eval_every and score is not None else None
         self.keys: list[str] = []
         self.rank, self.world = ranks.own()
         self.timed: dict[str, float] = {}
@@ -127,8 +129,10 @@ class _Run:
     def _work(self) -> dict[str, str]:
         """What all processes have to agree on, as far as each finds out for itself; where its files lie is its own affair."""
         shown = configuration.as_yaml(dataclasses.replace(self.config, output=None, data_root=None, threads=None))
+        scored = {} if self.scored is None else {"list of images to be scored": self.scored[:8]}
         return {
             "list of training images": f"{len(self.material.split):,} of {len(self.material.labels):,} {self.material.kind} ({self.material.hash[:8]})",
+            **scored,
             "configuration": files.sha256_json(shown)[:8],
         }
 
@@ -142,7 +146,7 @@ class _Run:
         """Writes the configuration and the facts of a first start; checks those of a resumed one."""
         facts = describe(
             self.config, self.plan, dataset=self.material.name, images=len(self.material.split), identities=len(self.material.labels), kind=self.material.kind,
-            data_hash=self.material.hash, device=devices.choose(self.config.device), precision_timed=self.timed,
+            data_hash=self.material.hash, scored=self.scored, device=devices.choose(self.config.device), precision_timed=self.timed,
         )  # fmt: skip
         if resume and (self.folder / runs.FACTS).is_file():  # else it was broken off before anything was trained
             before = runs.read_facts(self.folder)
@@ -212,8 +216,8 @@ class _Run:
         if finished is not None:
             return finished
         key = stage_key(
-            self.config, stage, number, device=self.device, data_hash=self.material.hash, before=self.keys[number - 1] if stage.start == "continue" else None,
-            reference=reference.how if reference is not None else None,
+            self.config, stage, number, device=self.device, data_hash=self.material.hash, scored=self.scored,
+            before=self.keys[number - 1] if stage.start == "continue" else None, reference=reference.how if reference is not None else None,
         )  # fmt: skip
         state = self._state(number)
         began = key if state is None else state.get("key")

@@ -11,7 +11,7 @@ from reid_srdl.training.facts import describe, differences
 
 def facts(**changes):
     made = describe(
-        Config(), plans.build(Config()), dataset="toy", images=9, identities=3, kind="classes", data_hash="h", device=torch.device("cpu"), precision_timed={}
+        Config(), plans.build(Config()), dataset="toy", images=9, identities=3, kind="classes", data_hash="h", scored=None, device=torch.device("cpu"), precision_timed={}
     )
     return {**copy.deepcopy(made), **changes}
 
@@ -28,6 +28,13 @@ def test_what_a_resumed_run_does_not_share_is_said(tmp_path):
     assert "torch" in line
     with pytest.raises(UserError, match="have changed"):
         differences(facts(), facts(data_hash="other"), tmp_path)
+
+
+def test_other_images_that_are_scored_on_the_way_are_refused_where_both_say_them(tmp_path):
+    assert "scored_hash" not in facts()
+    with pytest.raises(UserError, match="the images that are scored in the training of .* have changed since it began"):
+        differences(facts(scored_hash="one"), facts(scored_hash="other"), tmp_path)
+    assert differences(facts(), facts(scored_hash="other"), tmp_path) == [] == differences(facts(scored_hash="one"), facts(scored_hash="one"), tmp_path)
 
 
 def test_another_number_of_processes_is_said(tmp_path):

@@ -20,7 +20,7 @@ from reid_srdl.training.keys import stage_key
 
 
 def key(config, number=0, **more):
-    given = {"device": torch.device("cpu"), "data_hash": "h", "before": None, "reference": None, **more}
+    given = {"device": torch.device("cpu"), "data_hash": "h", "scored": "s" if config.log.eval_every else None, "before": None, "reference": None, **more}
     return stage_key(config, plans.build(config)[number], number, **given)
 
 
@@ -113,6 +113,12 @@ def test_what_is_chosen_of_a_metric_and_an_average_counts_too():
     assert len({key(Config(ema=ema)) for ema in (EmaConfig(0.9), EmaConfig(0.99), EmaConfig(0.9, use=False))}) == 3
     unused = MetricConfig(margin=0.3), EmaConfig(use=False), ScheduleConfig(warmup_from=0.5, final=0.1)
     assert key(Config(metric=unused[0], ema=unused[1], schedule=unused[2], reference=ReferenceConfig(weights="last"))) == key(Config())
+
+
+def test_the_images_that_are_scored_count_and_where_nobody_scores_the_key_is_that_of_earlier_versions():
+    config = Config(log=LogConfig(eval_every=1))
+    assert len({key(config, scored="one"), key(config, scored="another"), key(config, scored=None)}) == 3
+    assert key(config, scored=None) == key(Config())
 
 
 def test_the_distance_counts_where_scores_on_the_way_are_by_it():
