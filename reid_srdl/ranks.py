@@ -108,6 +108,13 @@ def alike(tensors: Iterable[torch.Tensor]) -> None:
             torch.distributed.broadcast(tensor, 0)
 
 
+def added_up(mine: torch.Tensor) -> torch.Tensor:
+    """The sum over the processes, in all of them; ``mine`` holds it afterwards."""
+    if own()[1] > 1:
+        torch.distributed.all_reduce(mine)
+    return mine
+
+
 def leave() -> None:
     """Ends the connection, if there is one, whatever state it is in."""
     with contextlib.suppress(RuntimeError, ValueError):

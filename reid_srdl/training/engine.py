@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -21,6 +20,7 @@ from .gathering import gathered
 from .losses import stage_loss
 from .parts import Part, in_parts
 from .plans import Stage
+from .progress import Progress
 from .reference import Reference
 from .termination import Terminated, Termination
 
@@ -39,25 +39,6 @@ class Watcher(Protocol):
     def step_ends(self, images: int, loss: float | None) -> None: ...
 
     def epoch_ends(self, row: dict[str, Any]) -> None: ...
-
-
-@dataclass
-class Progress:
-    """How far a stage is: the next epoch and step, and the sums over the epoch's images so far.
-
-    ``sums`` is float64 ``(4,)``: loss, cross-entropy, imitation, right answers, and where there is one, as a fifth, the metric term; ``images`` counts
-    them; ``seconds`` is time spent.
-    """
-
-    epoch: int
-    step: int
-    sums: torch.Tensor
-    images: int
-    seconds: float
-
-    @classmethod
-    def start(cls, sums: int, epoch: int = 0) -> Progress:
-        return cls(epoch, 0, torch.zeros(sums, dtype=torch.float64), 0, 0.0)
 
 
 class StageTrainer:
@@ -167,7 +148,7 @@ class StageTrainer:
         before = at.seconds
         for batch in self.loader.epoch(self.number, at.epoch, at.step):
             self._step(batch)
-            at.step, at.images, seen = batch.step + 1, at.images + len(batch.targets), seen + batch.total
+            at.step, seen = batch.step + 1, seen + batch.total
             looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
             mean = self._looked_at(batch) if looks else None
             at.seconds = before + time.perf_counter() - began
@@ -200,9 +181,11 @@ class StageTrainer:
         # Dropout and its like draw from the global state, which is set anew for each step so that a resume meets the same.
         torch.manual_seed(derive(self.seed, "noise", self.number, self.progress.epoch, batch.step, self.loader.rank))
         self._optimiser.zero_grad(set_to_none=True)
+        sums = torch.zeros_like(self.progress.sums)
         for part in in_parts(batch, self.stage.optimiser.accumulate, self.loader.world):
             with self.fabric.no_backward_sync(self._model, enabled=not part.last):
-                self._backward(part)
+                sums += self._backward(part)
+        self.progress.add(sums, batch.total)
         if self.stage.optimiser.clip is not None:
             self.fabric.clip_gradients(self._model, self._optimiser, max_norm=self.stage.optimiser.clip, error_if_nonfinite=False)
         scaler = getattr(self.fabric.strategy.precision, "scaler", None) if self.average is not None else None
@@ -212,8 +195,8 @@ class StageTrainer:
         if self.average is not None and not (scaler is not None and scaler.get_scale() < scale):
             self.average.update(self.network)
 
-    def _backward(self, part: Part) -> None:
-        """Adds the gradient of a part, and its figures to the sums."""
+    def _backward(self, part: Part) -> torch.Tensor:
+        """Adds the gradient of a part; returns the sums of its figures over its images."""
         batch = part.batch
         output = self._model(batch.images)
         reference = self.reference.rows(batch.indices) if self.reference is not None else None
@@ -231,7 +214,7 @@ class StageTrainer:
         with torch.no_grad():
             right = (output.logits.argmax(dim=1) == batch.targets).double().mean()
             figures += [right] if metric is None else [right, metric]
-            self.progress.sums += torch.stack([figure.detach().double() for figure in figures]) * len(batch.targets)
+            return torch.stack([figure.detach().double() for figure in figures]) * len(batch.targets)
 
     def _metric_term(self, output: Output, part: Part) -> torch.Tensor | None:
         if self._metric is None:
@@ -244,15 +227,14 @@ class StageTrainer:
 
     def _looked_at(self, batch: Batch) -> float:
         """The mean loss so far; stops training where it is not finite any more."""
-        mean = float(self.progress.sums[0]) / max(self.progress.images, 1)
+        mean = self.progress.means()[0]
         if mean != mean or abs(mean) == float("inf"):
             raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist(), self._look_every)
         return mean
 
     def _row(self, images_per_s: float) -> dict[str, Any]:
         at = self.progress
-        sums = self.fabric.all_reduce(torch.cat([at.sums, at.sums.new_tensor([at.images])]), reduce_op="sum")
-        loss, cross_entropy, imitation, accuracy, *metric = (sums[:-1] / sums[-1]).tolist()
+        loss, cross_entropy, imitation, accuracy, *metric = at.means()
         return {
             "epoch": at.epoch,
             "rate": self.stage.rates[at.epoch],
