@@ -7,9 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from .. import runs
+from ..errors import UserError
+from .plans import Plan
 
 CHOOSES = ("val_mAP", "val_top1")
 """The score by which it is chosen: the first of these that there is."""
+
+
+def check_asked(plan: Plan, scores: bool) -> None:
+    """Raises ``UserError`` where a stage keeps its best epoch and nobody scores."""
+    for stage in plan:
+        if stage.keep == "best" and not scores:
+            raise UserError(
+                f"stage {stage.name} keeps the epoch that scores best, and there is nobody who scores",
+                "Give train a score: a function of a network and its place that returns mAP (of people) or top1 (of classes).",
+            )
+
+
+def check_scored(row: Mapping[str, Any]) -> None:
+    """Raises ``UserError`` where an epoch was scored by nothing that one may be chosen by."""
+    if all(row.get(name) is None for name in CHOOSES):
+        said = ", ".join(name.removeprefix("val_") for name in row if name.startswith("val_")) or "nothing"
+        raise UserError(
+            f"the best epoch is chosen by mAP or top1, and the score of epoch {row['epoch']} holds {said}",
+            "Have the score return one of them; a resume goes on from the last epoch before.",
+        )
 
 
 def file_of(folder: Path, row: Mapping[str, Any]) -> Path:

@@ -70,6 +70,7 @@ def train(
         # What the first start settled (the precision) stands in the run folder.
         config = dataclasses.replace(configuration.load(folder / runs.CONFIG), output=str(folder), device=config.device)
     plan = plans.build(config)
+    kept.check_asked(plan, scores=score is not None)
     return _Run(config, folder, plan, data, watch, score, termination).carry_out(resume)
 
 
@@ -292,6 +293,8 @@ class _Run:
         if self.score is not None and every and (row["epoch"] + 1) % every == 0:
             ranks.alike(trainer.handed_on.state_dict().values())
             row.update({f"val_{name}": value for name, value in self.score(trainer.handed_on, self.place).items()})
+            if stage.keep == "best":
+                kept.check_scored(row)
         if self.rank == 0:
             if stage.keep == "best":
                 self._keep_if_best(target, trainer.handed_on, stage, row)

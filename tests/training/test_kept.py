@@ -7,6 +7,7 @@ import pytest
 
 from reid_srdl import runs
 from reid_srdl.data.records import limit_identities
+from reid_srdl.errors import UserError
 from reid_srdl.training import checkpoint, log
 from reid_srdl.training.kept import chosen
 from reid_srdl.training.run import train
@@ -80,3 +81,18 @@ def test_an_epoch_that_is_trained_again_to_another_score_takes_nobody_s_place(st
     folder = train(stopping, people, watch=watch, score=score, resume=True)
     assert [row["val_mAP"] for row in runs.read_log(folder / "stages/1-first")] == [0.3, 0.1, 0.2, 0.2, 0.2]
     assert equal(weights(folder), [written[0]]) and not list(folder.rglob("best*"))
+
+
+def test_without_a_score_nothing_begins(stopping, people, watch):
+    with pytest.raises(UserError, match="stage first keeps the epoch that scores best, and there is nobody who scores. Give train a score"):
+        train(stopping, people, watch=watch)
+    assert watch.steps == 0 and not Path(stopping.output).exists()
+
+
+def test_a_score_that_no_epoch_can_be_chosen_by_ends_the_run_at_the_first_epoch_and_another_goes_on(stopping, people, watch):
+    later = dataclasses.replace(stopping, log=dataclasses.replace(stopping.log, eval_every=2))
+    with pytest.raises(UserError, match="chosen by mAP or top1, and the score of epoch 1 holds rank1, loss"):
+        train(later, people, watch=watch, score=lambda network, place: {"rank1": 0.5, "loss": 1.0})
+    assert len(watch.rows) == 2
+    folder = train(later, people, watch=watch, score=lambda network, place: {"mAP": 0.5}, resume=True)
+    assert [row["val_mAP"] for row in runs.read_log(folder / "stages/1-first")] == [None, 0.5, None, 0.5, None]
