@@ -124,6 +124,10 @@ class ClassData:
     test: Split
     class_names: tuple[str, ...]
 
+    def names_of(self, labels: np.ndarray) -> tuple[str, ...] | None:
+        """The words for labels in ascending order; none where there is not one for each."""
+        return tuple(self.class_names[label] for label in labels.tolist()) if labels[-1] < len(self.class_names) else None
+
 
 def limit_identities(data: ReIDData, *, train: int | None, holdout: int) -> ReIDData:
     """Keeps the first ``train`` training identities, and holds the last ``holdout`` out as a validation set.

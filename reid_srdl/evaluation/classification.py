@@ -15,7 +15,7 @@ from ..data.records import ClassData, Split
 from ..devices import ALONE, Place
 from ..diagnostics import BINS, Calibration, calibration
 from ..errors import UserError
-from ..runs import Trained
+from ..runs import Trained, check_same_classes
 from . import predictions
 from .predictions import Predictions
 from .scored import METRICS, Track
@@ -219,13 +219,11 @@ def classes_of(data: ClassData) -> np.ndarray:
 
 
 def check_labels(trained: Trained, data: ClassData) -> None:
-    """Raises ``UserError`` unless the network was trained on the labels that the data set has."""
+    """Raises ``UserError`` unless the network was trained on the classes that the data set has."""
     there = classes_of(data)
-    if not np.array_equal(trained.labels, there):
-        raise UserError(
-            f"the network {trained.model_hash[:12]} knows {len(trained.labels)} labels, which are not the {len(there)} of {data.name}",
-            "Score it on the data set that it was trained on.",
-        )
+    check_same_classes(
+        f"the network {trained.model_hash[:12]}", (trained.labels, trained.names), data.name, (there, data.names_of(there)), "Score it on the data set that it was trained on."
+    )
 
 
 def targets_of(split: Split, labels: np.ndarray) -> np.ndarray:
@@ -241,7 +239,6 @@ def targets_of(split: Split, labels: np.ndarray) -> np.ndarray:
 
 
 def _predictions(result: ClassResult, data: ClassData, split: Split, labels: np.ndarray) -> Predictions:
-    named = len(data.class_names) == len(labels)
     return Predictions(
         paths=split.paths,
         labels=split.labels,
@@ -249,5 +246,5 @@ def _predictions(result: ClassResult, data: ClassData, split: Split, labels: np.
         confidence=result.confidence.astype(np.float32),
         of_label=result.of_label.astype(np.float32),
         classes=labels,
-        names=tuple(data.class_names) if named else tuple(map(str, labels.tolist())),
+        names=data.names_of(labels) or tuple(map(str, labels.tolist())),
     )

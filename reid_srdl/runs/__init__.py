@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .classes import check_same_classes
 from .layout import (
     AVERAGED,
     BEST,
@@ -27,6 +28,6 @@ from .trained import Trained, load
 
 __all__ = [
     "AVERAGED", "BEST", "CALIBRATION", "CONFIG", "FACTS", "LAST", "LOG", "MODEL", "REFERENCE", "REPORT", "RESUME", "ModelFile", "Trained",
-    "checkpoint_file", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "score_file", "stage_folder",
+    "check_same_classes", "checkpoint_file", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "score_file", "stage_folder",
     "state_hash",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class ModelFile:
         labels: int64 ``(C,)``, the data set's label of each class.
         hash: SHA-256 of names and values in ``state``.
         crop: what it was trained on of each image (``data.crop``).
+        names: the data set's name of each class; none of people, and in files of earlier versions.
     """
 
     state: dict[str, torch.Tensor]
@@ -45,6 +47,7 @@ class ModelFile:
     labels: np.ndarray
     hash: str
     crop: str = "none"
+    names: tuple[str, ...] | None = None
 
 
 def state_hash(state: dict[str, torch.Tensor]) -> str:
@@ -57,7 +60,9 @@ def state_hash(state: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray, crop: str = "none") -> str:
+def save_model(
+    path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray, crop: str = "none", names: Sequence[str] | None = None
+) -> str:
     """Writes the network and all that is needed to use it; returns its hash."""
     # safetensors stores contiguous tensors; channels-last weights come back in the plain order.
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
@@ -71,6 +76,8 @@ def save_model(path: Path, network: IdentityClassifier, model: ModelConfig, size
     }
     if crop != "none":
         metadata["crop"] = crop
+    if names is not None:
+        metadata["names"] = json.dumps(list(names))
     if model.backbone.startswith(_OF_TIMM):
         metadata["pixels"] = "its own"
     metadata["facts"] = _facts_hash(metadata)
@@ -123,6 +130,7 @@ def read_model(path: Path) -> ModelFile:
         labels=np.array(json.loads(metadata["labels"]), dtype=np.int64),
         hash=metadata["sha256"],
         crop=crop,
+        names=tuple(json.loads(metadata["names"])) if "names" in metadata else None,
     )
 
 

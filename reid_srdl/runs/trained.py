@@ -43,6 +43,7 @@ class Trained:
         facts: what an exported file of ours says of itself, such as the hash of its source.
         file: that the weights were read from.
         input: what was said of an exported file from elsewhere.
+        names: the data set's name of each class, where the file of the weights says it.
     """
 
     network: IdentityClassifier | ExportedNetwork
@@ -57,6 +58,7 @@ class Trained:
     facts: ExportFacts | None = None
     file: Path | None = None
     input: InputOptions = InputOptions()
+    names: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         of = self.folder or self.file or self.model.backbone
@@ -179,7 +181,7 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
         precision = wanted if devices.computes(wanted, chosen) else "fp32"
     rank, world = ranks.own()
     place = devices.Place(chosen, precision, rank, world) if torch.distributed.is_initialized() else devices.Place(chosen, precision)
-    return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop, file=where)
+    return Trained(network_of(file).to(chosen), file.size, file.labels, file.hash, place, file.model, config, run, file.crop, file=where, names=file.names)
 
 
 def _exported(path: Path, device: str, options: InputOptions) -> Trained:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from .. import runs
 from ..config import Config
 from ..devices import Place
-from ..errors import UserError
 from ..inference import Track
 from . import beliefs, handed_on, together
 from . import reference as references
@@ -52,7 +49,7 @@ def network_and_folder(run: Path, plan: Plan, number: int, imitated: Imitated) -
 
 
 def check_checkpoints(plan: Plan, material: Material) -> None:
-    """Raises ``UserError`` where a stage imitates a checkpoint that is not there, or knows other labels than are trained on."""
+    """Raises ``UserError`` where a stage imitates a checkpoint that is not there, or knows other classes than are trained on."""
     for stage in plan:
         if stage.reference is not None and stage.reference.checkpoint is not None:
             _check_labels(stage.reference, of_checkpoint(stage.reference), material)
@@ -71,7 +68,7 @@ def soft_targets(
         watch: is told what the soft targets are like, and how far they are.
 
     Raises:
-        UserError: the network that is imitated knows other labels, or the file is of other images.
+        UserError: the network that is imitated knows other classes, or the file is of other images.
     """
     wanted = plan[number].reference
     if wanted is None:
@@ -99,8 +96,7 @@ def soft_targets(
 
 
 def _check_labels(imitated: Imitated, model: runs.ModelFile, material: Material) -> None:
-    if not np.array_equal(model.labels, material.labels):
-        raise UserError(
-            f"the reference {imitated.checkpoint or imitated.stage} knows {len(model.labels)} labels, which are not the {len(material.labels)} of {material.name}",
-            "It must have been trained on the same label set.",
-        )
+    runs.check_same_classes(
+        f"the reference {imitated.checkpoint or imitated.stage}", (model.labels, model.names), material.name, (material.labels, material.class_names),
+        "It must have been trained on the same label set.",
+    )  # fmt: skip

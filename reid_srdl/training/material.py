@@ -36,6 +36,7 @@ class Material:
         split: N images, without junk.
         targets: int64 ``(N,)`` in 0..C-1.
         labels: the data set's own of those, ``(C,)``.
+        class_names: the word for each of those; none of people.
         hash: of the list of images.
         source: the images, once they are opened.
 
@@ -52,6 +53,7 @@ class Material:
         self.targets, self.labels = numbered_from_zero(self.split)
         if len(self.labels) < 2:
             raise UserError(f"the training split of {data.name} holds {len(self.labels)} identity", "A classifier needs two at least.")
+        self.class_names = data.names_of(self.labels) if isinstance(data, ClassData) else None
         self.hash = self.split.hash()
 
     def _readable(self, split: Split) -> Split:

@@ -274,7 +274,7 @@ class _Run:
                 handed_on.write(target, trainer, lambda path, network: self._save_model(path, network, stage))
 
     def _save_model(self, path: Path, network: IdentityClassifier, stage: Stage) -> None:
-        runs.save_model(path, network, stage.model, self.config.size, self.material.labels, self.config.data.crop)
+        runs.save_model(path, network, stage.model, self.config.size, self.material.labels, self.config.data.crop, self.material.class_names)
 
     def _keep_if_best(self, target: Path, network: IdentityClassifier, stage: Stage, row: dict[str, Any]) -> None:
         """Writes the network down where no epoch before scored as high on the held-out part; the log says what they scored."""

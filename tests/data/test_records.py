@@ -94,3 +94,8 @@ def test_of_each_held_out_person_and_camera_the_first_image_is_the_query():
     train = split([2, 2, 2, 2, 5, 5, 5, 5], np.array([1, 1, 2, 2, 1, 1, 2, 2]))
     data = limit_identities(ReIDData("toy", train, train, train), train=None, holdout=1)
     assert data.val_query.paths == ("004.jpg", "006.jpg") and data.val_gallery.paths == ("005.jpg", "007.jpg")
+
+
+def test_classes_have_names_where_there_is_one_for_each(people):
+    data = ClassData("things", people.train, None, people.query, ("a", "b", "c"))
+    assert data.names_of(np.array([0, 2])) == ("a", "c") and data.names_of(np.array([0, 3])) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -135,6 +136,14 @@ def test_other_labels_are_refused(data):
             evaluate(network(labels=labels), data)
     with pytest.raises(UserError, match="not the 3 of trees"):
         evaluate(network(), data, ensemble=[network(1, (0, 1, 2, 3))])
+
+
+def test_classes_of_other_names_are_refused_where_both_have_names(data):
+    known = dataclasses.replace(network(), names=(NAMES[0], "another", NAMES[2]))
+    with pytest.raises(UserError, match=f"the network hash0 knows other classes than those of trees: label 1 is another to it, and {NAMES[1]} there"):
+        evaluate(known, data)
+    evaluate(dataclasses.replace(known, names=NAMES), data)
+    evaluate(known, dataclasses.replace(data, class_names=()))
 
 
 def test_splits_that_cannot_be_scored(data):

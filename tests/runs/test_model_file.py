@@ -21,6 +21,12 @@ def test_the_hash_is_of_the_weights(saved, network, tmp_path, labels):
     assert runs.save_model(tmp_path / "other.safetensors", network, ModelConfig("small", "none"), (32, 16), labels) != runs.read_model(saved).hash
 
 
+def test_names_of_classes_come_back_and_files_without_them_are_read(saved, network, tmp_path, labels):
+    runs.save_model(tmp_path / "named.safetensors", network, ModelConfig("small", "none"), (32, 16), labels, names=["Ärmel", "b", "c"])
+    assert runs.read_model(tmp_path / "named.safetensors").names == runs.load(tmp_path / "named.safetensors").names == ("Ärmel", "b", "c")
+    assert runs.read_model(saved).names is None
+
+
 def test_bad_checkpoints_say_what_they_are(saved, tmp_path):
     data = saved.read_bytes()
     cases = {

@@ -8,7 +8,7 @@ import torch
 
 from reid_srdl import runs
 from reid_srdl.config import ReferenceConfig, TeacherConfig
-from reid_srdl.data.records import ReIDData
+from reid_srdl.data.records import ClassData, ReIDData
 from reid_srdl.errors import UserError
 from reid_srdl.inference import logits
 from reid_srdl.training import reference as references
@@ -40,6 +40,22 @@ def test_a_teacher_of_other_people_is_refused_before_anything_is_written(config,
     with pytest.raises(UserError, match="5 labels"):
         train(student, people, watch=watch)
     assert not (tmp_path / "runs/kd").exists()
+
+
+def test_a_teacher_of_other_classes_of_the_same_number_is_refused_and_one_without_names_is_taken(config, people, watch, tmp_path):
+    """Whatever their names are, classes are 0 to 5."""
+    split = dataclasses.replace(people.train, labels=people.train.labels - 1)
+    ours, theirs = (ClassData("things", split, None, split, tuple(names)) for names in ("abcdef", "abdcef"))
+    teacher = train(with_plan(config, name="vanilla", epochs=1), theirs, watch=watch)
+    student = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd")), name="kd", epochs=1, teacher=TeacherConfig(checkpoint=str(teacher)))
+    with pytest.raises(UserError, match="the reference .*run knows other classes than those of things: label 2 is d to it, and c there"):
+        train(student, ours, watch=watch)
+    assert not (tmp_path / "runs/kd").exists()
+    file = teacher / "stages/1-first/model.safetensors"
+    old = runs.read_model(file)
+    file.unlink()
+    runs.save_model(file, runs.network_of(old), old.model, old.size, old.labels)
+    train(student, ours, watch=watch)
 
 
 def test_shuffled_soft_targets_are_others(config, people, watch, tmp_path):
