@@ -93,7 +93,7 @@ def default_precision(network: str, setup: Setup, device: torch.device) -> str:
     """What a run without further words comes to."""
     with forked(0):
         built = build(NETWORKS[network], setup.identities, image_size=setup.size)
-    return precision.settle("auto", built, device=device, size=setup.size, batch=setup.batch)[0]
+    return precision.settle("auto", [built], device=device, size=setup.size, batch=setup.batch)[0]
 
 
 def times(network: str, files: list[Path], settled: str, repeats: int, setup: Setup, device: torch.device) -> dict[str, list[float]]:

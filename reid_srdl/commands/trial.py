@@ -50,7 +50,7 @@ def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, w
     place = devices.choose(device)
     network = configured(model, 100, size, weights="none")
     batch = min(batch, 16) if place.type == "cpu" else batch
-    settled, timed = precision.settle(wanted, network, device=place, size=size, batch=batch)
+    settled, timed = precision.settle(wanted, [network], device=place, size=size, batch=batch)
     seconds = timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch)
     if place.type == "cuda":
         torch.cuda.empty_cache()  # the runs that this process starts need it

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .. import runs
 from ..config import Config
 from ..errors import UserError
 from ..models import IdentityClassifier, configured
-from ..seeds import forked
+from ..seeds import forked, kept
 from .plans import Plan
 
 
@@ -30,6 +31,15 @@ class Beginnings:
     def bare(self, number: int) -> IdentityClassifier:
         """The network of a stage with any weights, to load others into."""
         return configured(self._plan[number].model, self._labels, self._config.size, weights="none")
+
+    def others(self) -> Iterator[IdentityClassifier]:
+        """Each network of the plan that is built otherwise than the first stage's, with any weights."""
+        built = [dataclasses.replace(stage.model, weights="none") for stage in self._plan]
+        for number in range(1, len(built)):
+            if built[number] not in built[:number]:
+                with kept():
+                    network = self.bare(number)
+                yield network
 
     def weights(self, number: int) -> IdentityClassifier:
         """What a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch.nn import functional as F
@@ -30,14 +30,24 @@ def check(wanted: str, device: torch.device) -> None:
         raise UserError("this GPU has no bf16 in hardware", "Use --precision fp16, which is as fast there, or fp32; a run that began in bf16 goes on on a newer GPU, or on a CPU.")
 
 
-def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, size: tuple[int, int], batch: int) -> tuple[str, dict[str, float]]:
-    """The precision, and seconds a step of each that was timed (none where nothing was left to time).
+def settle(wanted: str, networks: Iterable[IdentityClassifier], *, device: torch.device, size: tuple[int, int], batch: int) -> tuple[str, dict[str, float]]:
+    """The precision of a run, and seconds a step of each that was timed (none where nothing was left to time).
+
+    Args:
+        wanted: as the configuration has it.
+        networks: all that the run trains, each once; bf16 has to be sound for each of them, and their seconds are added up. They are made when they are tried.
+        device: where they train.
+        size, batch: of the images.
 
     Raises:
-        UserError: a precision that the device does not have, or ``bf16`` on a CPU that does not compute this network soundly in it.
+        UserError: a precision that the device does not have, or ``bf16`` on a CPU that does not compute one of the networks soundly in it.
     """
     check(wanted, device)
-    if wanted == "bf16" and device.type == "cpu" and not repeats(network, Place(device, wanted), size, batch):
+
+    def sound(tried: Iterable[IdentityClassifier]) -> bool:
+        return all(repeats(network, Place(device, "bf16"), size, batch) for network in tried)
+
+    if wanted == "bf16" and device.type == "cpu" and not sound(networks):
         raise UserError("in bf16 this processor gives the network other logits for the same images, or none: one of its kernels reads what nobody wrote", "Use --precision fp32.")
     if wanted != "auto":
         return wanted, {}
@@ -46,12 +56,13 @@ def settle(wanted: str, network: IdentityClassifier, *, device: torch.device, si
     if ranks.own()[1] > 1:
         # Each process would time for itself, and they must not differ.
         return ("bf16" if device.type == "cuda" else "fp32"), {}
-    timed = {name: seconds for name in ("bf16", "fp32") if (seconds := _seconds_if_it_fits(network, Place(device, name), size, batch)) is not None}
+    tried = list(networks)
+    timed = {name: seconds for name in ("bf16", "fp32") if (seconds := _seconds_if_they_fit(tried, Place(device, name), size, batch)) is not None}
     if len(timed) < 2:  # what does not fit is slowest; where neither fits, training says so
         return next(iter(timed), "bf16"), timed
     # A clear gain only: close to equal, the load of the machine would decide what a run is.
     faster = timed["bf16"] < CLEARLY * timed["fp32"]
-    return ("bf16" if faster and repeats(network, Place(device, "bf16"), size, batch) else "fp32"), timed
+    return ("bf16" if faster and sound(tried) else "fp32"), timed
 
 
 def repeats(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> bool:
@@ -89,9 +100,9 @@ def _memory_filled_with_nan(network: torch.nn.Module) -> Iterator[None]:
             hook.remove()
 
 
-def _seconds_if_it_fits(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float | None:
+def _seconds_if_they_fit(networks: Iterable[IdentityClassifier], place: Place, size: tuple[int, int], batch: int) -> float | None:
     try:
-        return step_seconds(network, place, size, batch)
+        return sum(step_seconds(network, place, size, batch) for network in networks)
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,9 +138,9 @@ class _Run:
             "configuration": files.sha256_json(shown)[:8],
         }
 
-    def _settle_precision(self, network: IdentityClassifier) -> None:
+    def _settle_precision(self, first: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(
-            self.config.precision, network, device=self.device, size=self.config.size, batch=-(-self.config.data.batch // self.config.optimiser.accumulate)
+            self.config.precision, itertools.chain([first], self.beginnings.others()), device=self.device, size=self.config.size, batch=-(-self.config.data.batch // self.config.optimiser.accumulate)
         )
         self.config = dataclasses.replace(self.config, precision=settled)
 

@@ -37,3 +37,14 @@ def test_the_way_out_names_the_flags_of_the_network_that_cannot_be_had(config, t
     with pytest.raises(UserError) as refused:
         of(config, tmp_path).weights(0)
     assert "--plan.teacher." in refused.value.hint and "--model." not in refused.value.hint
+
+
+def test_the_other_networks_of_a_plan_are_those_that_are_built_otherwise(config, tmp_path):
+    def others(**teacher):
+        kd = dataclasses.replace(config, plan=PlanConfig(name="kd", epochs=4, teacher=TeacherConfig(**teacher)))
+        return [type(network.backbone.layers[1]).__name__ for network in of(kd, tmp_path).others()]
+
+    before = torch.get_rng_state()
+    assert others(backbone="small_without_norm", weights="none") == ["BatchNorm2d"], "the student's"
+    assert others(backbone="small", weights="a file") == [], "other weights make no other network"
+    assert list(of(config, tmp_path).others()) == [] and torch.equal(torch.get_rng_state(), before)

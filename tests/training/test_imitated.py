@@ -11,6 +11,7 @@ from reid_srdl.config import ReferenceConfig, TeacherConfig
 from reid_srdl.data.records import ClassData, ReIDData
 from reid_srdl.errors import UserError
 from reid_srdl.inference import logits
+from reid_srdl.training import precision
 from reid_srdl.training import reference as references
 from reid_srdl.training.run import train
 
@@ -31,6 +32,15 @@ def test_kd_from_a_run_and_from_a_teacher_stage(config, people, watch, tmp_path)
     assert torch.allclose(stored.logits.float(), said - said.max(dim=1, keepdim=True).values, atol=5e-3)
     both = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd2")), name="kd", epochs=2, teacher=TeacherConfig(backbone="small", weights="none", epochs=1))
     assert [path.name for path in runs.finished_stages(train(both, people, watch=watch))] == ["1-teacher", "2-student"]
+
+
+def test_student_and_teacher_are_both_tried_in_bf16(config, people, watch, monkeypatch):
+    tried = []
+    monkeypatch.setattr(precision, "repeats", lambda network, *_: tried.append(network.backbone) or len(tried) < 2)
+    both = with_plan(dataclasses.replace(config, precision="bf16"), name="kd", epochs=1, teacher=TeacherConfig(backbone="small_without_norm", weights="none"))
+    with pytest.raises(UserError, match="in bf16 this processor"):
+        train(both, people, watch=watch)
+    assert len(tried) == 2 and watch.steps == 0
 
 
 def test_a_teacher_of_other_people_is_refused_before_anything_is_written(config, people, watch, tmp_path):

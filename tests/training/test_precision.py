@@ -8,18 +8,18 @@ from reid_srdl.training import precision
 CPU = torch.device("cpu")
 
 
-def settle(wanted, network):
-    return precision.settle(wanted, network, device=CPU, size=(32, 16), batch=4)
+def settle(wanted, *networks):
+    return precision.settle(wanted, networks, device=CPU, size=(32, 16), batch=4)
 
 
 def test_what_is_asked_for_is_taken():
     assert settle("bf16", build("small", 5)) == ("bf16", {})
-    assert settle("fp32", None) == ("fp32", {})
+    assert settle("fp32") == ("fp32", {})
 
 
 def test_without_hardware_for_it_nothing_is_timed(monkeypatch):
     monkeypatch.setattr(precision, "has_bf16", lambda device: False)
-    assert settle("auto", None) == ("fp32", {})
+    assert settle("auto") == ("fp32", {})
 
 
 def test_with_it_the_faster_one_wins_and_the_network_is_untouched(monkeypatch):
@@ -42,8 +42,8 @@ def test_with_it_the_faster_one_wins_and_the_network_is_untouched(monkeypatch):
 
 def test_fp16_needs_a_gpu():
     with pytest.raises(UserError, match="needs a GPU"):
-        settle("fp16", None)
-    assert precision.settle("fp16", None, device=torch.device("cuda"), size=(32, 16), batch=4) == ("fp16", {})
+        settle("fp16")
+    assert precision.settle("fp16", [], device=torch.device("cuda"), size=(32, 16), batch=4) == ("fp16", {})
 
 
 class _ReadsWhatNobodyWrote(torch.nn.Module):
@@ -69,6 +69,10 @@ def test_bf16_that_reads_what_nobody_wrote_is_not_taken_however_fast(monkeypatch
     assert settle("auto", IdentityClassifier(_ReadsWhatNobodyWrote(), 4, 5))[0] == "fp32"
     with pytest.raises(UserError, match="reads what nobody wrote. Use --precision fp32"):
         settle("bf16", IdentityClassifier(_ReadsWhatNobodyWrote(), 4, 5))
+    # Whichever of the networks of a run it is.
+    assert settle("auto", sound, IdentityClassifier(_ReadsWhatNobodyWrote(), 4, 5))[0] == "fp32"
+    with pytest.raises(UserError, match="reads what nobody wrote"):
+        settle("bf16", sound, IdentityClassifier(_ReadsWhatNobodyWrote(), 4, 5))
 
 
 def test_what_does_not_fit_into_the_gpu_is_not_taken(monkeypatch):
@@ -83,10 +87,10 @@ def test_what_does_not_fit_into_the_gpu_is_not_taken(monkeypatch):
     monkeypatch.setattr(precision, "step_seconds", step_seconds)
     assert settle("auto", None) == ("bf16", {}), "which takes less; training says so if it does not fit either"
     fits.add("bf16")
-    assert settle("auto", None) == ("bf16", {"bf16": 1.0})
+    assert settle("auto", None) == ("bf16", {"bf16": 1.0}) and settle("auto", None, None) == ("bf16", {"bf16": 2.0})
 
 
 def test_bf16_is_refused_by_a_gpu_that_only_emulates_it(monkeypatch):
     monkeypatch.setattr(precision, "has_bf16", lambda device: False)
     with pytest.raises(UserError, match="no bf16 in hardware. Use --precision fp16"):
-        precision.settle("bf16", None, device=torch.device("cuda"), size=(32, 16), batch=4)
+        precision.settle("bf16", [], device=torch.device("cuda"), size=(32, 16), batch=4)
