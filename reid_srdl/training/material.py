@@ -41,7 +41,7 @@ class Material:
         source: the images, once they are opened.
 
     Raises:
-        UserError: there are no images, or of one identity only; others than the configuration says.
+        UserError: there are no images, or of one identity only, or none that can be read of a class; others than the configuration says.
     """
 
     def __init__(self, config: Config, data: ReIDData | ClassData, device: torch.device, *, says: Callable[[str], None], tracks: Callable[[str], Track]) -> None:
@@ -50,6 +50,8 @@ class Material:
         self.name = data.name
         self.kind = "classes" if isinstance(data, ClassData) else "identities"
         self.split = self._readable(data.train)
+        if isinstance(data, ClassData):
+            _check_classes(data, self.split)
         self.targets, self.labels = numbered_from_zero(self.split)
         if len(self.labels) < 2:
             raise UserError(f"the training split of {data.name} holds {len(self.labels)} identity", "A classifier needs two at least.")
@@ -109,6 +111,15 @@ class Material:
         """Batches of an epoch, or a rank's share of them."""
         augment = Augment(self._config.augment, self._config.size)
         return Loader(self.source, self.targets, self.sampler(), augment, seed=self._config.seed, device=device, rank=rank, world=world)
+
+
+def _check_classes(data: ClassData, readable: Split) -> None:
+    """Test images may be of every class, so each must be learnt; people whom nothing is left of are only fewer."""
+    for label in np.setdiff1d(data.train.labels, readable.labels).tolist():
+        name = data.class_names[label] if label < len(data.class_names) else label
+        raise UserError(
+            f"the class {name} of {data.name} has no training image left that can be read", "Restore one of those that are left out (data.skip_corrupt), or remove the class."
+        )
 
 
 def _check_limits(asked: DataConfig, data: ReIDData | ClassData) -> None:

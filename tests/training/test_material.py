@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -74,6 +75,18 @@ def test_the_same_of_classes(config, people, watch):
     with pytest.raises(UserError, match="data.train_per_class 2"):
         material(asked, classes, watch)
     assert len(material(asked, limit_images(classes, per_class=2, holdout_per_class=0), watch).split) == 12
+
+
+def test_a_class_of_which_no_image_can_be_read_is_named_and_a_person_is_left_out(config, people, watch, tmp_path):
+    skipping = dataclasses.replace(config, data=dataclasses.replace(config.data, skip_corrupt=True))
+    shutil.copytree(people.train.root, tmp_path / "copy")
+    split = dataclasses.replace(people.train, root=tmp_path / "copy")
+    for file in split.take(split.labels == 3).files:
+        file.write_bytes(b"broken")
+    classes = ClassData("things", dataclasses.replace(split, labels=split.labels - 1), None, people.query, tuple("abcdef"))
+    with pytest.raises(UserError, match="the class c of things has no training image left that can be read"):
+        material(skipping, classes, watch)
+    assert material(skipping, ReIDData("people", split, people.query, people.gallery), watch).labels.tolist() == [1, 2, 4, 5, 6]
 
 
 def test_two_images_a_process_are_enough(config, people, watch):
