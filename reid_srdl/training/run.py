@@ -35,7 +35,7 @@ from .termination import Terminated, Termination
 
 _WAITING = "waiting"
 Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
-"""Scores a network during training; the result goes into the log under its own names."""
+"""Scores a network during training. ``rank1``, ``mAP``, ``top1`` and ``loss`` have columns in ``log.csv``, as ``val_…``; TensorBoard and Weights & Biases are told whatever there is."""
 
 
 class Onlooker(Watcher, Protocol):
@@ -55,7 +55,7 @@ def train(
         config: with ``output`` set, or left to ``folder.default_folder``.
         data: only its ``train`` split is looked at, with as many people or images as the configuration says.
         watch: is told of all that happens; by default a ``TrainingDisplay`` on standard error.
-        score: is called after every ``log.eval_every`` epochs.
+        score: is called after every ``log.eval_every`` epochs; a plan that keeps the best one chooses by its ``mAP``, or else ``top1``.
         resume: go on with the run in the folder; the end is bit-identical to that of a run that was never broken off.
         termination: has SIGTERM save the state and end the run.
 

@@ -55,6 +55,12 @@ def test_a_run_is_logged_there_epoch_by_epoch(config, people, watch, wandb):
     assert not (folder / "tensorboard").exists()
 
 
+def test_of_a_score_the_log_has_its_columns_and_the_others_are_told_all(config, people, watch, wandb):
+    folder = train(asking(config, wandb=True, tensorboard=False, eval_every=2), people, watch=watch, score=lambda network, place: {"mAP": 0.5, "mINP": 0.25})
+    row, told = runs.read_log(folder / "stages/1-first")[1], wandb.begun[0].rows[1]
+    assert row["val_mAP"] == told["val_mAP"] == 0.5 and "val_mINP" not in row and told["val_mINP"] == 0.25
+
+
 def test_a_run_that_fails_says_so_and_goes_on_under_its_name(config, people, watch, wandb, monkeypatch):
     def broken(row):
         if row["epoch"] == 1:
