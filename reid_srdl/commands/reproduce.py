@@ -114,7 +114,8 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
         place = runner.Place(runs / plan.name, path, (*_extra(options), *shared), options.jobs, options.data_root)
         runner.carry_out(plan, place, says=says, arms=arms)
         # After each row, so that a table which takes days can be looked at on the way.
-        parts = [(row, one, records.read(file)) for (row, one), file in zip(rows, paths, strict=True)]
+        # Of each row as all tables that spoke of it asked for it: another's ensembles say which runs are no seeds of their arm.
+        parts = [(row, records.grown(file, one), records.read(file)) for (row, one), file in zip(rows, paths, strict=True)]
         writers = {"map": reproducing.write_map}
         written = writers.get(table.name, reproducing.write_table)(table, parts, arms, output)
     if table.name == "fig4":

@@ -38,21 +38,34 @@ def read_study(path: Path) -> Study | None:
         raise UserError(f"{path} describes no study of this version ({error})", "Move it away to start anew.") from None
 
 
+def grown(path: Path, study: Study) -> Study:
+    """The study with what earlier ones of that name had in these records: their arms, their ensembles, and as many seeds."""
+    before = read_study(path) if path.is_file() else None
+    if before is None:
+        return study
+    return dataclasses.replace(
+        study,
+        arms={**before.arms, **study.arms},
+        ensembles={**before.ensembles, **study.ensembles},
+        seeds=_most_seeds(before, study),
+        compare=tuple(dict.fromkeys([*before.compare, *study.compare])),
+        settings={**before.settings, **study.settings},
+    )
+
+
 def describe(path: Path, study: Study) -> None:
-    """Writes down which study the records are of; arms that an earlier study of that name had stay in it."""
+    """Writes down which study the records are of, ``grown`` by what they had before."""
     with _locked(path):
-        before = read_study(path) if path.is_file() else None
-        if before is not None:
-            study = dataclasses.replace(
-                study,
-                arms={**before.arms, **study.arms},
-                ensembles={**before.ensembles, **study.ensembles},
-                seeds={**before.seeds, **study.seeds, "default": max(before.seeds["default"], study.seeds["default"])},
-                compare=tuple(dict.fromkeys([*before.compare, *study.compare])),
-                settings={**before.settings, **study.settings},
-            )
+        study = grown(path, study)
         cells = files.read_json(path)["cells"] if path.is_file() else []
         files.write_json(path, {"study": {**dataclasses.asdict(study), "tune": None}, "cells": cells}, "--records")
+
+
+def _most_seeds(*both: Study) -> dict[str, int]:
+    """How many seeds each arm has where each study has all that it asks for; fewer would leave out what is finished."""
+    own = {arm for one in both for arm in one.seeds} - {"default"}
+    most = {arm: max(one.seeds_of(arm) for one in both if arm in {*one.arms, *one.ensembles, *one.seeds}) for arm in sorted(own)}
+    return {"default": max(one.seeds["default"] for one in both), **most}
 
 
 def add(path: Path, cell: Cell, record: dict[str, Any]) -> Found:

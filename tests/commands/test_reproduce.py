@@ -48,6 +48,14 @@ def test_a_table_is_run_and_written_and_run_no_second_time(tmp_path, monkeypatch
     assert [name for _, name in ran[4:]] == ["stage_incomplete-s0", "stage_incomplete-s1"]
 
 
+def test_members_of_another_tables_ensemble_are_no_seeds_of_their_arm(tmp_path, monkeypatch):
+    fake(monkeypatch, [])
+    for words in (["6", "--seeds", "3"], ["controls", "--seeds", "2", "--arms", "vanilla,half"]):
+        assert reproduce.run(["--table", *words, *SMALL[8:], "--output", str(tmp_path)]) == 0
+    rows = {row["arm"]: row for row in rows_of(tmp_path / "controls.csv") if row["score"] == "top1"}
+    assert (rows["half"]["n"], rows["half"]["pairs"], rows["half"]["mean"]) == ("3", "3", rows["vanilla"]["mean"])
+
+
 def test_finished_runs_of_another_precision_are_not_taken_for_those_that_are_asked_for(tmp_path, monkeypatch):
     fake(monkeypatch, [])
     assert reproduce.run([*SMALL, "--output", str(tmp_path)]) == 0

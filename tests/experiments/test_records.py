@@ -30,6 +30,14 @@ def test_a_study_is_kept_with_its_records_and_grows(tmp_path):
     assert list(records.read(path)) == [Cell("vanilla", 0, None, False)]
 
 
+def test_an_arm_keeps_the_most_seeds_that_a_study_asked_for(tmp_path):
+    path = tmp_path / "s.json"
+    arms = {"vanilla": {}, "srdl": {}}
+    for default, own in ((5, {"srdl": 7}), (2, {"vanilla": 3, "srdl": 1}), (1, {"half": 2})):
+        records.describe(path, Study("s", "Title", "", "cifar100", {arm: {} for arm in [*arms, *own]}, {"default": default, **own}, "vanilla", ()))
+    assert records.read_study(path).seeds == {"default": 5, "srdl": 7, "vanilla": 5, "half": 2}
+
+
 def test_two_that_write_at_once_lose_nothing(tmp_path):
     path = tmp_path / "s.json"
     workers = [threading.Thread(target=records.add, args=(path, Cell("vanilla", seed, None, False), {"scores": {}})) for seed in range(12)]
