@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ from .. import config as configuration
 from .. import files, runs
 from ..config import Config
 from ..errors import UserError
+from ..training import plans
 from . import study
 from .study import Cell, Found, Study
 
 _FREE = ("log", "output", "data_root", "device", "threads", "evaluate", "data.workers", "data.memory_gb", "data.skip_corrupt", "precision")
 """What may differ: where a run is and how it is watched. One precision for all is a question of its own."""
+_CHOOSING = ("log.eval_every", "log.eval_split")
+"""How a run is watched decides what it ends with, where a stage keeps the epoch that scored best on the way."""
 _FILES = ("model.weights", "plan.teacher.weights", "plan.teacher.checkpoint")
 """What may be files, which are what is in them wherever they lie."""
 _ABSENT = "a file that is not here"
@@ -71,11 +74,12 @@ def check_run(run: Path, words: Sequence[str]) -> None:
 
 def _differing(plan: Study, cell: Cell, record: Mapping[str, Any], now: Callable[[Cell], dict[str, Any]]) -> list[str]:
     if "settings" not in record:  # of an earlier version, which kept the flags alone
-        one, other = (_flags(words) for words in (record["command"][1:], study.flags(plan, cell)))
+        one, other = (_flags(words, now(dataclasses.replace(cell, seed=0))) for words in (record["command"][1:], study.flags(plan, cell)))
         return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
-    kept, default = record["settings"], _described(Config())
+    kept = {**_described(Config()), **record["settings"]}
     asked = {**now(dataclasses.replace(cell, seed=0)), "seed": cell.seed}
-    return sorted(key for key, value in asked.items() if not _same(kept.get(key, default.get(key)), value))
+    # A record of an earlier version does not tell of what chose an epoch.
+    return sorted(key for key, value in asked.items() if (key in kept or key not in _CHOOSING) and not _same(kept.get(key), value))
 
 
 def _now(plan: Study, cell: Cell, extra: Sequence[str] | None) -> dict[str, Any]:
@@ -93,7 +97,8 @@ def _same(one: Any, other: Any) -> bool:
 def _described(config: Config) -> dict[str, Any]:
     leaves = _leaves(dataclasses.asdict(config))
     leaves |= {key: _content(leaves[key]) for key in _FILES}
-    kept = {key: value for key, value in leaves.items() if not any(key == free or key.startswith(f"{free}.") for free in _FREE)}
+    compared = _CHOOSING if any(stage.keep == "best" for stage in plans.build(config)) else ()
+    kept = {key: value for key, value in leaves.items() if key in compared or not any(key == free or key.startswith(f"{free}.") for free in _FREE)}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}  # as JSON has it
 
 
@@ -109,10 +114,10 @@ def _content(named: str | None) -> str | None:
     return f"{path.name}{_HASHED}{files.sha256_file(path)}"
 
 
-def _flags(words: Sequence[str]) -> dict[str, str]:
-    """Of ``train``, name to value, but for what is free."""
+def _flags(words: Sequence[str], compared: Container[str]) -> dict[str, str]:
+    """Of ``train``, name to value, but for what is free; of how a run is watched, what is ``compared``."""
     pairs = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
-    kept = {name: value for name, value in pairs.items() if name != "precision" and not name.startswith("log.")}
+    kept = {name: value for name, value in pairs.items() if name != "precision" and (name in compared or not name.startswith("log."))}
     if kept.get("model.weights", "none") not in ("none", "imagenet"):
         kept["model.weights"] = "a file"
     return kept

@@ -110,3 +110,27 @@ def test_a_run_begun_from_a_file_is_taken_up_however_the_file_is_named(tmp_path,
     with pytest.raises(UserError, match="was begun with other settings: model.weights"):
         recorded([*words, "--model.weights", str(tmp_path / "v.pth")], tmp_path)
         settings.check_run(tmp_path, [*words, "--model.weights", "w.pth"])
+
+
+CHOOSES = {"plan.name": "early_stopped", "data.holdout_per_class": 50, "log.eval_split": "val"}
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_how_often_a_run_is_scored_matters_where_its_epoch_is_chosen_by_that(tmp_path, earlier):
+    plan = dataclasses.replace(PLAN, arms={"vanilla": CHOOSES})
+    words = study.flags(plan, CELL)
+    found = {CELL: {key: value for key, value in recorded(words, tmp_path).items() if not earlier or key != "settings"}}
+    settings.check_records(Path("s.json"), plan, found)
+    settings.check_run(tmp_path, words)
+    rarer = dataclasses.replace(plan, settings={**plan.settings, "log.eval_every": 2})
+    with pytest.raises(UserError, match=r"other settings than s has now: log.eval_every\."):
+        settings.check_records(Path("s.json"), rarer, found)
+    with pytest.raises(UserError, match=r"begun with other settings: log.eval_every\."):
+        settings.check_run(tmp_path, study.flags(rarer, CELL))
+
+
+def test_a_record_that_does_not_tell_how_often_its_run_was_scored_is_accepted(tmp_path):
+    plan = dataclasses.replace(PLAN, arms={"vanilla": CHOOSES})
+    record = recorded(study.flags(plan, CELL), tmp_path)
+    record["settings"] = {key: value for key, value in record["settings"].items() if not key.startswith("log.")}
+    settings.check_records(Path("s.json"), plan, {CELL: record})
