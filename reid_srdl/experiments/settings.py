@@ -20,6 +20,8 @@ _FREE = ("log", "output", "data_root", "device", "threads", "evaluate", "data.wo
 """What may differ: where a run is and how it is watched. One precision for all is a question of its own."""
 _CHOOSING = ("log.eval_every", "log.eval_split")
 """How a run is watched decides what it ends with, where a stage keeps the epoch that scored best on the way."""
+_IMAGES = ("dataset", "data.train_identities", "data.holdout_identities", "data.train_per_class", "data.holdout_per_class")
+"""What says which images a run is trained on, of what lies in the folder of its data set."""
 _FILES = ("model.weights", "plan.teacher.weights", "plan.teacher.checkpoint")
 """What may be files, which are what is in them wherever they lie."""
 _ABSENT = "a file that is not here"
@@ -38,7 +40,7 @@ def weights_file(record: Mapping[str, Any]) -> list[str]:
 
 
 def check_records(path: Path, plan: Study, found: Found, extra: Sequence[str] | None = None) -> None:
-    """Raises ``UserError`` where a finished cell was trained by other settings than the study now gives it, or on other images than the rest of its arm.
+    """Raises ``UserError`` where a finished cell was trained by other settings than the study now gives it, or on other images than the others of its data settings.
 
     Args:
         path: of the records.
@@ -46,7 +48,7 @@ def check_records(path: Path, plan: Study, found: Found, extra: Sequence[str] | 
         found: what the records hold.
         extra: further flags of every run; none where they are not known, and then initial weights are not compared.
     """
-    trained: dict[tuple[str, bool], tuple[Cell, str]] = {}
+    trained: dict[tuple[Any, ...], tuple[Cell, str]] = {}
     now = functools.cache(lambda cell: _now(plan, cell, extra))  # reading a configuration takes a while, and seeds share theirs
     for cell, record in found.items():
         if cell.arm not in plan.arms or "command" not in record:
@@ -56,7 +58,8 @@ def check_records(path: Path, plan: Study, found: Found, extra: Sequence[str] | 
                 f"{path} holds {cell.name} by other settings than {plan.name} has now: {', '.join(differ)}",
                 "Move the file away to start anew, or take back what was changed.",
             )
-        other, images = trained.setdefault((cell.arm, cell.held_out), (cell, record.get("data_hash", "")))
+        asked = now(dataclasses.replace(cell, seed=0))
+        other, images = trained.setdefault(tuple(asked[key] for key in _IMAGES), (cell, record.get("data_hash", "")))
         if images != record.get("data_hash", ""):
             raise UserError(f"{path} holds {other.name} and {cell.name}, which were trained on different images", "Move the file away to start anew on one set.")
 

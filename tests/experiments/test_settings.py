@@ -14,6 +14,7 @@ from reid_srdl.experiments.study import Cell, Study
 
 PLAN = Study("s", "t", "a", "cifar100", {"vanilla": {"plan.name": "vanilla"}}, {"default": 1}, "vanilla", (), settings={"plan.epochs": 4, "log.eval_every": 1})
 CELL = Cell("vanilla", 0, None, False)
+CHOOSES = {"plan.name": "early_stopped", "data.holdout_per_class": 50, "log.eval_split": "val"}
 
 
 def made(plan):
@@ -91,12 +92,18 @@ def test_initial_weights_are_what_is_in_their_file(tmp_path):
         settings.check_records(Path("s.json"), changed(**{"model.weights": str(tmp_path / "other.pth")}), found)
 
 
-def test_one_arm_is_of_one_set_of_images(tmp_path):
-    words = study.flags(PLAN, CELL)
-    second = Cell("vanilla", 1, None, False)
-    found = {CELL: recorded(words, tmp_path), second: recorded(study.flags(PLAN, second), tmp_path, data_hash="another")}
-    with pytest.raises(UserError, match="holds vanilla-s0 and vanilla-s1, which were trained on different images"):
-        settings.check_records(Path("s.json"), PLAN, found)
+@pytest.mark.parametrize("second", [Cell("vanilla", 1, None, False), Cell("srdl", 0, None, False)])
+def test_what_is_compared_is_of_one_set_of_images(tmp_path, second):
+    plan = dataclasses.replace(PLAN, arms={**PLAN.arms, "srdl": {"plan.name": "srdl"}})
+    found = {cell: recorded(study.flags(plan, cell), tmp_path, data_hash) for cell, data_hash in ((CELL, "h"), (second, "another"))}
+    with pytest.raises(UserError, match=f"holds vanilla-s0 and {second.name}, which were trained on different images"):
+        settings.check_records(Path("s.json"), plan, found)
+
+
+def test_an_arm_that_holds_images_out_is_trained_on_others(tmp_path):
+    plan = dataclasses.replace(PLAN, arms={**PLAN.arms, "chosen": CHOOSES})
+    chosen = Cell("chosen", 0, None, False)
+    settings.check_records(Path("s.json"), plan, {cell: recorded(study.flags(plan, cell), tmp_path, data_hash) for cell, data_hash in ((CELL, "h"), (chosen, "fewer"))})
 
 
 def test_a_run_begun_from_a_file_is_taken_up_however_the_file_is_named(tmp_path, monkeypatch):
@@ -110,9 +117,6 @@ def test_a_run_begun_from_a_file_is_taken_up_however_the_file_is_named(tmp_path,
     with pytest.raises(UserError, match="was begun with other settings: model.weights"):
         recorded([*words, "--model.weights", str(tmp_path / "v.pth")], tmp_path)
         settings.check_run(tmp_path, [*words, "--model.weights", "w.pth"])
-
-
-CHOOSES = {"plan.name": "early_stopped", "data.holdout_per_class": 50, "log.eval_split": "val"}
 
 
 @pytest.mark.parametrize("earlier", [False, True])
