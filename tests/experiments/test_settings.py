@@ -10,7 +10,7 @@ from reid_srdl import config as configuration
 from reid_srdl.config import Config
 from reid_srdl.errors import UserError
 from reid_srdl.experiments import records, settings, study
-from reid_srdl.experiments.study import Cell, Study
+from reid_srdl.experiments.study import Cell, Study, Tuning
 
 PLAN = Study("s", "t", "a", "cifar100", {"vanilla": {"plan.name": "vanilla"}}, {"default": 1}, "vanilla", (), settings={"plan.epochs": 4, "log.eval_every": 1})
 CELL = Cell("vanilla", 0, None, False)
@@ -98,6 +98,17 @@ def test_what_is_compared_is_of_one_set_of_images(tmp_path, second):
     found = {cell: recorded(study.flags(plan, cell), tmp_path, data_hash) for cell, data_hash in ((CELL, "h"), (second, "another"))}
     with pytest.raises(UserError, match=f"holds vanilla-s0 and {second.name}, which were trained on different images"):
         settings.check_records(Path("s.json"), plan, found)
+
+
+def test_tries_for_a_rate_that_is_tuned_no_more_are_of_no_account(tmp_path):
+    tuned = dataclasses.replace(PLAN, tune=Tuning("optimiser.rate", (0.1,), 10))
+    tried = Cell("vanilla", 0, 0.1, True)
+    found = {tried: recorded(study.flags(tuned, tried), tmp_path)}
+    for plan in (tuned, PLAN):
+        settings.check_records(Path("s.json"), plan, found)
+    found[dataclasses.replace(tried, held_out=False)] = recorded([*study.flags(PLAN, CELL), "--optimiser.rate", "0.2"], tmp_path)
+    with pytest.raises(UserError, match="holds vanilla-0.1-s0 by other settings than s has now: optimiser.rate"):
+        settings.check_records(Path("s.json"), PLAN, found)
 
 
 def test_an_arm_that_holds_images_out_is_trained_on_others(tmp_path):
