@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import diagnostics, files
 from ..diagnostics import SoftTargets
+from ..runs import finished_stages
 from . import lines
 from .lines import SCORES, Line
 from .markdown import gain, table
@@ -21,7 +22,7 @@ KEPT = ("temperature", "classes", "entropy_share", "agreement", "label", "ece")
 def of_run(run: Path) -> list[dict[str, Any]]:
     """For each stage of a run that wrote soft targets down: its name, what they were like, and how often the last network agrees with them."""
     found = []
-    for folder in sorted((run / "stages").iterdir()):
+    for folder in finished_stages(run):
         if not (folder / diagnostics.FILE).is_file():
             continue
         noted = files.read_json(folder / diagnostics.FILE)

@@ -19,11 +19,21 @@ def _record(top1, beliefs=None):
 def test_a_record_keeps_what_each_stage_believed_and_whether_it_was_followed(tmp_path):
     for name, followed in (("1-first", {"last_network": {"same": 0.75}}), ("2-second", {})):
         (tmp_path / "stages" / name).mkdir(parents=True)
+        (tmp_path / "stages" / name / "model.safetensors").touch()
         files.write_json(tmp_path / "stages" / name / "diagnostics.json", {"soft_targets": BELIEFS, **followed})
     (tmp_path / "stages" / "3-third").mkdir()  # wrote nothing down
     one, other = soft_targets.of_run(tmp_path)
     assert (one["stage"], one["agreement"], one["followed"]) == ("first", 0.9, 0.75)
     assert (other["stage"], other["followed"]) == ("second", None) and "images" not in other
+
+
+def test_stages_come_in_the_order_of_their_numbers(tmp_path):
+    for number in range(1, 12):
+        folder = tmp_path / "stages" / f"{number}-generation{number}"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").touch()
+        files.write_json(folder / "diagnostics.json", {"soft_targets": BELIEFS})
+    assert [one["stage"] for one in soft_targets.of_run(tmp_path)] == [f"generation{number}" for number in range(1, 12)]
 
 
 def test_premature_targets_stand_beside_what_they_cost():
