@@ -187,8 +187,13 @@ def write_bytes(path: Pathlike, data: bytes, flag: str = _OUTPUT) -> None:
         temporary.write_bytes(data)
 
 
+def utf8(text: str) -> bytes:
+    """As it is written; a name of a file need not be text, and what is none in it is spelled out."""
+    return text.encode(errors="backslashreplace")
+
+
 def write_text(path: Pathlike, text: str, flag: str = _OUTPUT) -> None:
-    write_bytes(path, text.encode(errors="backslashreplace"), flag)  # a name of a file need not be text
+    write_bytes(path, utf8(text), flag)
 
 
 def write_json(path: Pathlike, value: Any, flag: str = _OUTPUT) -> None:

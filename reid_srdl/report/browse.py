@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..errors import UserError
 from . import lists
 from .evaluated import Ranked
@@ -138,8 +139,8 @@ def as_html(data: dict[str, Any], first: np.ndarray, *, asked: int, seed: int) -
 
 
 def _spelled(value: Any) -> bytes:
-    # In a script element only < could end it early; JSON has another spelling of it.
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c").encode()
+    # In a script element only < could end it early; JSON has another spelling of it, as of what is no text in a name.
+    return files.utf8(json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))
 
 
 _FILTERS = (

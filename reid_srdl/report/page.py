@@ -103,7 +103,7 @@ def write(
         _configuration(run),
     ]
     header = _header(run, facts, evaluated)
-    room = LARGEST - len(_page(run, header, [*before, *after]).encode())
+    room = LARGEST - len(files.utf8(_page(run, header, [*before, *after])))
     browse = browse_section(evaluated, roots, seed, queries=extras.browse, budget=room, track=track) if extras.browse else ""
     target = Path(output) if output else run / runs.REPORT
     files.write_text(target, _page(run, header, [*before, browse, *after]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 
 import cv2
@@ -97,6 +98,13 @@ def test_names_cannot_end_the_script(found, tmp_path):
     assert html.count("<script") == html.count("</script>") == 1
     data = json.loads(html.split('id="browse-data">')[1].removesuffix("</script>"))
     assert data["names"][0] == "<script>.png" and data["jpegs"][0] == ""  # it is not there
+
+
+def test_a_name_that_is_no_text_is_in_the_data(found, tmp_path):
+    query = dataclasses.replace(found.query, paths=("query/Jos\udce9.png", *found.query.paths[1:]))
+    data = browse.gather(found._replace(query=query), [0], [tmp_path], budget=10**6)
+    html = browse.as_html(data, found.result.first, asked=1, seed=0)
+    assert json.loads(html.encode().decode().split('id="browse-data">')[1].removesuffix("</script>"))["names"][0] == "Jos\udce9.png"
 
 
 def test_words_count_all_and_shown(found, tmp_path):

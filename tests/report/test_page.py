@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 from html import unescape
@@ -174,6 +175,14 @@ def test_scores_are_those_of_the_file_as_percentages(evaluated, people):
 def test_what_is_named_by_others_is_escaped(evaluated, people):
     html = page.write(evaluated, data=people).read_text()
     assert "<h1>a &amp; b</h1>" in html and "&lt;srdl&gt;" in html and "<srdl>" not in html
+
+
+def test_a_name_that_is_no_text_is_on_the_page(evaluated, fast_map):
+    for name in ("query", "gallery"):
+        path = evaluated / "eval/people" / f"{name}.npz"
+        one = embeddings.load(path)
+        embeddings.save(dataclasses.replace(one, paths=[f"{name}/Jos\udce9-{number}.png" for number in range(len(one))]), path)
+    assert "gallery/Jos\\udce9-" in page.write(evaluated, extras=ALL).read_text(encoding="utf-8")
 
 
 def test_nothing_but_the_time_changes(evaluated, people):
