@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..embeddings import Embeddings
 from ..errors import UserError
+
+_SHOWN = 12
+"""Digits of a network's hash that tell it apart."""
 
 
 def require(query: Any, gallery: Any, *, same_camera: bool) -> None:
@@ -21,3 +25,15 @@ def require(query: Any, gallery: Any, *, same_camera: bool) -> None:
             raise UserError(f"the {name} vectors have no labels", "Scoring needs to know who is who: save them with the column labels.")
         if part.cameras is None and not same_camera:
             raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or leave cameras out of the rules: same_camera=True, in the command eval --ignore_camera.")
+
+
+def require_one_network(query: Embeddings, gallery: Embeddings) -> None:
+    """Raises ``UserError`` where distances between them would mean nothing, as far as it is known what made them."""
+    if query.model and gallery.model and query.model != gallery.model:
+        raise UserError(
+            f"the query vectors are of the network {query.model[:_SHOWN]}, and the gallery vectors of {gallery.model[:_SHOWN]}",
+            "Distances between two networks mean nothing: embed both with the same.",
+        )
+    if None not in (query.flip, gallery.flip) and query.flip != gallery.flip:
+        one, other = ("", " not") if query.flip else (" not", "")
+        raise UserError(f"the query vectors are{one} averaged with those of mirrored images, and the gallery vectors are{other}", "Embed both with --flip, or both without.")

@@ -10,6 +10,7 @@ from ..data.records import JUNK
 from ..devices import ALONE, Place
 from ..embeddings import Embeddings
 from ..errors import UserError
+from .columns import require_one_network
 from .distance_ranking import rank_distances
 from .expansion import expand
 from .faiss_ranking import rank_with_faiss
@@ -56,6 +57,7 @@ class Rules:
     def rank(self, query: Embeddings, gallery: Embeddings, track: Track = iter, place: Place = ALONE) -> RankResult:
         """By the engine that is asked for, or by re-ranking; of several processes each has a part of the gallery."""
         self.check(place)
+        require_one_network(query, gallery)
         if self.expand or self.rerank is not None or self.engine == "faiss":  # the exact engine looks itself, tile by tile
             check_lengths(query.vectors, "query")
             check_lengths(gallery.vectors, "gallery")

@@ -63,6 +63,14 @@ def test_saved_embeddings_score_alike(run, tmp_path):
     assert again["protocol"]["files"] == files and again["protocol"]["checkpoint"] == first["protocol"]["checkpoint"]
 
 
+def test_embeddings_of_two_networks_have_no_scores(run, tmp_path):
+    for checkpoint in (run, run / "stages" / "1-first"):
+        command.run(["--checkpoint", str(checkpoint)])
+    with pytest.raises(UserError, match="Distances between two networks mean nothing"):
+        command.run(["--embeddings", str(run / "eval/synthetic/query.npz"), str(run / "eval/synthetic-1-first/gallery.npz"), "--output", str(tmp_path / "none")])
+    assert not (tmp_path / "none").exists()
+
+
 def test_an_earlier_stage_does_not_overwrite_the_runs_scores(run):
     command.run(["--checkpoint", str(run)])
     command.run(["--checkpoint", str(run / "stages" / "1-first"), "--no-save"])

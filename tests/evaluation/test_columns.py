@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+
 import numpy as np
 import pytest
 
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
-from reid_srdl.evaluation.columns import require
+from reid_srdl.evaluation.columns import require, require_one_network
 
 WHOLE = Embeddings(np.zeros((1, 2)), labels=[1], cameras=[1])
 
@@ -27,3 +30,19 @@ def test_what_is_missing_is_named(query, message):
 
 def test_cameras_that_nobody_looks_at_may_be_missing():
     require(WHOLE, Embeddings(np.zeros((1, 2)), labels=[1]), same_camera=True)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"model": "b" * 64, "flip": False}, "the query vectors are of the network aaaaaaaaaaaa, and the gallery vectors of bbbbbbbbbbbb"),
+        ({"model": "a" * 64, "flip": True}, "the query vectors are not averaged with those of mirrored images, and the gallery vectors are"),
+        ({}, None),
+        ({"model": "a" * 64}, None),
+        ({"flip": False}, None),
+    ],
+)
+def test_what_two_networks_made_is_not_compared_where_that_is_known(other, message):
+    query, gallery = dataclasses.replace(WHOLE, model="a" * 64, flip=False), dataclasses.replace(WHOLE, **other)
+    with pytest.raises(UserError, match=message) if message else contextlib.nullcontext():
+        require_one_network(query, gallery)
