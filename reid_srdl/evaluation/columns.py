@@ -27,8 +27,15 @@ def require(query: Any, gallery: Any, *, same_camera: bool) -> None:
             raise UserError(f"the {name} vectors have no cameras", "Save them with the column cameras, or leave cameras out of the rules: same_camera=True, in the command eval --ignore_camera.")
 
 
+def require_one_dimension(query: Embeddings, gallery: Embeddings) -> None:
+    """Raises ``UserError`` where there are no distances between them."""
+    if query.dimension != gallery.dimension:
+        raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {gallery.dimension}", "Both must come from the same network.")
+
+
 def require_one_network(query: Embeddings, gallery: Embeddings) -> None:
     """Raises ``UserError`` where distances between them would mean nothing, as far as it is known what made them."""
+    require_one_dimension(query, gallery)
     if query.model and gallery.model and query.model != gallery.model:
         raise UserError(
             f"the query vectors are of the network {query.model[:_SHOWN]}, and the gallery vectors of {gallery.model[:_SHOWN]}",

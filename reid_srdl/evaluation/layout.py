@@ -16,7 +16,7 @@ from .. import devices
 from ..data.records import DISTRACTOR, JUNK
 from ..embeddings import Embeddings
 from ..errors import UserError
-from .columns import require
+from .columns import require, require_one_dimension
 from .tiles import COLUMNS, ROWS, Metric, Tile, as_queries
 
 _QUERY_BYTES = 64 << 20
@@ -55,8 +55,7 @@ class Layout:
         for part, name in ((query, "query"), (shard, "gallery")):
             if not len(part):
                 raise UserError(f"the {name} holds no vectors", "There is nothing to rank.")
-        if query.dimension != shard.dimension:
-            raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {shard.dimension}", "Both must come from the same network.")
+        require_one_dimension(query, shard)
         self.query, self.shard, self.offset, self.metric, self.same_camera = query, shard, offset, metric, same_camera
         self.device = devices.choose(device) if isinstance(device, str) else device
         at_most, self.columns = tile or (ROWS[self.device.type], COLUMNS[self.device.type])

@@ -23,6 +23,13 @@ def test_vectors_that_are_too_long_are_refused_by_every_engine(rules):
         rules.rank(long, long)
 
 
+@pytest.mark.parametrize("rules", [Rules(), Rules(rerank=Reranking(k1=2, k2=1)), Rules(expand=1), Rules(engine="faiss")])
+def test_vectors_of_other_dimensions_are_refused_by_every_engine(rules):
+    query, gallery = (Embeddings(np.ones((4, dimension)), labels=[1, 2] * 2, cameras=[camera] * 4) for camera, dimension in ((1, 3), (2, 5)))
+    with pytest.raises(UserError, match="query vectors have 3 numbers, gallery vectors 5"):
+        rules.rank(query, gallery)
+
+
 @pytest.mark.parametrize(("rules", "name"), [(Rules(rerank=Reranking()), "--rerank"), (Rules(expand=2), "--expand"), (Rules(engine="faiss"), "--engine faiss")])
 def test_what_looks_at_the_whole_gallery_is_refused_to_several_processes(rules, name):
     rules.check(ALONE)
