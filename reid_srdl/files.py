@@ -94,11 +94,12 @@ def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
     temporary = in_the_making(path, f"{_TEMPORARY}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        begin_like(path, temporary)
         yield temporary
         with open(temporary, "rb") as written:
+            if path.exists():  # whoever made it readable for few meant what stands in it, not the bytes of that day
+                os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
             os.fsync(written.fileno())
-        if path.exists():  # whoever made it readable for few meant what stands in it, not the bytes of that day
-            os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
         os.replace(temporary, path)
         _flush_folder(path.parent)
     except OSError as error:
@@ -107,6 +108,16 @@ def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
     except BaseException:
         _gone(temporary)
         raise
+
+
+def begin_like(path: Path, temporary: Path) -> None:
+    """Makes ``temporary``, empty, for what ``path`` is to hold: where that is there already, none but its owner may do more with it than with ``path``.
+
+    Where it is not, nothing is made, and who writes first makes a file as any other.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        mode = stat.S_IMODE(os.stat(path).st_mode) & 0o777 | stat.S_IRUSR | stat.S_IWUSR  # a read-only one is replaced all the same
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
 
 
 @contextlib.contextmanager

@@ -257,8 +257,24 @@ def test_a_file_that_is_private_stays_so(tmp_path):
     target = tmp_path / "people.npz"
     files.write_text(target, "before")
     target.chmod(0o600)
-    files.write_text(target, "after")
+    with files.writing_for_long(target) as temporary:
+        temporary.write_text("after")
+        assert temporary.stat().st_mode & 0o777 == 0o600, "nor is it in the open while it is made"
     assert target.stat().st_mode & 0o777 == 0o600 and target.read_text() == "after"
+
+
+def test_a_file_that_is_read_only_is_replaced_and_a_new_one_is_as_any_other(tmp_path):
+    target, other = tmp_path / "a", tmp_path / "b"
+    for text in ("one", "two"):
+        with files.writing(target) as temporary:
+            temporary.write_text(text)
+            assert os.access(temporary, os.W_OK)
+        target.chmod(0o444)
+    other.touch()
+    with files.writing(tmp_path / "c") as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "two" and target.stat().st_mode & 0o777 == 0o444
+    assert (tmp_path / "c").stat().st_mode == other.stat().st_mode
 
 
 def test_json_that_is_nested_without_end_is_named(tmp_path):

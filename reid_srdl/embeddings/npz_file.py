@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..errors import UserError
 from .vectors import Embeddings, known
 
@@ -20,6 +21,7 @@ def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
     columns: dict[str, list] = {name: [] for name in known(first)}
     vectors, rows = path.with_suffix(".vectors"), 0
     try:
+        files.begin_like(path, vectors)
         with open(vectors, "wb") as raw:
             for piece in pieces:
                 raw.write(piece.vectors.data)

@@ -36,3 +36,19 @@ def test_a_header_that_lies_about_its_size_is_refused(tmp_path: Path):
         np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 1 << 20)})
     with pytest.raises(UserError, match=r"x\.npz"):
         embeddings.load(tmp_path / "x.npz")
+
+
+def test_the_vectors_of_a_private_file_wait_in_private(tmp_path: Path, some):
+    path = tmp_path / "x.npz"
+    embeddings.save(some(), path)
+    path.chmod(0o600)
+    modes = {}
+
+    def pieces():
+        yield some()
+        modes.update((file.suffix, file.stat().st_mode & 0o777) for file in tmp_path.glob(".x.npz.*"))
+        yield some()
+
+    embeddings.write(path, pieces())
+    assert modes.pop(".lock") and modes == {".npz": 0o600, ".vectors": 0o600}
+    assert len(embeddings.load(path)) == 10
