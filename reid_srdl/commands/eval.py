@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import config as configuration
 from .. import devices, embeddings, files, ranks
 from ..errors import UserError
-from ..models.exported import is_exported
+from ..models.exported import is_exported, is_from_elsewhere
 from ..shell import command
 from . import sets
 from .eval_options import EvalOptions
@@ -101,14 +101,14 @@ def _not_of_others(output: Path, key: str, own: Sequence[files.Pathlike]) -> Pat
 
 
 def _score_network(options: EvalOptions) -> int:
-    from .. import runs
-
-    trained = runs.load(options.checkpoint, options.device, input=options.input)
+    members = _named_members(options)
+    foreign = _from_elsewhere([options.checkpoint, *members], options)
+    trained = _loaded(options.checkpoint, options, foreign)
     asked = sets.asked(trained, options.dataset, options.data_root)
     for data in asked.sets.values():
         _accept(trained, data, options)
     options = dataclasses.replace(options, metric=options.metric or trained.distance)
-    others = _others(trained, options)
+    others = _others(trained, options, [_loaded(member, options, foreign) for member in members])
     tables = {}
     for name, data in asked.sets.items():
         root = asked.roots[name]
@@ -157,20 +157,38 @@ def _scored(trained: Trained, name: str, data: ReIDData | ClassData, root: Path,
     return found
 
 
-def _others(trained: Trained, options: EvalOptions) -> list[Trained]:
-    """The networks that are scored together with the first, each once."""
+def _from_elsewhere(checkpoints: Sequence[str], options: EvalOptions) -> list[str]:
+    """Which of them ``--input.…`` is said of: those that need it, or else the first, which then says why it has no use for it."""
+    if options.input == EvalOptions().input:
+        return []
+    return [path for path in checkpoints if is_from_elsewhere(path)] or [checkpoints[0]]
+
+
+def _loaded(path: str, options: EvalOptions, foreign: Sequence[str]) -> Trained:
     from .. import runs
 
-    stages = [runs.load(folder, options.device) for folder in _stages(trained)] if options.ensemble else []
-    others = {stage.model_hash: stage for stage in stages if stage.model_hash != trained.model_hash}
+    return runs.load(path, options.device, input=options.input if path in foreign else None)
+
+
+def _others(trained: Trained, options: EvalOptions, members: Sequence[Trained]) -> list[Trained]:
+    """The networks that are scored together with the first, each once; ``members`` are those of ``--members``."""
+    from .. import runs
+
+    others: list[Trained] = []
+    for stage in [runs.load(folder, options.device) for folder in _stages(trained)] if options.ensemble else []:
+        others += [] if _is_among(stage, [trained, *others]) else [stage]
     if options.ensemble and not others:
         raise UserError(f"{trained.folder} has one stage only, which makes no ensemble", "Train with --plan.name srdl, or name other networks with --members.")
-    for path in _named_members(options):
-        member = runs.load(path, options.device)
-        if member.model_hash == trained.model_hash:
+    for path, member in zip(options.members or (), members, strict=True):
+        if _is_among(member, [trained]):
             raise UserError(f"{path} is the same network as {options.checkpoint}", "An ensemble wants another one.")
-        others.setdefault(member.model_hash, member)
-    return list(others.values())
+        others += [] if _is_among(member, others) else [member]
+    return others
+
+
+def _is_among(one: Trained, others: Sequence[Trained]) -> bool:
+    """Whether its embeddings are those of one of the others: as the same weights, or as their full-precision export."""
+    return any(one.same_as & other.same_as for other in others)
 
 
 def _stages(trained: Trained) -> list[Path]:

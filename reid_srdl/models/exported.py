@@ -92,6 +92,11 @@ def is_exported(path: Path | str) -> bool:
     return Path(path).suffix.lower() in ENGINES
 
 
+def is_from_elsewhere(path: Path | str) -> bool:
+    """Whether a checkpoint is an exported file that does not say what it takes, which ``InputOptions`` are for. Raises ``UserError`` where it cannot be opened."""
+    return is_exported(path) and _opened(Path(path)).facts is None
+
+
 def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, ...], tuple[float, ...]]) -> Exported:
     """Opens a file and tries it on a black image.
 
@@ -104,10 +109,7 @@ def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, .
         UserError: no such file, a library that is not installed, no network of one image and one vector, options that are missing or idle.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, a model.safetensors, or a file that export wrote.")
-    module, _, function = ENGINES[path.suffix.lower()].partition(":")
-    engine: Engine = getattr(importlib.import_module(module), function)(path)
+    engine = _opened(path)
     port = _image_input(engine, path)
     if engine.facts is None:
         facts, pixels = None, _foreign(engine, port, options, path)
@@ -119,6 +121,13 @@ def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, .
     network = ExportedNetwork(engine, pixels, given, path)
     digest = file_hash(path)
     return Exported(network, facts, digest if facts is not None else files.sha256_json([digest, dataclasses.asdict(pixels)]), pixels.size)
+
+
+def _opened(path: Path) -> Engine:
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, a model.safetensors, or a file that export wrote.")
+    module, _, function = ENGINES[path.suffix.lower()].partition(":")
+    return getattr(importlib.import_module(module), function)(path)
 
 
 def file_hash(path: Path) -> str:

@@ -151,15 +151,21 @@ def test_exports_are_no_source_and_take_no_words_on_their_input(run, people, tmp
         embed.run(["--checkpoint", str(run), "--input.size", "32", "16", *images])
 
 
-def test_a_file_from_elsewhere_embeds_by_what_is_said_of_it(people, tmp_path):
+def foreign(path, what="ReduceMean") -> Path:
+    """A file from elsewhere that embeds an image as the mean, or another sum of that kind, of its colours."""
     onnx = pytest.importorskip("onnx")
     helper, numbers = onnx.helper, onnx.TensorProto
     graph = helper.make_graph(
-        [helper.make_node("ReduceMean", ["x", "axes"], ["y"], keepdims=0)], "foreign",
+        [helper.make_node(what, ["x", "axes"], ["y"], keepdims=0)], "foreign",
         [helper.make_tensor_value_info("x", numbers.FLOAT, [1, 3, "h", "w"])], [helper.make_tensor_value_info("y", numbers.FLOAT, [1, 3])],
         [helper.make_tensor("axes", numbers.INT64, [2], [2, 3])],
     )  # fmt: skip
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), tmp_path / "theirs.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+def test_a_file_from_elsewhere_embeds_by_what_is_said_of_it(people, tmp_path):
+    foreign(tmp_path / "theirs.onnx")
     words = ["--checkpoint", str(tmp_path / "theirs.onnx"), "--images", str(people.query.root / "query"), "--output", str(tmp_path / "v.npz")]
     with pytest.raises(UserError, match="does not say"):
         embed.run(words)
@@ -175,6 +181,25 @@ def test_a_file_from_elsewhere_embeds_by_what_is_said_of_it(people, tmp_path):
     finally:
         data.read = data_read
     assert "source" not in json.loads((tmp_path / "scores" / "metrics.json").read_text())["protocol"]
+
+
+def test_what_is_said_of_files_from_elsewhere_is_said_of_all_in_an_ensemble_and_of_no_other(run, tmp_path):
+    one, other, output = foreign(tmp_path / "one.onnx"), foreign(tmp_path / "other.onnx", "ReduceMax"), tmp_path / "scores"
+    said = ["--input.size", "32", "16", "--input.mean", "0", "0", "0", "--input.std", "1", "1", "1", "--dataset", "people", "--output", str(output)]
+    for checkpoint, *members in ((one, other), (run, one, other), (one, run)):
+        assert evaluating.run(["--checkpoint", str(checkpoint), *said, "--members", *map(str, members)]) == 0
+        found = json.loads((output / "metrics.json").read_text())["protocol"]["ensemble"]
+        assert len(set(found["checkpoints"])) == 1 + len(members) and found["dimension"] == sum(16 if path == run else 3 for path in (checkpoint, *members))
+    with pytest.raises(UserError, match="no exported file. --input"):
+        evaluating.run(["--checkpoint", str(run), *said])
+
+
+def test_a_network_and_its_own_export_are_no_ensemble(run, tmp_path):
+    export(run, tmp_path / "model.onnx", "--images", "3")
+    export(run, tmp_path / "model.pt2", "--format", "torch", "--images", "3")
+    for checkpoint, member in ((run, "model.onnx"), (tmp_path / "model.onnx", run), (tmp_path / "model.pt2", "model.onnx")):
+        with pytest.raises(UserError, match="is the same network as"):
+            evaluating.run(["--checkpoint", str(checkpoint), "--members", str(tmp_path / member), "--dataset", "people"])
 
 
 def test_a_file_is_compared_by_what_its_run_is_unless_told_otherwise(run, tmp_path):
