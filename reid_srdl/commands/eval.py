@@ -215,6 +215,9 @@ def _variant(options: EvalOptions, distance: str) -> str:
         "max": options.multi_query == "max",
         f"expand{options.expand}": options.expand > 0,
         "rerank": options.rerank,
+        f"k1_{options.rerank_k1}": options.rerank_k1 != EvalOptions.rerank_k1,
+        f"k2_{options.rerank_k2}": options.rerank_k2 != EvalOptions.rerank_k2,
+        f"weight_{options.rerank_weight:g}": options.rerank_weight != EvalOptions.rerank_weight,
     }
     return "".join(f"-{name}" for name, chosen in unusual.items() if chosen)
 
@@ -222,16 +225,14 @@ def _variant(options: EvalOptions, distance: str) -> str:
 def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str = "test", variant: str = "") -> Path:
     """``RUN/eval/DATASET``; for an earlier stage, the last or averaged weights, the held-out people or another way of scoring, a folder of its own beside it.
 
-    Of an exported file ``eval/DATASET-FILE`` beside it.
+    Of a file that stands alone ``eval/DATASET-FILE`` beside it, and ``eval/DATASET`` where it has the usual name of weights.
     """
     from .. import runs
 
     name = (dataset if split == "test" else f"{dataset}-{split}") + variant
-    if is_exported(checkpoint):
-        return checkpoint.parent / "eval" / f"{name}-{checkpoint.name}"
+    file = checkpoint if is_exported(checkpoint) else runs.checkpoint_file(checkpoint)
     if trained.folder is None:
-        return runs.checkpoint_file(checkpoint).parent / "eval" / name
-    file = runs.checkpoint_file(checkpoint)
+        return file.parent / "eval" / (name if file.name == runs.MODEL else f"{name}-{file.name}")
     planned = [part["folder"] for part in runs.read_facts(trained.folder)["stages"]]
     if file.parent.name in planned[:-1]:
         name += f"-{file.parent.name}"

@@ -185,11 +185,19 @@ def test_the_first_file_may_stand_behind_an_equals_sign(run, tmp_path):
 
 def test_results_can_be_ranked_again(run):
     command.run(["--checkpoint", str(run), "--rerank", "--rerank_k1", "4", "--rerank_k2", "2", "--expand", "1"])
-    found = scores(run / "eval" / "synthetic-expand1-rerank")
+    found = scores(run / "eval" / "synthetic-expand1-rerank-k1_4-k2_2")
     assert found["protocol"]["rerank"] == {"k1": 4, "k2": 2, "weight": 0.3} and found["protocol"]["expand"] == 1
     for words, message in ((["--rerank", "--engine", "faiss"], "distances of its own"), (["--expand", "-1"], "expand is -1"), (["--rerank", "--rerank_k1", "0"], "by 0")):
         with pytest.raises(UserError, match=message):
             command.run(["--checkpoint", str(run), *words])
+
+
+def test_files_of_one_folder_have_scores_of_their_own(run, tmp_path):
+    names = ("a.safetensors", "b.safetensors", "model.safetensors")
+    for name in names:
+        shutil.copyfile(run / "stages/2-second/model.safetensors", tmp_path / name)
+        command.run(["--checkpoint", str(tmp_path / name), "--dataset", "people", "--no_save"])
+    assert {path.name for path in (tmp_path / "eval").iterdir()} == {"people-a.safetensors", "people-b.safetensors", "people"}
 
 
 def test_one_s_own_images_of_another_place_take_no_score_s_place(run, tmp_path, monkeypatch):
