@@ -16,6 +16,7 @@ from ..data.augment import clean, resized
 from ..errors import UserError
 from ..models import IdentityClassifier
 from ..shell import command
+from . import again
 from .evaluated import Evaluated
 from .html import missing, section
 from .lists import MEANING, Choice, RankedList, file_of, ranked_lists, shot
@@ -94,7 +95,7 @@ def overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
 # --- its section -------------------------------------------------------------------------------------------------
 
 
-def attention_section(run: Path, evaluated: Evaluated | None, chosen: Choice | None, roots: Sequence[Path], stages: Sequence[dict], again: str) -> str:
+def attention_section(run: Path, evaluated: Evaluated | None, chosen: Choice | None, roots: Sequence[Path], stages: Sequence[dict], anew: str) -> str:
     """The best and the worst queries with the nearest image of each, and where their likeness comes from; empty where nothing is ranked.
 
     Args:
@@ -103,14 +104,14 @@ def attention_section(run: Path, evaluated: Evaluated | None, chosen: Choice | N
         chosen: the queries of the lists; none where there are no embeddings with paths.
         roots: of the data set.
         stages: those of ``run.json``.
-        again: the command that makes this page with the place of the images.
+        anew: the command that makes this page with the place of the images.
     """
     if evaluated is None or evaluated.classifies or evaluated.ranked is None or chosen is None:
         return ""
     title = "Where likeness comes from"
     folder = _checkpoint(run, evaluated, stages)
     if folder is None:
-        return section(title, missing("These embeddings are of another network than the run holds. Its own come from", command("eval", "--checkpoint", run, "--dataset", evaluated.dataset)))
+        return section(title, missing("These embeddings are of another network than the run holds. Its own come from", command("eval", "--checkpoint", run, *again.flags(evaluated))))
     query, gallery, result, _ = evaluated.ranked
     groups = {"The best": chosen.best[: PAIRS // 2], "The worst": chosen.worst[: PAIRS // 2]}
     how = {"metric": evaluated.protocol.get("metric", "euclidean"), "same_camera": bool(evaluated.protocol.get("same_camera", False))}
@@ -118,17 +119,17 @@ def attention_section(run: Path, evaluated: Evaluated | None, chosen: Choice | N
         lists = {name: ranked_lists(query, gallery, result, rows, depth=1, **how) for name, rows in groups.items() if rows}
         trained = runs.load(folder, "cpu")
     except UserError as error:
-        return section(title, missing(f"{error} Then", again))
+        return section(title, missing(f"{error} Then", anew))
     files = {path: file_of(path, roots) for shown in lists.values() for one in shown for path in (one.path, *(item.path for item in one.found))}
     if not all(files.values()):
-        return section(title, missing("This needs the images, and they are not where they were. Say where the data set is:", again))
+        return section(title, missing("This needs the images, and they are not where they were. Say where the data set is:", anew))
     try:
         parts = [f'<h3>{name}</h3>\n<ul class="pairs">{"".join(_pair(trained, one, files) for one in shown if one.found)}</ul>' for name, shown in lists.items()]
     except NoMap:
         said = f"The backbone {trained.model.backbone} ends without a map of places (a Vision Transformer answers by a token), so there is nothing to trace back to the image here."
         return section(title, f'<p class="note">{said}</p>')
     except UserError as error:
-        return section(title, missing(f"{error} Then", again))
+        return section(title, missing(f"{error} Then", anew))
     return section(title, f'<p class="note">{_ABOUT}</p>', *parts)
 
 

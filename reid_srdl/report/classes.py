@@ -11,6 +11,7 @@ import numpy as np
 
 from ..evaluation.predictions import Predictions
 from ..shell import command
+from .again import scoring
 from .evaluated import Evaluated
 from .html import missing, named, percent, section, table
 from .lists import pictures_of, shot
@@ -60,7 +61,7 @@ def classes_section(run: Path, evaluated: Evaluated | None, roots: Sequence[Path
         return ""
     title, said = "Where it errs", evaluated.predictions
     if said is None:
-        return section(title, missing("What was said of each image was not kept. It comes from", command("eval", "--checkpoint", run, "--dataset", evaluated.protocol.get("dataset", evaluated.dataset))))
+        return section(title, missing("What was said of each image was not kept. It comes from", scoring(run, evaluated)))
     return section(title, _mistakes(run, evaluated, said, roots), _worst(said))
 
 

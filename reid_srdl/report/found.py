@@ -11,6 +11,7 @@ from ..errors import UserError
 from ..evaluation.scored import Track
 from ..shell import command
 from . import browse, lists
+from .again import scoring
 from .evaluated import Evaluated, how_ranked
 from .html import missing, section
 
@@ -32,7 +33,7 @@ def found_section(run: Path, evaluated: Evaluated | None, roots: Sequence[Path],
     title = "What was found"
     if evaluated is None or evaluated.classifies:
         return ""
-    again = command("eval", "--checkpoint", run, "--dataset", evaluated.dataset)
+    again = scoring(run, evaluated)
     if evaluated.ranked is None:
         return section(title, missing(NOT_KEPT, again))
     shown = chosen(evaluated, seed)

@@ -1,0 +1,40 @@
+"""The command that scores again what a page shows: the same network on the same images by the same rules, as far as the scores tell of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .. import runs
+from ..shell import command
+from .evaluated import Evaluated
+
+
+def scoring(run: Path, evaluated: Evaluated) -> str:
+    """``eval`` of the run, or of the stage of it that the scores are of."""
+    network = next((stage for stage in runs.finished_stages(run) if evaluated.dataset.endswith(f"-{stage.name}")), run)
+    return command("eval", "--checkpoint", network, *flags(evaluated))
+
+
+def flags(evaluated: Evaluated) -> list[str]:
+    """Of ``eval``: the data set, which its folder is not always called after, and in what the scores are not the usual ones."""
+    stamp = evaluated.protocol
+    dataset = stamp.get("dataset", evaluated.dataset)
+    variant = evaluated.dataset.removeprefix(dataset)
+    if not variant:
+        return ["--dataset", dataset]
+    rerank = stamp.get("rerank") or {}
+    values: dict[str, Any] = {
+        "dataset": dataset,
+        "data_root": stamp.get("data_root"),
+        "split": "val" if stamp.get("split") == "val" else None,
+        "query": next((kind for kind in ("single", "multi") if f"-{kind}" in variant), None),
+        "flip": bool(stamp.get("flip")),
+        "metric": stamp.get("metric"),
+        "ignore_camera": bool(stamp.get("same_camera")),
+        "multi_query": "max" if (stamp.get("multi_query") or {}).get("pooling") == "max" else None,
+        "expand": stamp.get("expand") or None,
+        "rerank": bool(rerank),
+        **{f"rerank_{name}": value for name, value in rerank.items()},
+    }
+    return [word for name, value in values.items() if value not in (None, False) for word in ([f"--{name}"] if value is True else [f"--{name}", str(value)])]
