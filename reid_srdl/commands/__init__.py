@@ -73,7 +73,7 @@ def main(name: str | None = None) -> NoReturn:
     except BrokenPipeError:
         _discard_output()
         code = BROKEN_PIPE
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
         code = _say(prog, f"there is not enough memory ({first_line(error)}). {LESS.get(argv[0], OTHERWISE)}", BAD_INPUT)
@@ -89,9 +89,9 @@ def main(name: str | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Of a GPU, by torch's class, which need not be imported to know it; of the CPU, by its words."""
-    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+def _is_out_of_memory(error: Exception) -> bool:
+    """Of NumPy; of a GPU, by torch's class, which need not be imported to know it; of torch on the CPU, by its words."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 def _carry_out(argv: list[str]) -> int:

@@ -61,7 +61,7 @@ def _nearest(queries: np.ndarray, gallery: np.ndarray, count: int) -> Iterator[t
     """Rows of queries, and the gallery rows nearest to each, ``(rows, count)``."""
     items = torch.from_numpy(np.ascontiguousarray(gallery, dtype=np.float32))
     lengths = (items * items).sum(dim=1)
-    step = max(1, _BLOCK_BYTES // (4 * len(gallery)))
+    step = max(1, _BLOCK_BYTES // (4 * max(len(gallery), (count + 1) * gallery.shape[1])))  # their distances, and then themselves
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
         wanted = torch.from_numpy(np.ascontiguousarray(queries[rows], dtype=np.float32))

@@ -159,6 +159,7 @@ def test_sigterm_ends_a_command_with_143(command):
 @pytest.mark.parametrize(("name", "way"), [("train", "--optimiser.accumulate 2"), ("embed", "A smaller --batch"), ("eval", "--device cpu")])
 def test_memory_that_is_full_is_one_line_with_what_takes_less(command, monkeypatch, name, way):
     monkeypatch.setitem(commands.COMMANDS, name, "stand_in")
-    for error in (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nSee more"), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")):
+    on_gpu, on_cpu = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nSee more"), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+    for error in (on_gpu, on_cpu, MemoryError("Unable to allocate 2. GiB for an array with shape (1, 2)"), MemoryError()):
         code, _, err = command(raising(error), name)
         assert code == 2 and err.count("\n") == 1 and err.startswith(f"reid-srdl {name}: there is not enough memory (") and way in err

@@ -34,6 +34,16 @@ def test_blocks_change_nothing_and_more_than_there_is_is_all(monkeypatch):
     np.testing.assert_allclose(expand(queries, gallery, count=5), whole, atol=1e-6)
 
 
+def test_what_joins_the_queries_fits_into_a_block_too(monkeypatch):
+    rng = np.random.default_rng(0)
+    queries, gallery = rng.normal(size=(40, 64)).astype(np.float32), rng.normal(size=(30, 64)).astype(np.float32)
+    whole, sizes, averaged = expand(queries, gallery, count=20), [], expansion.averaged
+    monkeypatch.setattr(expansion, "_BLOCK_BYTES", 1 << 15)
+    monkeypatch.setattr(expansion, "averaged", lambda rows, items, **how: sizes.append(items.nbytes) or averaged(rows, items, **how))
+    np.testing.assert_allclose(expand(queries, gallery, count=20), whole, atol=1e-5)
+    assert max(sizes) <= 1 << 15
+
+
 def test_numbers_that_cannot_be():
     vectors = np.ones((2, 2), np.float32)
     with pytest.raises(UserError, match="0 items"):
