@@ -16,7 +16,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from .flat_index import unit_length
 from .scored import Track
-from .tiles import Metric, check_metric
+from .tiles import Metric, check_lengths, check_metric
 
 FALSE_POSITIVE_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 FEWEST = 10
@@ -63,7 +63,7 @@ def pairs_of(images: Embeddings, *, metric: Metric = "euclidean", across_cameras
         seed: of that draw.
 
     Raises:
-        UserError: there is no such metric, no labels, fewer than two people, no genuine or no impostor pairs.
+        UserError: there is no such metric, no labels, vectors too long for distances in float32, fewer than two people, no genuine or no impostor pairs.
     """
     check_metric(metric)
     if images.labels is None:
@@ -73,6 +73,7 @@ def pairs_of(images: Embeddings, *, metric: Metric = "euclidean", across_cameras
     if across and not several:
         raise UserError("all images are of one camera", "Leave the pairs of one camera in: --across_cameras false.")
     images = images.take(_drawn(images, most_images, seed))
+    check_lengths(images.vectors, "pair's")
     vectors = images.vectors if metric == "euclidean" else unit_length(images.vectors)
     first, second = np.triu_indices(len(vectors), k=1)
     if across:

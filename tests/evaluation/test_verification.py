@@ -146,6 +146,12 @@ def test_a_metric_that_there_is_not():
         pairs_of(Embeddings(np.eye(2), labels=[1, 2]), metric="cos")
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_vectors_that_are_too_long_are_refused(metric):
+    with pytest.raises(UserError, match="vector is too long for distances in float32"):
+        pairs_of(images(np.eye(4) * 1e19, [1, 1, 2, 2]), metric=metric)
+
+
 def test_of_the_draws_the_middle_95_percent_are_the_interval(people, monkeypatch):
     monkeypatch.setattr("reid_srdl.evaluation.verification._bootstrap", lambda pairs, rates, *_: np.linspace(0, 1, 201)[:, None].repeat(1 + len(rates), axis=1))
     facts = facts_of(pairs_of(people))
