@@ -29,10 +29,8 @@ def percent(probability: float, digits: int = 1) -> str:
 
     Where rounding would make a certainty of it, which no probability is, ``>99.9`` or ``<0.1``.
     """
-    least = 10.0**-digits
-    if probability < least / 200 or probability > 1 - least / 200:
-        return f"<{least:.{digits}f}" if probability < 0.5 else f">{100 - least:.{digits}f}"
-    return f"{100 * probability:.{digits}f}"
+    said, least = f"{100 * probability:.{digits}f}", 10.0**-digits
+    return {0: f"<{least:.{digits}f}", 100: f">{100 - least:.{digits}f}"}.get(float(said), said)
 
 
 def distance_word(distance: float) -> str:
