@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import UserError
 from .vectors import Embeddings, known
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
@@ -37,9 +40,8 @@ def read(path: Path) -> dict[str, Any]:
 
     file = pq.ParquetFile(path)
     table = file.read(columns=[name for name in ("vectors", "paths", "labels", "cameras") if name in file.schema_arrow.names])
-    columns: dict[str, Any] = {name: table[name].to_numpy() for name in table.column_names if name not in ("paths", "vectors")}
-    if "paths" in table.column_names:
-        columns["paths"] = tuple(str(value) for value in table["paths"].to_pylist())
+    stated = [name for name in table.column_names if name != "vectors" and _is_stated(path, table[name], name)]
+    columns: dict[str, Any] = {name: tuple(map(str, table[name].to_pylist())) if name == "paths" else table[name].to_numpy() for name in stated}
     if "vectors" in table.column_names:
         column = table["vectors"].combine_chunks()
         column = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
@@ -53,3 +55,13 @@ def read(path: Path) -> dict[str, Any]:
     columns["model"] = told.get(b"model", b"").decode()
     columns["flip"] = {b"True": True, b"False": False}.get(told.get(b"flip", b""))
     return columns
+
+
+def _is_stated(path: Path, column: pyarrow.ChunkedArray, name: str) -> bool:
+    """Whether a column is known: one without any value is not. Raises ``UserError`` where it is of some rows alone."""
+    if len(column) and column.null_count == len(column):
+        return False
+    if column.null_count:
+        row = column.is_null().to_numpy().argmax()
+        raise UserError(f"{path} holds no {name.removesuffix('s')} in row {row}", f"Rows are counted from 0; give every row one, or leave the column {name} out.")
+    return True

@@ -31,3 +31,16 @@ def test_a_row_without_a_vector_is_no_reason_to_move_the_others(tmp_path: Path, 
     pq.write_table(pa.table({"vectors": column}), tmp_path / "x.parquet")
     with pytest.raises(UserError, match="holds 1 rows without a vector"):
         embeddings.load(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(("name", "values"), [("paths", ["a.jpg", None, "c.jpg"]), ("labels", [1, None, 2]), ("cameras", [1, None, None])])
+def test_what_is_not_known_of_an_image_is_made_up_of_none(tmp_path: Path, name: str, values: list):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    vectors = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    pq.write_table(pa.table({"vectors": vectors, name: values}), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=f"x.parquet holds no {name[:-1]} in row 1.*leave the column {name} out"):
+        embeddings.load(tmp_path / "x.parquet")
+    pq.write_table(pa.table({"vectors": vectors, name: pa.array([None] * 3, pa.array(values).type)}), tmp_path / "none.parquet")
+    assert getattr(embeddings.load(tmp_path / "none.parquet"), name) is None
