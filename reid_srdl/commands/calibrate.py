@@ -157,13 +157,19 @@ def _together(parts: Sequence[Embeddings]) -> Embeddings:
 
 
 def _known(some: Embeddings, others: Embeddings) -> np.ndarray:
-    """Which of some vectors are one of the others with the same label: the same image again. bool ``(N,)``."""
+    """Which of some vectors are one of the others with the same label, by the same camera where that is known: the same image again. bool ``(N,)``.
+
+    Whose vectors have much in common are near each other by two cameras too, and those are the pairs that a calibration is of.
+    """
     from scipy.spatial.distance import cdist
 
+    names = ("labels", "cameras") if some.cameras is not None and others.cameras is not None else ("labels",)
+    shown = np.column_stack([np.concatenate([getattr(part, name) for part in (some, others)]) for name in names])
+    group, others_group = np.split(np.unique(shown, axis=0, return_inverse=True)[1].reshape(-1), [len(some)])
     found = np.zeros(len(some), dtype=bool)
-    for label in np.intersect1d(some.labels, others.labels):
-        rows = np.flatnonzero(some.labels == label)
-        near = cdist(some.vectors[rows], others.vectors[others.labels == label]).min(axis=1)
+    for one in np.intersect1d(group, others_group):
+        rows = np.flatnonzero(group == one)
+        near = cdist(some.vectors[rows], others.vectors[others_group == one]).min(axis=1)
         found[rows] = near <= embeddings.SAME_IMAGE * np.linalg.norm(some.vectors[rows], axis=1)
     return found
 
