@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, checksums, and archives that cannot write outside their folder."""
+"""Files that appear whole or not at all, and their checksums."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import fcntl
 import glob
 import hashlib
 import json
-import lzma
 import os
 import re
 import secrets
 import shutil
 import stat
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from .errors import UserError
@@ -279,70 +276,3 @@ def link_or_copy(source: Pathlike, target: Pathlike) -> None:
     except OSError:
         with writing(target) as temporary:
             shutil.copyfile(source, temporary)
-
-
-def extract_zip(archive: Pathlike, folder: Pathlike, *, max_bytes: int = 64 << 30, max_files: int = 5_000_000) -> Path:
-    """Unpacks ``archive`` into ``folder``, which appears whole or not at all.
-
-    Raises:
-        UserError: no zip, or not to be read; a member whose name leaves the folder or that is a link; more bytes or files than
-            allowed (sizes are checked before and while unpacking, since a header may lie).
-        OSError: the folder cannot be written.
-    """
-    archive, folder = Path(archive), Path(folder)
-    temporary = in_the_making(folder, ".unpacking")
-    try:
-        with _opened(archive) as opened:
-            members = opened.infolist()
-            _check_members(archive, members, max_bytes, max_files)
-            temporary.mkdir(parents=True)
-            for member in members:
-                _extract_member(opened, member, temporary)
-        temporary.rename(folder)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:  # the last two: a packing it does not know, a password
-        raise UserError(f"{archive} is not a readable zip archive ({error})", "Fetch it again.") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
-
-
-def _opened(archive: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(archive)
-    except OSError as error:
-        raise UserError(f"cannot read {archive}: {error.strerror}") from None
-
-
-def _check_members(archive: Path, members: list[zipfile.ZipInfo], max_bytes: int, max_files: int) -> None:
-    if len(members) > max_files or sum(member.file_size for member in members) > max_bytes:
-        raise UserError(
-            f"{archive} would unpack to more than {max_files:,} files or {max_bytes / 2**30:.0f} GiB",
-            "Unpack it by hand if you trust it.",
-        )
-    for member in members:
-        name = _name_of(member)
-        if name.is_absolute() or ".." in name.parts or any(":" in part for part in name.parts[:1]) or stat.S_ISLNK(member.external_attr >> 16):
-            raise UserError(
-                f"{archive} holds the name {member.filename!r}, which would write outside its folder",
-                "Nothing was unpacked: fetch the archive from its publisher.",
-            )
-
-
-def _name_of(member: zipfile.ZipInfo) -> PurePosixPath:
-    """Some programs on Windows write backslashes, against the format."""
-    return PurePosixPath(member.filename.replace("\\", "/"))
-
-
-def _extract_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
-    target = folder / _name_of(member)
-    if member.filename.endswith(("/", "\\")):
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    left = member.file_size
-    with archive.open(member) as source, open(target, "wb") as out:
-        while block := source.read(1 << 20):
-            left -= len(block)
-            if left < 0:
-                raise UserError(f"{member.filename} in {archive.filename} is larger than the archive says")
-            out.write(block)

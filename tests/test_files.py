@@ -1,6 +1,5 @@
 import errno
 import os
-import zipfile
 
 import pytest
 import torch
@@ -75,26 +74,6 @@ def test_unreadable_json_is_named(tmp_path):
         files.read_json(tmp_path / "b.json")
 
 
-def _zip(path, names):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name in names:
-            archive.writestr(name, "x")
-    return path
-
-
-def test_extract_zip(tmp_path):
-    files.extract_zip(_zip(tmp_path / "a.zip", ["d/one.txt", "two.txt"]), tmp_path / "out")
-    assert (tmp_path / "out/d/one.txt").read_text() == "x"
-
-
-@pytest.mark.parametrize("name", ["../evil.txt", "d/../../evil.txt", "/evil.txt", "..\\evil.txt", "C:/evil.txt"])
-def test_names_that_leave_the_folder_are_refused(tmp_path, name):
-    archive = _zip(tmp_path / "a.zip", ["good.txt", name])
-    with pytest.raises(UserError, match="outside its folder"):
-        files.extract_zip(archive, tmp_path / "out")
-    assert sorted(os.listdir(tmp_path)) == ["a.zip"]
-
-
 def test_a_file_that_others_named_lies_in_its_folder(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -106,38 +85,6 @@ def test_a_file_that_others_named_lies_in_its_folder(tmp_path):
     for path in ("gone", "out", "../b", tmp_path / "b", ".", "a\0", "x" * 5000):
         assert files.within(folder, path) is None
     assert files.within(tmp_path / "gone", "a") is None
-
-
-def test_archives_are_bounded(tmp_path):
-    archive = _zip(tmp_path / "a.zip", ["a", "b", "c"])
-    with pytest.raises(UserError, match="more than"):
-        files.extract_zip(archive, tmp_path / "out", max_files=2)
-    with pytest.raises(UserError, match="more than"):
-        files.extract_zip(archive, tmp_path / "out", max_bytes=2)
-
-
-def test_a_truncated_archive_is_named_and_nothing_stays(tmp_path):
-    archive = _zip(tmp_path / "a.zip", ["a" * 50])
-    archive.write_bytes(archive.read_bytes()[:60])
-    with pytest.raises(UserError, match=r"a\.zip"):
-        files.extract_zip(archive, tmp_path / "out")
-    assert os.listdir(tmp_path) == ["a.zip"]
-
-
-def test_an_archive_damaged_within_is_named_and_a_name_of_nothing_is_none(tmp_path):
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("./", "")
-        archive.writestr("a", bytes(range(256)) * 40)
-    files.extract_zip(path, tmp_path / "out")
-    assert (tmp_path / "out/a").read_bytes() == bytes(range(256)) * 40
-    content = bytearray(path.read_bytes())
-    middle = content.index(b"a", content.index(b"PK", 10)) + 5
-    content[middle : middle + 40] = b"\xff" * 40
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"a\.zip is not a readable zip archive"):
-        files.extract_zip(path, tmp_path / "again")
-    assert sorted(os.listdir(tmp_path)) == ["a.zip", "out"]
 
 
 def test_a_linked_file_survives_its_origin(tmp_path):
@@ -198,46 +145,6 @@ def test_what_is_in_the_making_has_a_name_of_its_own_whatever_the_process_is_cal
         one.write_text("1")
         other.write_text("2")
     assert (tmp_path / "a").read_text() == "1" and os.listdir(tmp_path) == ["a"]
-    archive = _zip(tmp_path / "a.zip", [f"d/{number}" for number in range(9)])
-    extract = files._extract_member
-
-    def another_begins(*args):
-        monkeypatch.setattr(files, "_extract_member", extract)
-        files.extract_zip(archive, tmp_path / "other" / "out")
-        os.rename(tmp_path / "other" / "out", tmp_path / "set aside")
-        extract(*args)
-
-    monkeypatch.setattr(files, "_extract_member", another_begins)
-    files.extract_zip(archive, tmp_path / "other" / "out")
-    assert len(os.listdir(tmp_path / "other" / "out" / "d")) == len(os.listdir(tmp_path / "set aside" / "d")) == 9
-
-
-def test_backslashes_in_the_names_of_an_archive_are_folders(tmp_path):
-    archive = _zip(tmp_path / "a.zip", ["Set\\", "Set\\query\\1.jpg", "Set/train/1.jpg"])
-    files.extract_zip(archive, tmp_path / "out")
-    assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")) == [
-        "Set", "Set/query", "Set/query/1.jpg", "Set/train", "Set/train/1.jpg",
-    ]  # fmt: skip
-
-
-def test_an_archive_of_another_packing_damaged_within_is_named(tmp_path):
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("a", bytes(range(256)) * 40)
-    content = bytearray(path.read_bytes())
-    content[44:80] = b"\xff" * 36
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"a\.zip is not a readable zip archive"):
-        files.extract_zip(path, tmp_path / "out")
-
-
-def test_an_archive_that_cannot_be_read_is_no_fault_of_the_folder(tmp_path, monkeypatch):
-    def refuse(path):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(files.zipfile, "ZipFile", refuse)  # root may read everything
-    with pytest.raises(UserError, match=r"cannot read .*a\.zip: Permission denied"):
-        files.extract_zip(tmp_path / "a.zip", tmp_path / "out")
 
 
 def test_a_name_that_only_begins_like_a_home_stays_as_it_is(tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from .. import files, ranks
 from ..errors import UserError
 from ..shell import command
 from . import cache_folder
+from .archive import extract_zip
 from .decoding import SUFFIXES
 from .records import DISTRACTOR, JUNK, Split
 
@@ -210,7 +211,7 @@ def unzip(archive: Path) -> Callable[[Path], Path]:
     """What ``unpacked`` and ``unpack_to`` want, of a zip archive: the one folder in it, or else all that is in it."""
 
     def unpack(unpacking: Path) -> Path:
-        files.extract_zip(archive, unpacking)
+        extract_zip(archive, unpacking)
         inside = sorted(path for path in unpacking.iterdir() if path.name != "__MACOSX")
         return inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacking
 

@@ -147,7 +147,7 @@ def test_the_cache_is_where_the_user_has_room(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(UserError, match="cannot unpack .*No space left on device. Set REID_CACHE to a folder with room"):
-        patch.setattr(listing.files, "_extract_member", full)
+        patch.setattr("reid_srdl.data.archive._extract_member", full)
         find(root)
     assert [left.name for left in root.iterdir()] == ["Set-v1.zip"]
     monkeypatch.setenv("REID_CACHE", str(tmp_path / "cache"))
