@@ -1,5 +1,7 @@
 """``idle``: choices that a run has no use for."""
 
+import dataclasses
+
 import pytest
 
 from reid_srdl import config as configuration
@@ -42,8 +44,8 @@ def test_what_is_used_is_no_matter():
 
 
 CHOICES = {
-    "generations": "4", **{f"{stage}.{name}": value for stage in ("first", "second") for name, value in {"epochs": "8", "rate": "0.3", "label_smoothing": "0.2", "scale": "0.25"}.items()},
-    "teacher.checkpoint": "another", "teacher.backbone": "resnet18", "teacher.weights": "none", "teacher.epochs": "8",
+    "generations": 4, **{f"{stage}.{name}": value for stage in ("first", "second") for name, value in {"epochs": 8, "rate": 0.3, "label_smoothing": 0.2, "scale": 0.25}.items()},
+    "teacher.checkpoint": "another", "teacher.backbone": "resnet18", "teacher.weights": "none", "teacher.epochs": 8,
 }  # fmt: skip
 """Of a plan, beside its name and length."""
 WANTS = {
@@ -52,20 +54,21 @@ WANTS = {
 }  # fmt: skip
 
 
+def changed(group, name, value):
+    first, _, rest = name.partition(".")
+    return dataclasses.replace(group, **{first: changed(getattr(group, first), rest, value) if rest else value})
+
+
 @pytest.mark.parametrize("plan", [*plans.PLANS, "kd from a checkpoint"])
 def test_of_a_plan_those_choices_are_named_that_make_no_other_stages(plan):
-    words = ["--plan.name", plan.split()[0], "--plan.epochs", "20", *WANTS.get(plan, [])]
-
-    def stages(*more):
-        return plans.build(configuration.parse(Config, [*words, *more], "train"))
-
+    config = configuration.parse(Config, ["--plan.name", plan.split()[0], "--plan.epochs", "20", *WANTS.get(plan, [])], "train")
     for name, value in CHOICES.items():
-        made = [f"--plan.{name}", value]
+        other = changed(config, f"plan.{name}", value)
         try:
-            other = stages(*made)
+            stages = plans.build(other)
         except UserError:  # it is looked at, and refused
             continue
-        assert any(told.startswith(f"plan.{name} (") for told in of(*words, *made)) == (other == stages()), name
+        assert any(told.startswith(f"plan.{name} (") for told in idle(other)) == (stages == plans.build(config)), name
 
 
 def test_what_a_teacher_that_is_there_has_no_use_for_is_named():
