@@ -20,6 +20,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from ..evaluation.flat_index import unit_length
 from ..report.words import count
+from ..retrieval.index import check_fits
 from ..shell import command
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def _add(options: IndexOptions) -> int:
 
     with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
         more = _loaded(options.add or ())
+        check_fits(more, index.about, index.path)
         _refuse_two_of_a_path(more)
         if not options.replace:
             _refuse_others(index, more)

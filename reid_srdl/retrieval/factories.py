@@ -51,12 +51,12 @@ def make(factory: str, dimension: int) -> Any:
         return index
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"faiss makes no index {factory!r} of {dimension} numbers ({_reason(error)})", f"Known here: {_KNOWN}.") from None
-    except TypeError:
-        raise UserError(f"an index {factory!r} cannot be filtered by camera, or cannot forget", f"Known here: {_KNOWN}.") from None
+    except TypeError as error:
+        raise UserError(f"an index {factory!r} {error}", f"Known here: {_KNOWN}.") from None
 
 
 def kind_of(index: Any) -> Kind:
-    """Raises ``TypeError`` for kinds that are not known here."""
+    """Raises ``TypeError`` for kinds that are not known here, with what they do."""
     faiss = load_faiss()
     inner, plain = _inner(index), not isinstance(index, faiss.IndexPreTransform)
     name = type(inner).__name__
@@ -68,7 +68,7 @@ def kind_of(index: Any) -> Kind:
         return Kind("graph", exact=False, true_distances=plain and name == "IndexHNSWFlat", effort=64)
     if name in ("IndexIVFFlat", "IndexIVFPQ", "IndexIVFScalarQuantizer"):
         return Kind("lists", exact=False, true_distances=plain and name == "IndexIVFFlat", effort=max(1, round(2 * math.sqrt(inner.nlist))))
-    raise TypeError(name)
+    raise TypeError("cannot be filtered by camera, or cannot forget")
 
 
 def _inner(index: Any) -> Any:
@@ -76,7 +76,7 @@ def _inner(index: Any) -> Any:
     faiss = load_faiss()
     for step in _steps(index):
         if not isinstance(step, faiss.LinearTransform) or getattr(step, "eigen_power", 0):  # a PCA that whitens
-            raise TypeError("a transformation that changes distances")
+            raise TypeError("changes distances before it compares")
     return faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
 
 

@@ -212,6 +212,15 @@ def test_two_images_of_one_path_are_refused(backend, metric, files, capsys):
             run(*words)
 
 
+@pytest.mark.parametrize(("other", "message"), [({"model": "n"}, "are of the network n.*Distances between two networks mean nothing"), ({"dimension": 5}, "vectors of 5 numbers do not fit")])
+def test_the_same_images_by_another_network_are_told_from_other_images(other, message, files):
+    """Their vectors differ, too, and --replace would be the wrong way out."""
+    run("--embeddings", "one.npz", "--output", "g.index")
+    write("other.npz", ["a.jpg", "b.jpg"], **other)
+    with pytest.raises(UserError, match=message):
+        run("--add", "other.npz", "--index", "g.index")
+
+
 def test_nothing_deleted_is_no_success(files, capsys):
     run("--embeddings", "one.npz", "--output", "g.index")
     assert run("--delete", "nobody.jpg", "--index", "g.index") == 2

@@ -19,9 +19,9 @@ from .conftest import DIMENSION, embedded, nearest
         ("PQ4", "cannot be filtered by camera, or cannot forget"),
         ("NSG16", "cannot be filtered by camera, or cannot forget"),
         ("HNSW8_PQ4", "cannot be filtered"),
-        ("L2norm,Flat", "cannot be filtered"),
-        ("PCAW8,Flat", "cannot be filtered"),
-        ("PCAWR8,IVF4,Flat", "cannot be filtered"),
+        ("L2norm,Flat", "changes distances"),
+        ("PCAW8,Flat", "changes distances"),
+        ("PCAWR8,IVF4,Flat", "an index 'PCAWR8,IVF4,Flat' changes distances before it compares"),
     ],
 )
 def test_strings_that_are_no_use_are_said(factory, message, tmp_path):
