@@ -96,6 +96,11 @@ class Embeddings:
         )
 
 
+def short_hash(model: str) -> str:
+    """The beginning of a network's hash, for people."""
+    return f"{model[:12]}…" if model else "(unknown)"
+
+
 def no_text(paths: Sequence[str]) -> str | None:
     """The first path that is no text in UTF-8, as it can be shown: tables, pages and databases cannot hold it, while names of files need not be text."""
     for path in paths:

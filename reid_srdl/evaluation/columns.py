@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..embeddings import Embeddings
+from ..embeddings import Embeddings, short_hash
 from ..errors import UserError
-
-_SHOWN = 12
-"""Digits of a network's hash that tell it apart."""
 
 
 def require(query: Any, gallery: Any, *, same_camera: bool) -> None:
@@ -38,7 +35,7 @@ def require_one_network(query: Embeddings, gallery: Embeddings) -> None:
     require_one_dimension(query, gallery)
     if query.model and gallery.model and query.model != gallery.model:
         raise UserError(
-            f"the query vectors are of the network {query.model[:_SHOWN]}, and the gallery vectors of {gallery.model[:_SHOWN]}",
+            f"the query vectors are of the network {short_hash(query.model)}, and the gallery vectors of {short_hash(gallery.model)}",
             "Distances between two networks mean nothing: embed both with the same.",
         )
     if None not in (query.flip, gallery.flip) and query.flip != gallery.flip:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..embeddings import Embeddings
+from ..embeddings import Embeddings, short_hash
 from ..errors import UserError
 from ..evaluation.scored import Track
 from ..evaluation.tiles import Metric
@@ -230,7 +230,7 @@ def check_fits(embeddings: Embeddings, about: About, path: Path) -> None:
         raise UserError(f"vectors of {embeddings.dimension} numbers do not fit {path}, whose have {about.dimension}", "Embed the images with the network of the index.")
     if embeddings.model != about.model:
         raise UserError(
-            f"the vectors are of the network {short(embeddings.model)}, and {path} is of {short(about.model)}", "Distances between two networks mean nothing: embed with the same."
+            f"the vectors are of the network {short_hash(embeddings.model)}, and {path} is of {short_hash(about.model)}", "Distances between two networks mean nothing: embed with the same."
         )
 
 
@@ -248,12 +248,7 @@ def check_rebuilt(before: About, now: About, path: Path, fits: Callable[[About],
     if fits is not None:
         fits(now)
     elif (now.model, now.dimension) != (before.model, before.dimension):
-        raise UserError(f"{path} was built anew by the network {short(now.model)}, and was of {short(before.model)}", "Open it again; distances between two networks mean nothing.")
-
-
-def short(model: str) -> str:
-    """The beginning of a hash, for people."""
-    return f"{model[:12]}…" if model else "(unknown)"
+        raise UserError(f"{path} was built anew by the network {short_hash(now.model)}, and was of {short_hash(before.model)}", "Open it again; distances between two networks mean nothing.")
 
 
 def empty_hits(queries: int, depth: int) -> Hits:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..embeddings import short_hash
 from ..errors import UserError
 from ..evaluation.expansion import averaged
 from ..evaluation.flat_index import unit_length
 from ..evaluation.rerank import Reranking, rerank
 from ..evaluation.scored import Track
-from .index import About, Hits, Index, short
+from .index import About, Hits, Index
 from .rows import UNKNOWN
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def check_network(trained: Trained, about: About, path: Path, checkpoint: object
     """
     if about.model and about.model not in trained.same_as:
         raise UserError(
-            f"{path} was built by the network {short(about.model)}, and {checkpoint} is {short(trained.model_hash)}",
+            f"{path} was built by the network {short_hash(about.model)}, and {checkpoint} is {short_hash(trained.model_hash)}",
             "Distances between two networks mean nothing: name the run that embedded the gallery, or build an index of this one.",
         )
     if trained.dimension != about.dimension:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reid_srdl.embeddings import Embeddings, no_text
+from reid_srdl.embeddings import Embeddings, no_text, short_hash
 from reid_srdl.errors import UserError
 
 
@@ -73,3 +73,7 @@ def test_labels_beyond_what_can_be_kept_are_named(label):
 
 def test_a_path_that_is_no_text_is_shown_whatever_is_wrong_with_it():
     assert no_text(("a.jpg", "caf\udce9.jpg")) == r"caf\xe9.jpg" and no_text(("b\ud800.jpg",)) == r"b\ud800.jpg"
+
+
+def test_networks_are_named_shortly():
+    assert short_hash("0123456789abcdef") == "0123456789ab…" and short_hash("") == "(unknown)"

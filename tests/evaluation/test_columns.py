@@ -35,7 +35,7 @@ def test_cameras_that_nobody_looks_at_may_be_missing():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"model": "b" * 64, "flip": False}, "the query vectors are of the network aaaaaaaaaaaa, and the gallery vectors of bbbbbbbbbbbb"),
+        ({"model": "b" * 64, "flip": False}, "the query vectors are of the network aaaaaaaaaaaa…, and the gallery vectors of bbbbbbbbbbbb…"),
         ({"model": "a" * 64, "flip": True}, "the query vectors are not averaged with those of mirrored images, and the gallery vectors are"),
         ({}, None),
         ({"model": "a" * 64}, None),

@@ -11,7 +11,7 @@ import pytest
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.retrieval import open_index
-from reid_srdl.retrieval.index import About, short
+from reid_srdl.retrieval.index import About
 from reid_srdl.retrieval.rows import UNKNOWN
 
 from .conftest import DIMENSION, MODEL, embedded, nearest
@@ -200,10 +200,6 @@ def test_many_search_while_one_changes(build):
     for thread in threads:
         thread.join()
     assert not failures and searches[0] > 0 and len(index) == 50
-
-
-def test_networks_are_named_shortly():
-    assert short("0123456789abcdef") == "0123456789ab…" and short("") == "(unknown)"
 
 
 # --- what is known of the images ------------------------------------------------------------------------------------------
