@@ -108,7 +108,7 @@ def _score_network(options: EvalOptions) -> int:
     for data in asked.sets.values():
         _accept(trained, data, options)
     options = dataclasses.replace(options, metric=options.metric or trained.distance)
-    others = _others(trained, options, [_loaded(member, options, foreign) for member in members])
+    others = _others(trained, options, {path: _loaded(path, options, foreign) for path in members})
     tables = {}
     for name, data in asked.sets.items():
         root = asked.roots[name]
@@ -170,19 +170,22 @@ def _loaded(path: str, options: EvalOptions, foreign: Sequence[str]) -> Trained:
     return runs.load(path, options.device, input=options.input if path in foreign else None)
 
 
-def _others(trained: Trained, options: EvalOptions, members: Sequence[Trained]) -> list[Trained]:
-    """The networks that are scored together with the first, each once; ``members`` are those of ``--members``."""
+def _others(trained: Trained, options: EvalOptions, members: Mapping[str, Trained]) -> list[Trained]:
+    """The networks that are scored together with the first, each once; ``members`` are those of ``--members`` by their paths."""
     from .. import runs
 
     others: list[Trained] = []
-    for stage in [runs.load(folder, options.device) for folder in _stages(trained)] if options.ensemble else []:
-        others += [] if _is_among(stage, [trained, *others]) else [stage]
+    for folder in _stages(trained) if options.ensemble else []:
+        stage = runs.load(folder, options.device)
+        if not _is_among(stage, [trained, *others]):
+            others.append(stage)
     if options.ensemble and not others:
         raise UserError(f"{trained.folder} has one stage only, which makes no ensemble", "Train with --plan.name srdl, or name other networks with --members.")
-    for path, member in zip(options.members or (), members, strict=True):
+    for path, member in members.items():
         if _is_among(member, [trained]):
             raise UserError(f"{path} is the same network as {options.checkpoint}", "An ensemble wants another one.")
-        others += [] if _is_among(member, others) else [member]
+        if not _is_among(member, others):
+            others.append(member)
     return others
 
 
