@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 
+from . import heap
 from .data.ahead import ahead_of, fetched
 from .data.augment import clean
 from .data.images import ImageSource
@@ -76,7 +78,9 @@ def run_own(
     view: View | None = None,
 ) -> np.ndarray | None:
     """As ``run``, but what this process has passed over: the result of ``own_rows``, or None where they are none."""
-    with evaluating(model), torch.inference_mode(), place.autocast():
+    start, stop = own_rows(len(source), place, batch)
+    memory = heap.reused() if stop - start > batch else nullcontext()  # a single batch has nothing to use again
+    with evaluating(model), torch.inference_mode(), place.autocast(), memory:
         pieces = list(_pieces(source, compute, place, batch, track, view or (lambda images, first: clean(images, size))))
     return np.concatenate(pieces) if pieces else None
 

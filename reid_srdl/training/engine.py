@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from .. import ranks
+from .. import heap, ranks
 from ..data.loader import Batch, Loader
 from ..errors import UserError
 from ..models import IdentityClassifier, Output
@@ -138,6 +138,7 @@ class StageTrainer:
                 watch.epoch_ends(row)
                 yield row
 
+    @heap.reused()
     def _epoch(self, watch: Watcher, save: Callable[[], None], save_every: float, termination: Termination) -> dict[str, Any]:
         at = self.progress
         at.sums = at.sums.to(self.fabric.device)

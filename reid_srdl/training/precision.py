@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch.nn import functional as F
 
-from .. import ranks
+from .. import heap, ranks
 from ..devices import Place, has_bf16
 from ..errors import UserError
 from ..models import IdentityClassifier
@@ -65,6 +65,7 @@ def settle(wanted: str, networks: Iterable[IdentityClassifier], *, device: torch
     return ("bf16" if faster and sound(tried) else "fp32"), timed
 
 
+@heap.reused()
 def repeats(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> bool:
     """Whether a forward pass of the same images gives the same finite logits again.
 
@@ -108,6 +109,7 @@ def _seconds_if_they_fit(networks: Iterable[IdentityClassifier], place: Place, s
         return None
 
 
+@heap.reused()
 def step_seconds(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float:
     """The fastest of a few forward and backward passes on a copy of the network."""
     trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
