@@ -281,7 +281,7 @@ def _raised(size: int) -> str:
 def _seconds(value: float) -> str:
     for limit, unit, divisor in ((120, "s", 1), (7200, "min", 60), (172800, "h", 3600)):
         if value < limit:
-            return f"{value / divisor:.2g} {unit}"
+            return f"{value / divisor:{'.2g' if value < 10 * divisor else '.0f'}} {unit}"
     return f"{value / 86400:,.0f} days"
 
 

@@ -47,7 +47,6 @@ def test_the_training_mode_comes_back_even_after_a_failure():
     def fail(images):
         raise RuntimeError
 
-    try:
+    with pytest.raises(RuntimeError):
         inference.run(net, SOURCE, fail, size=(32, 16), place=CPU)
-    except RuntimeError:
-        assert net.training
+    assert net.training

@@ -63,7 +63,8 @@ def main(name: str | None = None) -> NoReturn:
     try:
         code = _carry_out(argv)
         # Here, not at the interpreter's exit, where a closed pipe or a full disk could no longer be answered.
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed before the start
+            sys.stdout.flush()
     except UserError as error:
         code = _say(prog, str(error), BAD_INPUT)
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from .. import config, files
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..shell import command
 
 if TYPE_CHECKING:
@@ -145,11 +145,11 @@ def _print(name: str, root: Path, diagnosis: Diagnosis) -> None:
     for finding in diagnosis.findings:
         word, style = words[finding.severity]
         sentence = f"{finding.what[:1].upper()}{finding.what[1:].rstrip('.')}. {finding.do}".rstrip()
-        line = Text.assemble((f"{word}  ", style), sentence)
+        line = Text.assemble((f"{word}  ", style), shown(sentence))
         console.print(line, soft_wrap=not console.is_terminal)
         if finding.images and not any(image in finding.what for image in finding.images[:1]):
             console.print(
-                Text(f"      {', '.join(finding.images[:3])}{', …' if len(finding.images) > 3 else ''}", style="dim"),
+                Text(shown(f"      {', '.join(finding.images[:3])}{', …' if len(finding.images) > 3 else ''}"), style="dim"),
                 soft_wrap=True,
             )
     stops = sum(finding.severity == "stop" for finding in diagnosis.findings)

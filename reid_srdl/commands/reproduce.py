@@ -142,7 +142,7 @@ def _words(text: str | None) -> list[str] | None:
 
 def _numbers(text: str | None, name: str) -> list[int] | None:
     words = _words(text)
-    if words and not all(word.isdigit() and int(word) > 0 for word in words):
+    if words and not all(word.isdecimal() and int(word) > 0 for word in words):
         raise UserError(f"--{name} {text} is no list of numbers above 0", f"Write, for instance, --{name} 60, or --{name} 20,60,120.")
     return [int(word) for word in words] if words else None
 

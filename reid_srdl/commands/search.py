@@ -130,7 +130,7 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
     from ..progress import terminal
 
     if not hits:
-        print(f"{name}: nothing was found.")
+        print(f"{shown(name)}: nothing was found.")
         return
     sure, again = hits[0]["probability"] is not None, hits[0]["reranked"] is not None
     table = Table(title=escape(shown(name)), title_justify="left")

@@ -11,7 +11,7 @@ from typing import Any, Optional
 import numpy as np
 
 from .. import config as configuration
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..models.exported import InputOptions
 from ..report.words import percent
 
@@ -85,7 +85,7 @@ def _compared(images: list[str], vectors: np.ndarray, pair: tuple[int, int], fou
 def _show(rows: list[dict[str, Any]], limit: float, most: float, prior: float, probability: float) -> None:
     for row in rows:
         called = "the same identity" if row["same"] else "different identities"
-        print(f"{' and '.join(row['images'])}: {called} (probability {percent(row['probability'])}%, distance {row['distance']:.4g})")
+        print(f"{shown(' and '.join(row['images']))}: {called} (probability {percent(row['probability'])}%, distance {row['distance']:.4g})")
     none = f"no distance (the most that one has is {percent(most)}%)"
     distances = f"a distance of up to {limit:.4g}" if math.isfinite(limit) else "any distance" if limit > 0 else none
     print(f"Called the same from a probability of {probability:g} on, which is {distances}, where {prior:.4g} of all pairs are genuine (--prior).")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import files, ranks
-from ..errors import UserError
+from ..errors import UserError, shown
 from ..shell import command
 from . import cache_folder
 from .archive import extract_zip
@@ -37,7 +37,7 @@ def meanwhile() -> str:
 def warn(message: str) -> None:
     """One line on stderr, by the first of several processes: all read the same data."""
     if ranks.own()[0] == 0:
-        print(f"warning: {' '.join(message.split())}", file=sys.stderr)
+        print(f"warning: {shown(' '.join(message.split()))}", file=sys.stderr)
 
 
 def is_image(name: str) -> bool:

@@ -34,13 +34,13 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
 
     Args:
         folder: of the records, a file ``NAME.json`` a study.
-        names: of the installed studies, and files of others, as ``study.read`` takes them.
+        names: of the installed studies, and files of others, as ``study.read`` takes them; of two that are called alike, the last stands there.
         costs: of the paper's tables; with them the page is the project's own, and speaks of the paper and of published systems too.
     """
     parts = ["# Results", INTRODUCTION]
-    plans = {name: study.read(name) for name in names}
-    installed = {plan.name: (plan, records.read(folder / f"{plan.name}.json")) for plan in plans.values()}
-    for name, plan in plans.items():
+    plans = {(plan := study.read(name)).name: (name, plan) for name in names}
+    installed = {called: (plan, records.read(folder / f"{called}.json")) for called, (_, plan) in plans.items()}
+    for name, plan in plans.values():
         _, found = installed[plan.name]
         settings.check_records(folder / f"{plan.name}.json", plan, found)
         elsewhere = "" if costs is not None or name == plan.name else f" --records {shlex.quote(str(folder))}"

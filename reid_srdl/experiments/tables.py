@@ -158,7 +158,7 @@ def _chosen_arms(given: Iterable[str], seeds: int) -> tuple[list[str], dict[str,
         name, _, own = text.partition(":")
         if name not in known:
             raise UserError(f"there is no arm {name!r}", f"Arms: {', '.join(known)}.")
-        if own and not own.isdigit():
+        if own and not own.isdecimal():
             raise UserError(f"{text!r} does not say how many seeds", "Write ARM:N, for instance kd_resnet110:1.")
         chosen.append(name)
         if own:

@@ -1,4 +1,7 @@
+import dataclasses
+
 from benchmarks import peers_ranking
+from benchmarks.memory import alone
 from benchmarks.peers_ranking import Peer, Setup, differences, memory_by_size, memory_of, times
 
 SMALL = Setup(queries=30, items=400, dimension=16, people=8, large=1200, large_dimension=8, share=6)
@@ -31,5 +34,7 @@ def test_a_share_of_the_rows_stands_for_all():
 
 
 def test_memory_is_measured_of_each():
-    assert memory_of("torchreid, Python", SMALL) >= 0
-    assert memory_by_size(SMALL.large, SMALL) >= 0
+    distances = 4 * 300 * 4000  # bytes; torchreid keeps all of them, and their order
+    setup = dataclasses.replace(SMALL, queries=300, items=4000)
+    assert alone(memory_of, "torchreid, Python", setup) > 2 * distances
+    assert 0 < alone(memory_by_size, 100_000, setup) < 4 * 300 * 100_000

@@ -61,6 +61,13 @@ def test_a_corrupt_image_is_1_and_named(root: Path, capsys: pytest.CaptureFixtur
     assert stop["images"] == ["train/0001_c1_1.jpg"]
 
 
+def test_a_name_of_a_file_gives_no_orders_to_the_terminal(root: Path, capsys: pytest.CaptureFixture[str]):
+    (root / "train" / "0001_c1_\x1b]52;c;AAAA\x07.jpg").write_bytes(b"no image")
+    assert check(root) == 1
+    out, err = capsys.readouterr()
+    assert "\x1b]52" not in out + err and "\\x1b]52;c;AAAA\\x07.jpg" in out
+
+
 def test_one_camera_is_1_unless_cameras_are_ignored(root: Path, capsys: pytest.CaptureFixture[str]):
     for path in sorted(root.rglob("*_c2_*")):
         path.unlink()

@@ -46,6 +46,14 @@ def raising(error: BaseException) -> Callable[[list[str]], int]:
     return run
 
 
+def test_output_that_is_closed_is_no_failure(command, monkeypatch):
+    def run(argv: list[str]) -> int:
+        monkeypatch.setattr(sys, "stdout", None)
+        return 0
+
+    assert command(run, "train")[0] == 0
+
+
 def never(argv: list[str]) -> int:
     raise AssertionError("this command was not asked for")
 

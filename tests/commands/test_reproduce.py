@@ -109,7 +109,7 @@ def test_a_dry_run_names_the_runs_with_their_cost(tmp_path, monkeypatch, capsys)
     ("argv", "says"),
     [
         (["--table", "7"], "no table"), (["--table", "3", "--dataset", "cifar10"], "has no data set"), (["--epochs", "many"], "no list of numbers"),
-        (["--seeds", "0"], "above 0"), (["--tabel", "1"], "table"),
+        (["--epochs", "²"], "no list of numbers"), (["--arms", "srdl:²"], "does not say how many seeds"), (["--seeds", "0"], "above 0"), (["--tabel", "1"], "table"),
     ],
 )  # fmt: skip
 def test_bad_input(argv, says):

@@ -193,6 +193,11 @@ def test_counts_are_compared_in_one_line(capsys: pytest.CaptureFixture[str], tmp
     assert "people" not in line
 
 
+def test_a_warning_is_one_line_that_gives_no_orders_to_the_terminal(capsys: pytest.CaptureFixture[str]):
+    listing.warn("a\nfile \x1b[31mred.jpg")
+    assert capsys.readouterr().err == "warning: a file \\x1b[31mred.jpg\n"
+
+
 def test_of_several_processes_the_first_one_warns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("MASTER_ADDR", "one")

@@ -1,7 +1,7 @@
 import pytest
 
 from reid_srdl.errors import UserError
-from reid_srdl.experiments import records, results, tables
+from reid_srdl.experiments import records, results, study, tables
 from reid_srdl.experiments.study import Cell
 from reid_srdl.experiments.tables import Asked
 
@@ -65,6 +65,12 @@ def test_a_study_in_a_file_stands_on_its_page(tmp_path):
     assert "## My question" in page and f"Command: `python tools/study.py {own} --records {tmp_path}`" in page
     assert not any(words in page for words in ("Published systems", "The paper's own budget", "What training costs"))
     assert all(words in results.page(tmp_path, [own], {}) for words in ("The paper's own budget", "What training costs"))
+
+
+def test_a_study_that_is_named_in_two_ways_stands_there_once(tmp_path):
+    file = study.studies_folder() / "market1501_osnet_x0_25.yaml"
+    page = results.page(tmp_path, [file.stem, str(file)])
+    assert page.count(f"## {study.read(file.stem).title}") == 1
 
 
 def test_records_of_another_study_under_its_name_are_refused(tmp_path):
