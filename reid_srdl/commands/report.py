@@ -25,7 +25,7 @@ class ReportOptions:
 
     Args:
         dataset: whose scores are shown; null means the run's own data set.
-        data_root: where the pictures are (as for training); null means where the run found them, ``$REID_DATA``, or else ``datasets``.
+        data_root: where the pictures are (as for training); null means where they were scored or the run found them, ``$REID_DATA``, or else ``datasets``.
         output: the file; null means ``report.html`` in the run folder.
         parts: ``all``, or ``quick`` for none of the three parts below, as after training.
         browse: queries to look through with filters; fewer where the page would grow beyond 20 MB, and 0 for none.
@@ -61,7 +61,7 @@ def run(argv: list[str]) -> int:
     pictured = _pictured(folder, dataset, options)
     if extras != NONE and (folder / "eval" / dataset / "query.npz").is_file():
         says("queries to look through, the map and what likeness comes from take a while (--parts quick goes without them)")
-    written = write(folder, data=pictured, dataset=dataset, output=options.output, extras=extras, track=tracked("queries to look through"))
+    written = write(folder, data=pictured, dataset=dataset, output=options.output, extras=extras, track=tracked("queries to look through"), data_root=options.data_root)
     print(f"The report is {written}: open it in a browser.")
     if dataset in scored_on:
         print("Next, take embeddings away:", command("embed", "--checkpoint", folder, "--images", "DIR", "--output", "embeddings.npz"))
@@ -87,10 +87,10 @@ def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | 
     if not (evaluation / "metrics.json").is_file() or not any((evaluation / name).is_file() for name in PICTURED):
         return None
     # Scores on held-out people or of an earlier stage stand in folders of other names than the data set's.
-    dataset = (files.read_json(evaluation / "metrics.json").get("protocol") or {}).get("dataset", dataset)
+    stamp = files.read_json(evaluation / "metrics.json").get("protocol") or {}
     trained = configuration.load(folder / runs.CONFIG)
-    try:
-        return read_set(trained, dataset, options.data_root)
+    try:  # of one's own images in another place the scores say where; the run's own place may have others of the same names
+        return read_set(trained, stamp.get("dataset", dataset), options.data_root or stamp.get("data_root"))
     except UserError as error:
         says(f"the report goes without pictures: {error}")
         return None

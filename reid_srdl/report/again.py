@@ -1,4 +1,4 @@
-"""The command that scores again what a page shows: the same network on the same images by the same rules, as far as the scores tell of them."""
+"""The commands that make anew what a page shows: its scores, by the same network on the same images by the same rules as far as they tell of them, and itself."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def scoring(run: Path, evaluated: Evaluated) -> str:
     """``eval`` of the run, or of the stage of it that the scores are of."""
     network = next((stage for stage in runs.finished_stages(run) if evaluated.dataset.endswith(f"-{stage.name}")), run)
     return command("eval", "--checkpoint", network, *flags(evaluated))
+
+
+def reporting(run: Path, dataset: str, data_root: str | None = None) -> str:
+    """``report`` of the run on a data set; ``data_root`` is where the images are said to be, if anywhere."""
+    return command("report", run, "--dataset", dataset, *(["--data_root", data_root] if data_root else []))
 
 
 def flags(evaluated: Evaluated) -> list[str]:

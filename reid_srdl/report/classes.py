@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..evaluation.predictions import Predictions
-from ..shell import command
-from .again import scoring
+from .again import reporting, scoring
 from .evaluated import Evaluated
 from .html import missing, named, percent, section, table
 from .lists import pictures_of, shot
@@ -72,7 +71,7 @@ def _mistakes(run: Path, evaluated: Evaluated, said: Predictions, roots: Sequenc
     pictures = pictures_of((said.paths[row] for row in rows), roots)
     gone = "" if pictures else missing(
         "The images are not where they were, so only their names are shown. Say where the data set is:",
-        command("report", run, "--dataset", evaluated.dataset, "--data_root", "DIR"),
+        reporting(run, evaluated.dataset, "DIR"),
     )  # fmt: skip
     wrong = int((~said.right).sum())
     return (

@@ -9,9 +9,8 @@ import numpy as np
 
 from ..errors import UserError
 from ..evaluation.scored import Track
-from ..shell import command
 from . import browse, lists
-from .again import scoring
+from .again import reporting, scoring
 from .evaluated import Evaluated, how_ranked
 from .html import missing, section
 
@@ -28,8 +27,8 @@ def chosen(evaluated: Evaluated | None, seed: int) -> lists.Choice | None:
     return lists.choose(result.ap, query.labels, seed=seed)
 
 
-def found_section(run: Path, evaluated: Evaluated | None, roots: Sequence[Path], seed: int) -> str:
-    """A few lists with large pictures; empty where nothing is ranked."""
+def found_section(run: Path, evaluated: Evaluated | None, roots: Sequence[Path], seed: int, data_root: str | None = None) -> str:
+    """A few lists with large pictures; empty where nothing is ranked. ``data_root`` is where the images were said to be."""
     title = "What was found"
     if evaluated is None or evaluated.classifies:
         return ""
@@ -49,14 +48,13 @@ def found_section(run: Path, evaluated: Evaluated | None, roots: Sequence[Path],
     try:
         ranked = {name: lists.ranked_lists(query, gallery, result, rows, **how) for name, (_, rows) in groups.items() if rows}
     except UserError as error:  # faiss is an extra
-        return section(title, missing(f"{error} Then", command("report", run, "--dataset", evaluated.dataset)))
+        return section(title, missing(f"{error} Then", reporting(run, evaluated.dataset, data_root)))
     pictures = lists.pictures_of(lists.paths_in(one for some in ranked.values() for one in some), roots)
     parts = [f'<p class="note">A query, and the nearest {lists.DEPTH} gallery images, nearest first: each with its distance and its camera.</p>', lists.LEGEND]
     if not evaluated.by_distance:
         parts.append('<p class="note">By the distances alone, without the expanded queries or the re-ranking of the scores above.</p>')
     if not pictures:
-        shown_again = command("report", run, "--dataset", evaluated.dataset, "--data_root", "DIR")
-        parts.append(missing("The images are not where they were, so only their names are shown. Say where the data set is:", shown_again))
+        parts.append(missing("The images are not where they were, so only their names are shown. Say where the data set is:", reporting(run, evaluated.dataset, "DIR")))
     for name, some in ranked.items():
         parts.append(f'<h3>{name}</h3>\n<p class="note">{groups[name][0]}</p>')
         parts += [lists.as_html(one, pictures) for one in some]

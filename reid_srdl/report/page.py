@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..evaluation import calibration
 from ..shell import command
 from . import adopted, details, plots
+from .again import reporting
 from .attention import attention_section
 from .browse import QUERIES, script
 from .camera_pairs import camera_pairs_section
@@ -60,6 +61,7 @@ def write(
     output: files.Pathlike | None = None,
     extras: Extras = NONE,
     track: Track = iter,
+    data_root: str | None = None,
 ) -> Path:
     """Writes the report of a run folder, from what is there; a part that lacks its data says which command fills it.
 
@@ -70,6 +72,7 @@ def write(
         output: the file; ``report.html`` in the run folder by default.
         extras: the parts that take time.
         track: wraps the iteration over queries to look through, for a progress bar.
+        data_root: where ``data`` was said to be, for the commands on the page; none where nobody has to say it.
 
     Returns:
         the file.
@@ -84,7 +87,6 @@ def write(
     wanted = dataset or (data.name if data is not None else facts["dataset"])
     evaluated = evaluation_of(run, wanted, facts["stages"])
     roots = list(dict.fromkeys(split.root for split in vars(data).values() if isinstance(split, Split))) if data is not None else []
-    again = command("report", run, "--dataset", wanted)
     seed, last = facts["seed"], facts["stages"][-1]
     before = [
         scores_section(run, wanted, evaluated),
@@ -92,12 +94,12 @@ def write(
         _training(run, facts),
         verification_section(run, evaluated, calibration.of_run(run), last.get("model")),
         camera_pairs_section(evaluated),
-        found_section(run, evaluated, roots, seed),
+        found_section(run, evaluated, roots, seed, data_root),
     ]
     after = [
-        _attention(run, evaluated, roots, facts, again) if extras.attention else "",
+        _attention(run, evaluated, roots, facts, wanted) if extras.attention else "",
         _map(evaluated, seed) if extras.map else "",
-        _left_out(evaluated, extras, again),
+        _left_out(evaluated, extras, reporting(run, wanted, data_root)),
         classes_section(run, evaluated, roots),
         section("The run", details.stage_table(facts), details.facts_table(facts, _labels(facts, evaluated))),
         _configuration(run),
@@ -182,8 +184,8 @@ def _about_stages(logs: Sequence[plots.StageLog]) -> str:
     return f"{len(named)} stages one after the other: {', then '.join(named)}. A dotted line marks where a new one begins."
 
 
-def _attention(run: Path, evaluated: Evaluated | None, roots: Sequence[Path], facts: Mapping[str, Any], again: str) -> str:
-    return attention_section(run, evaluated, chosen(evaluated, facts["seed"]), roots, facts["stages"], f"{again} --data_root DIR")
+def _attention(run: Path, evaluated: Evaluated | None, roots: Sequence[Path], facts: Mapping[str, Any], dataset: str) -> str:
+    return attention_section(run, evaluated, chosen(evaluated, facts["seed"]), roots, facts["stages"], reporting(run, dataset, "DIR"))
 
 
 def _map(evaluated: Evaluated | None, seed: int) -> str:

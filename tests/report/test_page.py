@@ -265,6 +265,21 @@ def test_the_command_writes_the_page_and_says_what_comes_next(run, capsys):
         report.run([str(run), "--datset", "people"])
 
 
+def test_pictures_are_from_the_place_that_was_scored(evaluated, people, monkeypatch):
+    asked = []
+    monkeypatch.setattr(data, "read", lambda name, root: asked.append((name, str(root))) or people)
+    files.write_text(evaluated / runs.CONFIG, "dataset: people\ndata_root: photos\n")
+    report.run([str(evaluated), "--parts", "quick"])
+    path = evaluated / "eval" / "people@site"
+    (evaluated / "eval" / "people").rename(path)
+    metrics = files.read_json(path / "metrics.json")
+    files.write_json(path / "metrics.json", metrics | {"protocol": metrics["protocol"] | {"dataset": "people", "data_root": "/site"}})
+    report.run([str(evaluated), "--parts", "quick"])
+    report.run([str(evaluated), "--parts", "quick", "--data_root", "a copy"])
+    assert asked == [("people", "photos"), ("people", "/site"), ("people", "a copy")]
+    assert f"reid-srdl report '{evaluated}' --dataset people@site --data_root 'a copy'" in unescape((evaluated / "report.html").read_text())
+
+
 def test_the_epoch_that_is_kept_is_named():
     stage = {"final": {"epoch": 4.0}}
     assert page._which_epoch({"stages": [stage]}) == "For the curve only: the result is the last epoch’s"
