@@ -42,4 +42,4 @@ def flags(evaluated: Evaluated) -> list[str]:
         "rerank": bool(rerank),
         **{f"rerank_{name}": value for name, value in rerank.items()},
     }
-    return [word for name, value in values.items() if value not in (None, False) for word in ([f"--{name}"] if value is True else [f"--{name}", str(value)])]
+    return [word for name, value in values.items() if value is not None and value is not False for word in ([f"--{name}"] if value is True else [f"--{name}", str(value)])]

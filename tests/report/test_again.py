@@ -23,6 +23,7 @@ from reid_srdl.report.found import found_section
         ("-multi-flip-cosine-max", {"flip": True, "metric": "cosine", "multi_query": {"pooling": "max", "queries_alone": 2}}),
         ("-single-ignore_camera-expand3", {"same_camera": True, "expand": 3}),
         ("-rerank-k1_4-weight_0.5", {"rerank": {"k1": 4, "k2": 6, "weight": 0.5}}),
+        ("-rerank-weight_0", {"rerank": {"k1": 20, "k2": 6, "weight": 0.0}}),
     ],
 )
 def test_a_variant_is_asked_for_by_the_flags_that_make_it(variant, stamp):
