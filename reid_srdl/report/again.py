@@ -11,9 +11,16 @@ from .evaluated import Evaluated
 
 
 def scoring(run: Path, evaluated: Evaluated) -> str:
-    """``eval`` of the run, or of the stage of it that the scores are of."""
-    network = next((stage for stage in runs.finished_stages(run) if evaluated.dataset.endswith(f"-{stage.name}")), run)
-    return command("eval", "--checkpoint", network, *flags(evaluated))
+    """``eval`` of the run, or of the stage of it, or the file of a stage, that the scores are of."""
+    return command("eval", "--checkpoint", _network(run, evaluated.dataset), *flags(evaluated))
+
+
+def _network(run: Path, folder: str) -> Path:
+    stages = runs.finished_stages(run)
+    named = [(f"-{stage.name}", stage) for stage in stages]
+    # A file that a stage keeps beside its model is named last, and the last stage not at all.
+    kept = [(f"{ending}-{Path(file).stem}", stage / file) for ending, stage in [*named, *(("", last) for last in stages[-1:])] for file in (runs.LAST, runs.AVERAGED)]
+    return next((path for ending, path in [*kept, *named] if folder.endswith(ending) and path.exists()), run)
 
 
 def reporting(run: Path, dataset: str, data_root: str | None = None) -> str:

@@ -146,8 +146,8 @@ def _scored(recorded: Recorded, folder: str, metrics: Mapping[str, Any]) -> str:
             rows.append((f"{title} ({meaning})", *(_number(scores.get(name), form) for scores in kinds.values())))
     whose = ""
     if stamp.get("checkpoint") and recorded.model and stamp["checkpoint"] != recorded.model:
-        stage = next((stage["name"] for stage in recorded.facts["stages"] if stage.get("model") == stamp["checkpoint"]), None)
-        whose = f"These are scores of the stage {stage}, not of the last network." if stage else "These are scores of other weights than the run holds now."
+        network = recorded.networks.get(stamp["checkpoint"])
+        whose = f"These are scores of {network}, not of the last network." if network else "These are scores of other weights than the run holds now."
     sentences = "\n".join(f"- {sentence}" for sentence in protocol(stamp)) or f"How this was measured is {NOT_RECORDED}."
     return "\n\n".join(filter(None, [f"### {folder}", whose, said.table(("", *(KINDS[kind] for kind in kinds)), rows), "How this was measured:\n\n" + sentences]))
 

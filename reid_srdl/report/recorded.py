@@ -1,4 +1,4 @@
-"""What a finished run wrote down of itself: all files of its folder but the weights and the embeddings."""
+"""What a finished run wrote down of itself: all files of its folder but the embeddings, and of the weights their hashes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from safetensors import safe_open
 
 from .. import diagnostics, files, runs
 from ..errors import UserError
@@ -27,6 +29,7 @@ class Recorded:
         verdicts: on the soft targets of each stage that has such, by its name.
         scores: ``metrics.json`` of each folder in ``eval/``, by its name.
         calibration: what ``calibrate`` found, if it was run.
+        networks: by their hashes, in words, those of all stages.
     """
 
     run: Path
@@ -36,6 +39,7 @@ class Recorded:
     verdicts: Mapping[str, str]
     scores: Mapping[str, Mapping[str, Any]]
     calibration: Calibration | None
+    networks: Mapping[str, str]
 
     @property
     def classifies(self) -> bool:
@@ -75,4 +79,16 @@ def read(run: files.Pathlike) -> Recorded:
         verdicts=verdicts,
         scores={file.parent.name: files.read_json(file) for file in sorted((run / "eval").glob(f"*/{METRICS}"))},
         calibration=calibration.of_run(run),
+        networks=_networks(run, stages),
     )
+
+
+def _networks(run: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What a stage hands on is one of the two networks of a stage that kept an average, and is called after the stage alone."""
+    found = {}
+    for stage in stages:
+        for path in (run / "stages" / stage["folder"] / name for name in (runs.LAST, runs.AVERAGED)):
+            if path.is_file():
+                with files.reading(path), safe_open(path, "pt") as opened:
+                    found[opened.metadata()["sha256"]] = f"{path.name} of the stage {stage['name']}"
+    return found | {stage["model"]: f"the stage {stage['name']}" for stage in stages if stage.get("model")}

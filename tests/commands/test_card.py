@@ -68,6 +68,17 @@ def test_facts_are_those_of_the_files(run, capsys):
     assert str(run.parent) not in text  # no place on this machine
 
 
+def test_scores_of_the_other_network_of_a_stage_are_told_as_such(run, capsys):
+    used, kept = runs.read_model(run / "stages/2-second/model.safetensors"), run / "stages/2-second/last.safetensors"
+    network = runs.network_of(used)
+    next(network.parameters()).data += 1
+    runs.save_model(kept, network, used.model, used.size, used.labels)
+    evaluation.run(["--checkpoint", str(kept), "--device", "cpu"])
+    assert "These are scores of last.safetensors of the stage second, not of the last network." in written(run)
+    kept.unlink()
+    assert "These are scores of other weights than the run holds now." in written(run)
+
+
 def test_the_head_is_what_the_hub_reads(run, capsys):
     from huggingface_hub import ModelCard
 

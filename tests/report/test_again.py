@@ -48,6 +48,20 @@ def test_an_earlier_stage_is_scored_as_such(tmp_path):
     assert f"--checkpoint {tmp_path}/stages/1-first --dataset folder<" in found_section(tmp_path, one, [], 0)
 
 
+def test_the_other_network_of_a_stage_that_kept_an_average_is_scored_as_such(tmp_path):
+    for stage in ("1-first", "2-second"):
+        (tmp_path / "stages" / stage).mkdir(parents=True)
+        for name in ("model", "last", "ema"):
+            (tmp_path / "stages" / stage / f"{name}.safetensors").touch()
+    named = {"-last": "2-second/last.safetensors", "-ema": "2-second/ema.safetensors", "-1-first-ema": "1-first/ema.safetensors", "-1-first": "1-first"}
+    for ending, network in named.items():
+        one = Evaluated(f"folder{ending}", {"protocol": {"dataset": "folder"}})
+        assert again.scoring(tmp_path, one).endswith(f"eval --checkpoint {tmp_path}/stages/{network} --dataset folder")
+    (tmp_path / "stages/2-second/last.safetensors").unlink()
+    elsewhere = Evaluated("folder@site-last", {"protocol": {"dataset": "folder"}})
+    assert f"eval --checkpoint {tmp_path} --dataset" in again.scoring(tmp_path, elsewhere)
+
+
 def test_scores_of_an_earlier_version_are_named_by_their_folder():
     assert again.flags(Evaluated("people", {"single": {}})) == ["--dataset", "people"]
     assert "eval --checkpoint run --dataset people" in again.scoring(Path("run"), Evaluated("people", {}))
