@@ -8,7 +8,7 @@ from typing import Literal, Optional
 
 from .. import config as configuration
 from .. import files, runs
-from ..data import part_names
+from ..data import READERS, part_names
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
 from ..shell import command
@@ -55,8 +55,10 @@ def run(argv: list[str]) -> int:
     usual = next((name for name in part_names(own) if name in scored_on), None)
     dataset = options.dataset or usual or (scored_on[0] if len(scored_on) == 1 else own)
     if dataset not in {own, *scored_on}:  # a report without scores is one of the run's own data set
-        there = f"Its scores are of: {', '.join(scored_on)}. " if scored_on else ""
-        raise UserError(f"{folder} has no scores on {dataset}", f"{there}New ones: {command('eval', '--checkpoint', folder, '--dataset', dataset)}")
+        there = f"Its scores are of: {', '.join(scored_on)}." if scored_on else "It was not scored yet."
+        # The folder of scores on held-out people, or in another way, is called otherwise than the set that eval takes.
+        new = f" New ones: {command('eval', '--checkpoint', folder, '--dataset', dataset)}" if READERS.keys() >= set(part_names(dataset)) else ""
+        raise UserError(f"{folder} has no scores on {dataset}", there + new)
     extras = Extras(options.browse, options.map, options.attention) if options.parts == "all" else NONE
     pictured = _pictured(folder, dataset, options)
     if extras != NONE and (folder / "eval" / dataset / "query.npz").is_file():

@@ -265,6 +265,16 @@ def test_the_command_writes_the_page_and_says_what_comes_next(run, capsys):
         report.run([str(run), "--datset", "people"])
 
 
+@pytest.mark.parametrize(
+    ("dataset", "known"), [("folder", True), ("market1501+msmt17", True), ("folder-val", False), ("folder@site", False), ("folder-flip", False), ("market1501+val", False)]
+)
+def test_scores_that_are_not_there_come_from_a_command_that_works(evaluated, dataset, known):
+    with pytest.raises(UserError) as caught:
+        report.run([str(evaluated), "--dataset", dataset])
+    hint = caught.value.hint
+    assert hint.startswith("Its scores are of: people.") and (f"eval --checkpoint '{evaluated}' --dataset {dataset}" in hint) == ("New ones" in hint) == known
+
+
 def test_pictures_are_from_the_place_that_was_scored(evaluated, people, monkeypatch):
     asked = []
     monkeypatch.setattr(data, "read", lambda name, root: asked.append((name, str(root))) or people)
