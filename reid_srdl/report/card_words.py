@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -119,9 +120,10 @@ _FROM = "From the folder that holds this run’s folder:\n\n"
 
 def loading(name: str, classifies: bool) -> str:
     """Three lines of Python."""
+    name = json.dumps(name, ensure_ascii=False)  # a literal in Python, too
     if classifies:
-        return f'{_FROM}```python\nfrom reid_srdl import load\n\nnetwork = load("{name}").network  # images (B, 3, H, W), normalised, to network(images).logits\n```'
-    return f'{_FROM}```python\nfrom reid_srdl import load\n\nvectors = load("{name}").embed(["a.jpg", "b.jpg"])  # float32 (2, D); near each other: alike\n```'
+        return f'{_FROM}```python\nfrom reid_srdl import load\n\nnetwork = load({name}).network  # images (B, 3, H, W), normalised, to network(images).logits\n```'
+    return f'{_FROM}```python\nfrom reid_srdl import load\n\nvectors = load({name}).embed(["a.jpg", "b.jpg"])  # float32 (2, D); near each other: alike\n```'
 
 
 def macs(training: int, extraction: int, teacher: int) -> str:

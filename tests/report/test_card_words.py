@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+
+import pytest
+
 from reid_srdl.report import card_words as said
 
 
@@ -41,6 +45,14 @@ def test_whom_the_data_shows():
     real, drawn, pretrained = (said.responsible(*args, False) for args in (("market1501", "none"), ("synthetic", "none"), ("market1501", "imagenet")))
     assert "no proof of identity" in real and "`market1501` alone" in real and "not measured" in real
     assert "No real person" in drawn and "beginning from other weights (imagenet)" in pretrained and "alone" not in pretrained
+
+
+@pytest.mark.parametrize("classifies", [False, True])
+@pytest.mark.parametrize("name", ["run", 'my "best" run', "back\\nslash", "two\nlines", "Läufe"])
+def test_the_snippet_loads_the_run_whatever_its_name(name, classifies):
+    snippet = said.loading(name, classifies).split("```python\n")[1].removesuffix("\n```")
+    calls = [node for node in ast.walk(ast.parse(snippet)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "load"]
+    assert [ast.literal_eval(call.args[0]) for call in calls] == [name]
 
 
 def test_cells_stay_in_their_cells():
