@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
+from ..seeds import derive
 from . import lists
 from .evaluated import Ranked
 from .words import count
@@ -41,7 +42,7 @@ def choose(first: np.ndarray, *, most: int = QUERIES, seed: int = 0) -> np.ndarr
     Returns:
         int64, in the order in which they are left out from the end where there is no room for all.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(derive(seed, "browse"))
     failures, successes = rng.permutation(np.flatnonzero(first > 1)), rng.permutation(np.flatnonzero(first == 1))
     turn = np.concatenate([2 * np.arange(len(failures)), 2 * np.arange(len(successes)) + 1])
     return np.concatenate([failures, successes])[np.argsort(turn, kind="stable")][:most].astype(np.int64)

@@ -13,6 +13,7 @@ import numpy as np
 from ..data.records import DISTRACTOR
 from ..embeddings import Embeddings
 from ..evaluation.flat_index import unit_length
+from ..seeds import derive
 from .evaluated import Evaluated
 from .html import section
 from .words import count
@@ -81,7 +82,7 @@ def choose(labels: np.ndarray, *, people: int = PEOPLE, images: int = IMAGES, se
         people, images: at most.
         seed: of the chance.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(derive(seed, "people on the map"))
     known, counts = np.unique(labels[labels > DISTRACTOR], return_counts=True)
     order = rng.permutation(len(known))
     chosen = known[order[np.argsort(-counts[order], kind="stable")]][:people]
@@ -92,16 +93,17 @@ def choose(labels: np.ndarray, *, people: int = PEOPLE, images: int = IMAGES, se
 def project(vectors: np.ndarray, by: By, *, seed: int = 0) -> np.ndarray:
     """``(N, D)`` to float64 ``(N, 2)``, the same for the same numbers and seed on one machine; N at least 5."""
     near = max(2, min(30, (len(vectors) - 1) // 3))
+    state = derive(seed, "map") % 2**32  # what both libraries take
     if by == "umap":
         import warnings
 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="n_jobs value")  # the seed is worth one thread
-            points = _umap().UMAP(n_neighbors=min(15, near), min_dist=0.3, init="pca", random_state=seed).fit_transform(vectors)
+            points = _umap().UMAP(n_neighbors=min(15, near), min_dist=0.3, init="pca", random_state=state).fit_transform(vectors)
     else:
         from sklearn.manifold import TSNE
 
-        points = TSNE(perplexity=near, init="pca", random_state=seed).fit_transform(vectors)
+        points = TSNE(perplexity=near, init="pca", random_state=state).fit_transform(vectors)
     return np.asarray(points, dtype=np.float64)
 
 

@@ -20,6 +20,7 @@ from ..errors import UserError
 from ..evaluation.neighbours import neighbours
 from ..evaluation.result import RankResult
 from ..pictures import Frame
+from ..seeds import derive
 from .words import count
 
 DEPTH = 10
@@ -82,7 +83,7 @@ def choose(ap: np.ndarray, labels: np.ndarray, *, count: int = 4, seed: int = 0)
         count: queries of each kind, fewer where there are not so many.
         seed: of the chance.
     """
-    chance = np.random.default_rng(seed).permutation(np.flatnonzero(~np.isnan(ap)))
+    chance = np.random.default_rng(derive(seed, "lists")).permutation(np.flatnonzero(~np.isnan(ap)))
     count = min(count, -(-len(chance) // 3))
     ascending = chance[np.argsort(ap[chance], kind="stable")]
     taken: list[int] = []

@@ -36,6 +36,7 @@ def test_the_draw_goes_by_the_seed():
     first = np.ones(100)
     assert (browse.choose(first, most=10, seed=1) == browse.choose(first, most=10, seed=1)).all()
     assert (browse.choose(first, most=10, seed=1) != browse.choose(first, most=10, seed=2)).any()
+    assert (browse.choose(first, most=10, seed=-1) != browse.choose(first, most=10, seed=1)).any()
 
 
 @pytest.fixture

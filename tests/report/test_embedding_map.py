@@ -46,6 +46,12 @@ def test_a_map_is_the_same_each_time_and_keeps_people_together(pair, made):
     assert (one.labels[distances.argmin(axis=1)] == one.labels).all()
 
 
+@pytest.mark.parametrize("seed", [-1, 2**40])
+def test_any_whole_number_is_a_seed_of_choice_and_map(pair, seed):
+    assert len(embedding_map.choose(pair[1].labels, seed=seed)) == 39
+    assert np.isfinite(embedding_map.project(pair[1].vectors[:8], "tsne", seed=seed)).all()
+
+
 @pytest.mark.slow
 @pytest.mark.soak
 def test_so_is_one_by_umap(pair):

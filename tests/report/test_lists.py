@@ -39,6 +39,7 @@ def test_ties_are_broken_by_the_seed_alone():
     ap, labels = np.ones(200), np.arange(200)
     assert lists.choose(ap, labels, seed=1) == lists.choose(ap, labels, seed=1)
     assert lists.choose(ap, labels, seed=1) != lists.choose(ap, labels, seed=2)
+    assert lists.choose(ap, labels, seed=-1) != lists.choose(ap, labels, seed=1), "any whole number is a seed"
 
 
 def test_no_queries_and_few_queries():
