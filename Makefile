@@ -22,7 +22,7 @@ PLAIN := $(VENV)-plain
 STAMPS := $(foreach extra,cpu gpu test dev,$(VENV)/.reid_srdl-$(extra))
 MISPLACED := $(foreach stamp,$(STAMPS),$(if $(filter-out $(CURDIR),$(shell cat $(stamp) 2>/dev/null)),$(stamp)))
 # The making of an environment may have been broken off, and the Python that it was made of may be gone.
-USABLE := $(shell test -x $(VENV)/bin/python -a -x $(VENV)/bin/pip && echo yes)
+usable = $(shell test -x $(1)/bin/python -a -x $(1)/bin/pip && echo yes)
 
 .PHONY: help demo demo-again test soak plain lint bench clean FORCE
 .DEFAULT_GOAL := help
@@ -97,10 +97,15 @@ $(VENV)/.reid_srdl-%: setup.cfg pyproject.toml | $(IN_VENV)
 	@echo "$(CURDIR)" > $@
 
 $(MISPLACED): FORCE
-ifneq ($(USABLE),yes)
+ifneq ($(call usable,$(VENV)),yes)
 $(IN_VENV) $(STAMPS): FORCE
 endif
+ifneq ($(call usable,$(PLAIN)),yes)
+$(PLAIN)/bin/python $(PLAIN)/.reid_srdl-plain: FORCE
+endif
 
+# What is left of an environment whose Python is gone would be left as it is: venv keeps links that lead nowhere, and pip the scripts of what it
+# takes for installed. Only that is cleared away: a folder of something else, or an environment that only lacks pip, keeps what it has.
 $(IN_VENV) $(PLAIN)/bin/python:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { \
 	    echo "make: there is no $(PYTHON): install Python 3.10 or newer, or name it with PYTHON=..." >&2; exit 1; }
@@ -110,5 +115,5 @@ $(IN_VENV) $(PLAIN)/bin/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "make: $(PYTHON) cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt install" \
 	         "python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv)" >&2; exit 1; }
-	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
+	$(PYTHON) -m venv $(shell test -x $@ || ! test -f $(@:bin/python=pyvenv.cfg) || echo --clear) $(patsubst %/bin/python,%,$@)
 	@rm -f $(patsubst %/bin/python,%,$@)/.reid_srdl-*
