@@ -97,7 +97,6 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
     from ..progress import tracked
     from . import sets
     from .eval import default_output
-    from .kinds import kind_of
 
     config = trained.config
     dataset = options.dataset or (config.dataset if config else None)
@@ -120,8 +119,8 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
         return _together(parts), dataset, split
     if not isinstance(data, ReIDData):
         raise UserError(f"{dataset} is a classification set: its images show no identities", "Only re-identification runs are calibrated.")
-    if own:
-        data = kind_of(data).limited(data, config)
+    if split == "val":
+        data = sets.held_out(data, config)
     chosen = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
     usual = options.data_root is None and not sets.elsewhere(config, dataset, root)  # another place may hold other images under the same names
     parts = _kept(scored, chosen, trained, options.flip) if usual else None

@@ -104,7 +104,7 @@ def _score_network(options: EvalOptions) -> int:
     members = _named_members(options)
     foreign = _from_elsewhere([options.checkpoint, *members], options)
     trained = _loaded(options.checkpoint, options, foreign)
-    asked = sets.asked(trained, options.dataset, options.data_root)
+    asked = sets.asked(trained, options.dataset, options.data_root, options.split)
     for data in asked.sets.values():
         _accept(trained, data, options)
     options = dataclasses.replace(options, metric=options.metric or trained.distance)

@@ -106,14 +106,15 @@ def _data(trained: Trained, options: ExportOptions) -> tuple[ReIDData | ClassDat
         raise UserError("int8 needs training images to find the range of its numbers by", "Name them with --dataset and --data_root.")
     if name is None:
         return None, "no data set was named"
-    own = sets.is_own(trained.config, name)
     try:
-        data = sets.read_set(trained.config, name, options.data_root)
+        root, data = sets.found_set(trained.config, name, options.data_root)
     except UserError as error:
         if options.dataset or options.data_root or options.precision == "int8":
             raise
         return None, error.message
-    return (kind_of(data).limited(data, trained.config) if own else data), ""
+    # Only the ranges of int8 come from training images; in another place nobody was held out.
+    limits = options.precision == "int8" and sets.is_own(trained.config, name) and not sets.elsewhere(trained.config, name, root)
+    return (kind_of(data).limited(data, trained.config) if limits else data), ""
 
 
 def _export(trained: Trained, wanted: Wanted, output: Path, data: ReIDData | ClassData | None, options: ExportOptions, why_none: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Asked:
     """What is to be looked at.
 
     Args:
-        sets: by name, with the people or images held out that the run held out, where it was trained on them.
+        sets: by name; for the split ``val``, with those held out that the run held out, where it was trained on them.
         roots: the data root that each was found in.
         absent: why a set is left out, by its name; only of ``all``.
     """
@@ -94,19 +94,28 @@ def found_set(config: Config | None, name: str, given: str | None) -> tuple[Path
     raise errors[0]
 
 
-def asked(trained: Trained, names: str | None, given_root: str | None) -> Asked:
+def held_out(data: ReIDData | ClassData, config: Config) -> ReIDData | ClassData:
+    """A run's own set with the people or images held out that the run held out. Raises ``UserError`` where it has too few, as in another place it may."""
+    from .kinds import kind_of
+
+    try:
+        return kind_of(data).limited(data, config)
+    except UserError as error:
+        raise UserError(error.message, "Name the place that the run was trained on with --data_root, or take --split test.") from None
+
+
+def asked(trained: Trained, names: str | None, given_root: str | None, split: str = "test") -> Asked:
     """The sets that a trained network is to be scored on, each for itself: joined sets fall into their parts.
 
     Args:
         trained: the network.
         names: such as ``market1501,msmt17``, or ``all``; none means the run's own.
         given_root: the data root, where one is given.
+        split: ``test`` or ``val``.
 
     Raises:
         UserError: no name and no run; a set that is named is not there; of ``all``, none is.
     """
-    from .kinds import kind_of
-
     config = trained.config
     wanted = names or (config.dataset if config is not None else None)
     if wanted is None:
@@ -123,7 +132,7 @@ def asked(trained: Trained, names: str | None, given_root: str | None) -> Asked:
             absent[name] = error.message
             continue
         for part_name, part in zip(part_names(name), parts_of(data), strict=True):
-            found[part_name] = kind_of(part).limited(part, config) if is_own(config, part_name) else part
+            found[part_name] = held_out(part, config) if split == "val" and is_own(config, part_name) else part
             places[part_name] = root
     if not found:
         raise UserError(f"none of the data sets is there: {'; '.join(absent.values())}", "Name the folder of the data sets with --data_root.")

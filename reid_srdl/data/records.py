@@ -144,7 +144,7 @@ def limit_identities(data: ReIDData, *, train: int | None, holdout: int) -> ReID
     kept = len(identities) - holdout if train is None else train
     if kept < 1 or kept + holdout > len(identities):
         raise UserError(
-            f"{data.name} has {len(identities)} training identities; {kept} to train and {holdout} to hold out do not fit",
+            f"{data.name} has {len(identities)} training identities; {max(kept, 1)} to train and {holdout} to hold out do not fit",
             "Lower --data.train_identities or --data.holdout_identities.",
         )
     training = data.train.take(np.isin(data.train.labels, identities[:kept]))

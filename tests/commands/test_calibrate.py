@@ -262,6 +262,10 @@ def test_people_who_were_held_out_are_calibrated_on_unless_others_are_named(run,
         facts = calibration.of_run(run).facts
         assert (facts["split"], facts["pairs"]["identities"]) == (split, people)
         assert ("the people that scores are reported on" in capsys.readouterr().out) is (split == "test")
+    path.write_text(path.read_text().replace("holdout_identities: 12", "holdout_identities: 20"))
+    calibrate.run([str(run), "--draws", "20", "--split", "test"])
+    with pytest.raises(UserError, match="1 to train and 20 to hold out do not fit.*--split test"):
+        calibrate.run([str(run), "--draws", "20"])
 
 
 def test_an_image_that_is_query_and_gallery_is_no_pair_with_itself(run, crowd, monkeypatch):

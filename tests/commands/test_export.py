@@ -90,6 +90,17 @@ def test_without_the_data_set_random_pictures_are_taken_and_that_is_said(run, tm
         export(run, tmp_path / "model.xml", "--format", "openvino", "--precision", "int8")
 
 
+def test_who_was_held_out_limits_only_the_training_images_of_int8(run, people):
+    path = run / "config.yaml"
+    path.write_text(path.read_text().replace("holdout_identities: 0", "holdout_identities: 2"))
+    for precision, held in (("fp32", 0), ("int8", 2)):
+        chosen, _ = command._data(runs.load(run, "cpu"), command.ExportOptions(precision=precision))
+        assert len(chosen.train.identities) == len(people.train.identities) - held
+    path.write_text(path.read_text().replace("dataset: synthetic", "dataset: folder"))
+    elsewhere, _ = command._data(runs.load(run, "cpu"), command.ExportOptions(precision="int8", data_root="other"))
+    assert elsewhere is people
+
+
 @pytest.mark.slow
 def test_int8_states_its_cosine_and_what_it_costs(run, people, tmp_path, capsys):
     pytest.importorskip("nncf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -111,6 +112,16 @@ def test_other_sets_are_looked_for_beside_the_run_s_own(run, root, capsys):
         command.run(["--checkpoint", str(run), "--dataset", "msmt17"])
     with pytest.raises(UserError, match="CUHK03 .* is not in elsewhere"):
         command.run(["--checkpoint", str(run), "--dataset", "cuhk03", "--data_root", "elsewhere"])
+
+
+def test_who_was_held_out_limits_only_the_split_of_them(run, root, tmp_path):
+    path = shutil.copytree(run, tmp_path / "run") / "config.yaml"
+    path.write_text(path.read_text().replace("holdout_identities: 1", "holdout_identities: 5"))
+    asked = ["--checkpoint", str(tmp_path / "run"), "--dataset", "market1501", "--data_root", str(root), "--no_save"]
+    command.run([*asked, "--output", "fewer"])
+    assert scores(Path("fewer"))["protocol"]["queries"] == 6
+    with pytest.raises(UserError, match="4 training identities; 1 to train and 5 to hold out do not fit.*--split test"):
+        command.run([*asked, "--split", "val"])
 
 
 def test_nothing_is_scored_where_a_set_is_missing(run, root):

@@ -60,6 +60,8 @@ def test_limits_keep_the_first_and_hold_out_the_last():
     assert limit_identities(ReIDData("toy", train, train, train), train=None, holdout=1).train.identities.tolist() == [2, 3, 5, 7]
     with pytest.raises(UserError, match="5 training identities"):
         limit_identities(ReIDData("toy", train, train, train), train=4, holdout=2)
+    with pytest.raises(UserError, match="5 training identities; 1 to train and 6 to hold out do not fit"):
+        limit_identities(ReIDData("toy", train, train, train), train=None, holdout=6)
 
 
 def classes(*labels):
