@@ -53,7 +53,7 @@ class Kind(Protocol):
         ...
 
     def accept(self, data: Any, options: EvalOptions) -> None:
-        """Before anything is computed. Raises ``UserError`` for options that mean nothing here."""
+        """Before anything is computed. Raises ``UserError`` for options that mean nothing here, or ask for images that there are none of."""
         ...
 
     def evaluate(self, trained: Trained, data: Any, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
@@ -108,7 +108,7 @@ class Reidentification:
         return score
 
     def accept(self, data: ReIDData, options: EvalOptions) -> None:
-        rules(options)
+        protocol.looked_at(data, options.query, options.split, rules(options))
         if options.engine == "faiss":
             load_faiss()
 
@@ -152,6 +152,7 @@ class Classification:
                 f"{data.name} is a classification set: there are no queries for {' and '.join(said)}",
                 "Leave it out; --flip, --ensemble, --members and --split are for such sets too.",
             )
+        classification.split_of(data, options.split)
 
     def evaluate(self, trained: Trained, data: ClassData, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
         return classification.evaluate(trained, data, split=options.split, flip=options.flip, ensemble=others, tracks=tracks)

@@ -142,13 +142,7 @@ def evaluate(
     """
     rules = Rules(metric=trained.distance) if rules is None else rules
     rules.check(place)
-    if query not in get_args(Queries):
-        raise UserError(f"there are no {query!r} queries", f"Choose {', '.join(get_args(Queries))}.")
-    splits = _splits(data, split)
-    boxes = data.multi_query if split == "test" else None
-    if query == "multi" and boxes is None:
-        raise UserError(f"{data.name} has no multi-query images", "Use --query single.")
-    _require_matches(*splits, rules)
+    *splits, boxes = looked_at(data, query, split, rules)
 
     def embed(model: Embeds, of: Split, what: str, **own: bool) -> Embeddings:
         return model.embeddings(of, flip=flip, track=tracks(what), **own)
@@ -286,6 +280,18 @@ def side_by_side(parts: Sequence[Embeddings], *, unit: bool = False) -> Embeddin
 def _scored(result: RankResult) -> dict[str, Any]:
     """Scores as fractions, and the whole CMC curve as far as it is drawn."""
     return {**result.scores(), "cmc": result.cmc(CMC_DEPTH).tolist()}
+
+
+def looked_at(data: ReIDData | ClassData, query: str, split: str, rules: Rules) -> tuple[Split, Split, Split | None]:
+    """What ``evaluate`` embeds: queries, gallery, and multi-query images where there are such. Raises ``UserError`` where that cannot be scored."""
+    if query not in get_args(Queries):
+        raise UserError(f"there are no {query!r} queries", f"Choose {', '.join(get_args(Queries))}.")
+    splits = _splits(data, split)
+    boxes = data.multi_query if split == "test" else None
+    if query == "multi" and boxes is None:
+        raise UserError(f"{data.name} has no multi-query images", "Use --query single.")
+    _require_matches(*splits, rules)
+    return *splits, boxes
 
 
 def _splits(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:

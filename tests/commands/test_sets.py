@@ -124,6 +124,17 @@ def test_who_was_held_out_limits_only_the_split_of_them(run, root, tmp_path):
         command.run([*asked, "--split", "val"])
 
 
+def test_nothing_is_scored_where_one_of_several_cannot_be(run, root):
+    plant(root / "cuhk03-np" / "detected", 4)
+    boxes = root / "market1501" / "gt_bbox"
+    shutil.copytree(root / "market1501" / "query", boxes)
+    for sets_asked, words, why in (("market1501,cuhk03", ["--split", "val"], "no training people were held out"), ("market1501,dukemtmc", ["--query", "multi"], "dukemtmc has no multi-query")):
+        with pytest.raises(UserError, match=why):
+            command.run(["--checkpoint", str(run), "--dataset", sets_asked, "--data_root", str(root), "--output", "none", *words])
+    shutil.rmtree(boxes)
+    assert not Path("none").exists()
+
+
 def test_nothing_is_scored_where_a_set_is_missing(run, root):
     for asked, words in (("market1501,msmt17", "MSMT17 is not in"), ("market1501,dukemtcm", "no data set 'dukemtcm'.*dukemtmc")):
         with pytest.raises(UserError, match=words):
