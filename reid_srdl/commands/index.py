@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,8 @@ class IndexOptions:
 
 
 _OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "output")
-_TWO = "If they are two images, embed both from the folder above them, so that their paths differ."
+_NUMBERED = re.compile(r"#\d{7,}$")
+"""The end of what an image without a path is called: the row of its file."""
 _COMPARED = 10_000
 """Vectors that are looked at together."""
 
@@ -183,7 +185,7 @@ def _refuse_others(index: Index, more: Embeddings) -> None:
         others += some.paths[_differ(stored, new) | (not index.true_distances)].tolist()
     if others:
         other = "another vector" if index.true_distances else "the approximation of a vector"
-        raise UserError(f"{len(others):,} of {len(more):,} paths are in {index.path} already with {other}, such as {others[0]}", f"--replace lets the new ones take their place. {_TWO}")
+        raise UserError(f"{len(others):,} of {len(more):,} paths are in {index.path} already with {other}, such as {others[0]}", f"--replace lets the new ones take their place. {_apart(others[0])}")
 
 
 def _refuse_two_of_a_path(gallery: Embeddings) -> None:
@@ -192,7 +194,14 @@ def _refuse_two_of_a_path(gallery: Embeddings) -> None:
     pairs = [(row, first) for row, path in _named(gallery) if (first := first_of.setdefault(path, row)) != row]
     for row, first in pairs:
         if _differ(gallery.vectors[first : first + 1], gallery.vectors[row : row + 1]).any():
-            raise UserError(f"the path {(gallery.paths or ())[row]} comes twice, with two vectors", f"Leave one of the two out. {_TWO}")
+            path = (gallery.paths or ())[row]
+            raise UserError(f"the path {path} comes twice, with two vectors", f"Leave one of the two out. {_apart(path)}")
+
+
+def _apart(path: str) -> str:
+    """How two images of one path get two."""
+    way = "give the file that names no images another name" if _NUMBERED.search(path) else "embed both from the folder above them"
+    return f"If they are two images, {way}, so that their paths differ."
 
 
 def _named(some: Embeddings) -> Iterator[tuple[int, str]]:
@@ -216,12 +225,14 @@ def _loaded(paths: Sequence[str]) -> Embeddings:
 
     from ..retrieval.rows import joined
 
-    parts = []
-    for path in map(Path, paths):
+    parts, given = [], [Path(path) for path in paths]
+    for path in given:
         part = embeddings.load_result_mat(path)[1] if path.suffix.lower() == ".mat" else embeddings.load(path)
         if part.paths is None:
-            print(f"{path} names no images: they are called {path.stem}#0000000 and so on, by their row.")
-            part = dataclasses.replace(part, paths=tuple(f"{path.stem}#{row:07d}" for row in range(len(part))))
+            alone = not any(other.stem == path.stem and other != path for other in given)
+            name = path.stem if alone else path.as_posix()
+            print(f"{path} names no images: they are called {name}#0000000 and so on, by their row.")
+            part = dataclasses.replace(part, paths=tuple(f"{name}#{row:07d}" for row in range(len(part))))
         parts.append(part)
     return joined(parts)
 

@@ -212,6 +212,19 @@ def test_two_images_of_one_path_are_refused(backend, metric, files, capsys):
             run(*words)
 
 
+def test_files_of_one_name_do_not_name_their_images_alike(files):
+    rng = np.random.default_rng(1)
+    for name in ("cam1/vectors.npz", "cam2/vectors.npz", "cam2/vectors.parquet"):
+        (files / name).parent.mkdir(exist_ok=True)
+        embeddings.save(Embeddings(rng.standard_normal((2, 4), dtype=np.float32)), files / name)
+    assert run("--embeddings", "cam1/vectors.npz", "cam2/vectors.npz", "cam2/vectors.parquet", "--output", "g.index") == 0
+    with contextlib.closing(open_index("g.index")) as index:
+        assert len(index) == 6 and len(index.holding(["cam1/vectors.npz#0000000", "cam2/vectors.npz#0000001", "cam2/vectors.parquet#0000001"])) == 3
+    run("--embeddings", "cam1/vectors.npz", "--output", "h.index")
+    with pytest.raises(UserError, match="such as vectors#0000000.*If they are two images, give the file that names no images another name"):
+        run("--add", "cam2/vectors.npz", "--index", "h.index")
+
+
 @pytest.mark.parametrize(("other", "message"), [({"model": "n"}, "are of the network n.*Distances between two networks mean nothing"), ({"dimension": 5}, "vectors of 5 numbers do not fit")])
 def test_the_same_images_by_another_network_are_told_from_other_images(other, message, files):
     """Their vectors differ, too, and --replace would be the wrong way out."""
