@@ -158,7 +158,7 @@ class Classification:
         return classification.evaluate(trained, data, split=options.split, flip=options.flip, ensemble=others, tracks=tracks)
 
 
-RANKS = frozenset({"query", "metric", "ignore_camera", "multi_query", "engine", "expand", "rerank"})
+RANKS = frozenset({"query", "metric", "ignore_camera", "multi_query", "engine", "expand", "rerank", "rerank_k1", "rerank_k2", "rerank_weight"})
 """Options of eval that need queries."""
 
 KINDS: dict[type, Kind] = {ReIDData: Reidentification(), JoinedData: Reidentification(), ClassData: Classification()}

@@ -105,7 +105,7 @@ def test_stages_and_other_runs_are_scored_together(argv, capsys):
 
 def test_options_of_ranking_mean_nothing_here(argv, people):
     train.run([*argv, "--plan.name", "vanilla", "--plan.epochs", "1", "--evaluate", "none"])
-    for option in (["--query", "multi"], ["--metric", "cosine"], ["--engine", "faiss"], ["--ignore_camera"], ["--multi_query", "max"]):
+    for option in (["--query", "multi"], ["--metric", "cosine"], ["--engine", "faiss"], ["--ignore_camera"], ["--multi_query", "max"], ["--rerank_k1", "5"]):
         with pytest.raises(UserError, match=f"a classification set: there are no queries for {option[0]}"):
             evaluation.run(["--checkpoint", "runs/run", *option])
     with pytest.raises(UserError, match="one stage only"):
