@@ -114,7 +114,7 @@ def asked(trained: Trained, names: str | None, given_root: str | None, split: st
         split: ``test`` or ``val``.
 
     Raises:
-        UserError: no name and no run; a set that is named is not there; of ``all``, none is.
+        UserError: no name and no run, or a list without a name; a set that is named is not there; of ``all``, none is.
     """
     config = trained.config
     wanted = names or (config.dataset if config is not None else None)
@@ -123,7 +123,10 @@ def asked(trained: Trained, names: str | None, given_root: str | None, split: st
     found: dict[str, ReIDData | ClassData] = {}
     places: dict[str, Path] = {}
     absent: dict[str, str] = {}
-    for name in _names(wanted, config):
+    chosen = _names(wanted, config)
+    if not chosen:
+        raise UserError(f"--dataset {wanted} names no data set", "For instance: --dataset market1501,msmt17, or --dataset all")
+    for name in chosen:
         try:
             root, data = found_set(config, name, given_root)
         except UserError as error:

@@ -136,7 +136,7 @@ def test_nothing_is_scored_where_one_of_several_cannot_be(run, root):
 
 
 def test_nothing_is_scored_where_a_set_is_missing(run, root):
-    for asked, words in (("market1501,msmt17", "MSMT17 is not in"), ("market1501,dukemtcm", "no data set 'dukemtcm'.*dukemtmc")):
+    for asked, words in ((",", "--dataset , names no data set"), ("market1501,msmt17", "MSMT17 is not in"), ("market1501,dukemtcm", "no data set 'dukemtcm'.*dukemtmc")):
         with pytest.raises(UserError, match=words):
             command.run(["--checkpoint", str(run), "--dataset", asked, "--data_root", str(root), "--output", "none"])
     with pytest.raises(UserError, match="none of the data sets is there"):
