@@ -210,7 +210,7 @@ def _held_out_loss(name: str, pairs: Pairs, seed: int) -> float:
         odds = np.interp(parts[1].distances, knots, log_odds)
         losses.append(float((np.logaddexp(0, np.where(parts[1].genuine, -odds, odds)) * _even(parts[1])).sum() / 2))
     if not losses:
-        raise UserError(f"{count} people are too few to try a calibration on others than it was fitted on", f"Name a split with {2 * _FOLDS} people or more.")
+        raise UserError(f"{count} people are too few to try a calibration on others than it was fitted on", f"Name a split with {2 * _FOLDS} people or more, and leave them room with --most_images.")
     return float(np.mean(losses))
 
 

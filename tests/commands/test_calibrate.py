@@ -138,7 +138,13 @@ def test_what_is_missing_is_said(run, crowd):
     ):
         with pytest.raises(UserError, match=message):
             verify.run(words)
-    for words, message in (([], "run folder first"), (["--split", "test"], "run folder first"), ([str(run), "--split", "val"], "held no identities out"), ([str(run), "--draws", "3"], "no interval")):
+    for words, message in (
+        ([], "run folder first"),
+        (["--split", "test"], "run folder first"),
+        ([str(run), "--split", "val"], "held no identities out"),
+        ([str(run), "--draws", "3"], "no interval"),
+        ([str(run), "--most_images", "8"], "2 people are too few .* 10 people or more, and leave them room with --most_images"),
+    ):
         with pytest.raises(UserError, match=message):
             calibrate.run(words)
     calibrate.run([str(run), "--draws", "20"])
