@@ -93,7 +93,8 @@ def test_limits_reach_the_application(serve, index):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--max_mb", "0"], "body is 0"),
+        (["--max_mb", "0"], "--max_mb is 0. It must be above 0"),
+        (["--waiting", "-1"], "waiting is -1.*0 or above"),
         (["--workers", "0"], "workers is 0"),
         (["--top_k", "0"], "top_k is 0"),
         (["--prior", "2"], "a prior of 2"),

@@ -36,5 +36,6 @@ class Limits:
         """Raises ``UserError`` where nothing could be answered."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value < (0 if field.name == "waiting" else 1):
-                raise UserError(f"{field.name} is {value}", "It must be above 0.")
+            lowest, words = (0, "0 or above") if field.name == "waiting" else (1, "above 0")
+            if value < lowest:
+                raise UserError(f"{field.name} is {value}", f"It must be {words}.")
