@@ -8,6 +8,9 @@ import textwrap
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """What a terminal obeys in place of showing it, and what turns the direction of text."""
 
+_BREAK = re.compile(r"\s*\n\s*")
+"""Other white space stays: a command that is named may name a folder with two spaces."""
+
 
 class UserError(Exception):
     """Something the user can put right.
@@ -20,8 +23,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        self.message = shown(" ".join(str(message).split()))
-        self.hint = shown(" ".join(str(hint).split()))
+        self.message, self.hint = (shown(_BREAK.sub(" ", str(text)).strip()) for text in (message, hint))
         super().__init__(str(self))
 
     def __str__(self) -> str:

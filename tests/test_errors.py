@@ -2,7 +2,8 @@ from reid_srdl.errors import UserError, first_line, shown
 
 
 def test_message_and_hint_make_one_line():
-    assert str(UserError("no data\nin x", "fetch  it")) == "no data in x. fetch it"
+    assert str(UserError("no data \n  in x", "\nfetch\n\nit")) == "no data in x. fetch it"
+    assert str(UserError("no run", "train --resume 'my  run'")) == "no run. train --resume 'my  run'"
     assert str(UserError("no data.", "fetch it")) == "no data. fetch it"
     assert str(UserError("no data")) == "no data"
 

@@ -17,7 +17,7 @@ from .explained import explained, not_one
 from .fields import Config
 from .keys import keys_of, types_of
 from .recipes import recipe
-from .words import arranged, asked_dataset
+from .words import arranged, asked_dataset, texts_said
 
 Options = TypeVar("Options")
 
@@ -52,6 +52,10 @@ class _Parser:
             self.parser.recipe_note = f"Defaults below are those of the recipe {defaults.stem}. With --dataset NAME or --config RECIPE, --help shows theirs, and --print_config all that holds."
         try:
             parsed = self.parser.parse_args(list(argv))
+            # The parser reads a word as YAML, to which '#secret' and '&name' are nothing.
+            for key, word in texts_said(argv, self.kind).items():
+                if parsed[key] is None and word != "null":
+                    parsed[key] = word
             _refuse_values_for_groups(parsed, self.kind)
             values = self.parser.instantiate(parsed).as_dict()
         except (argparse.ArgumentError, ArgumentError) as error:
@@ -134,4 +138,4 @@ def load(path: files.Pathlike) -> Config:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} is not there", "A run folder holds config.yaml.")
-    return _Parser(Config, "config").parse(["--config", str(path)], None)
+    return _Parser(Config, "config").parse([f"--config={path.absolute()}"], None)  # a name may begin with - or ~

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from . import recipes
-from .keys import keys_of, lists, switches
+from .keys import keys_of, lists, switches, types_of
 
 SHORT = {"eval_every": "log.eval_every", "skip_corrupt": "data.skip_corrupt"}
 """Flags that are asked for so often that they have a short name."""
@@ -30,9 +30,20 @@ def asked_dataset(argv: Sequence[str]) -> str | None:
         value = value if equals else (argv[position + 1] if position + 1 < len(argv) else "")
         if name == "--dataset":
             flag = value
-        if name == "--config":
+        if name == "--config" and value:
             named = (recipes.read(Path(value)) or {}).get("dataset", named)
     return named if flag is None else flag
+
+
+def texts_said(argv: Sequence[str], kind: type) -> dict[str, str]:
+    """Arranged words that stand for what may be a text or null, by key; the last one counts."""
+    keys = {key for key, kinds in types_of(kind) if str in kinds and type(None) in kinds}
+    said = {}
+    for position, word in enumerate(argv):
+        name, equals, value = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name in keys and (equals or position + 1 < len(argv)):
+            said[name] = value if equals else argv[position + 1]
+    return said
 
 
 def _underscored(word: str, keys: list[str]) -> str:

@@ -68,7 +68,7 @@ def _is_claimed(folder: Path) -> bool:
 
 
 def _busy(run: Path) -> UserError:
-    return UserError(f"another process is training in {run}", "Wait for it, or choose another folder with --output.")
+    return UserError(f"another process is training in {run}", "Wait for it; a new run may have another folder (--output).")
 
 
 @contextlib.contextmanager

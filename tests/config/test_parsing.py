@@ -51,3 +51,10 @@ def test_null_is_refused_where_a_value_has_to_be(tmp_path, text):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(UserError, match="is null, and has to have a value"):
         parse("--config", str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize("word", ["#secret", "&name", "~", "#1 of 2"])
+def test_a_text_that_is_nothing_to_yaml_is_a_text(word):
+    assert parse("--output", word).output == word
+    assert parse(f"--output={word}").output == word
+    assert parse("--output", word, "--output", "null").output is None

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +20,11 @@ def test_a_word_stays_one_whatever_it_looks_like(tmp_path, word):
     config = dataclasses.replace(Config(), output=word)
     configuration.save(config, tmp_path / "config.yaml")
     assert configuration.load(tmp_path / "config.yaml").output == word
+
+
+@pytest.mark.parametrize("name", ["-x", "~"])
+def test_a_folder_may_be_called_like_a_flag_or_a_home(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(name).mkdir()
+    configuration.save(Config(seed=3), Path(name) / "config.yaml")
+    assert configuration.load(Path(name) / "config.yaml").seed == 3
