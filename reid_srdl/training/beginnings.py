@@ -47,19 +47,29 @@ class Beginnings:
         Raises:
             UserError: there is no such network, or its weights cannot be had.
         """
-        stage = self._plan[number]
-        if stage.start == "continue":
+        if self._plan[number].start == "continue":
             before = runs.stage_folder(self._folder, number - 1, self._plan[number - 1].name) / runs.MODEL
             network = self.bare(number)
             network.load_state_dict(runs.read_model(before).state)
             return network
+        network = self._drawn(number)
+        if network.weights_report is not None:
+            self._says(str(network.weights_report))
+        return network
+
+    def check_later(self) -> None:
+        """Raises ``UserError`` where the network of a later stage, or its weights, cannot be had: before the first one is trained for hours."""
+        models = [stage.model for stage in self._plan]
+        for number, stage in enumerate(self._plan):
+            if stage.start != "continue" and stage.model not in models[:number]:
+                self._drawn(number)
+
+    def _drawn(self, number: int) -> IdentityClassifier:
+        stage = self._plan[number]
         with forked(self._config.seed, "weights", number):
             try:
-                network = configured(stage.model, self._labels, self._config.size)
+                return configured(stage.model, self._labels, self._config.size)
             except UserError as error:
                 if stage.model == self._config.model:
                     raise
                 raise UserError(error.message, error.hint.replace("--model.", "--plan.teacher.")) from error
-        if network.weights_report is not None:
-            self._says(str(network.weights_report))
-        return network

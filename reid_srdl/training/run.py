@@ -95,8 +95,10 @@ class _Run:
     # --- the run as a whole ---------------------------------------------------------------------------------------
 
     def carry_out(self, resume: bool) -> Path:
-        # Whatever can go wrong with the first network and the images goes wrong before anything is written.
+        # Whatever can go wrong with networks and images goes wrong before anything is written.
         first = None if resume else self.beginnings.weights(0)
+        if not resume:
+            self.beginnings.check_later()
         imitated.check_checkpoints(self.plan, self.material)
         self.material.check_shares(self.world)
         told = loggers.of(self.config, self.folder) if self.rank == 0 else []

@@ -48,3 +48,11 @@ def test_the_other_networks_of_a_plan_are_those_that_are_built_otherwise(config,
     assert others(backbone="small_without_norm", weights="none") == ["BatchNorm2d"], "the student's"
     assert others(backbone="small", weights="a file") == [], "other weights make no other network"
     assert list(of(config, tmp_path).others()) == [] and torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_later_network_that_cannot_be_had_is_told_before_the_first_is_trained(config, tmp_path):
+    kd = PlanConfig(name="kd", epochs=4, teacher=TeacherConfig(backbone="small", weights="none"))
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, weights=str(tmp_path / "nowhere.pth")), plan=kd)
+    of(config, tmp_path).weights(0)
+    with pytest.raises(UserError, match=r"nowhere\.pth"):
+        of(config, tmp_path).check_later()
