@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,7 +16,9 @@ from .metric_losses import LOSSES
 from .plans import Stage
 
 
-def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device, data_hash: str, scored: str | None, before: str | None, reference: str | None) -> str:
+def stage_key(
+    config: Config, stage: Stage, number: int, *, device: torch.device, data_hash: str, scored: str | None, score: Callable[..., Any] | None = None, before: str | None, reference: str | None
+) -> str:
     """Hash of all that determines the weights at the end of a stage.
 
     Args:
@@ -25,6 +28,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
         device: where.
         data_hash: of the training split.
         scored: hash of the images that are scored on the way; none where nobody scores.
+        score: what scores them.
         before: key of the stage whose weights are taken over; none for a fresh start.
         reference: how the soft targets were made; none without.
     """
@@ -46,7 +50,7 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
         # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
         described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split, scored]
         described["scored_on"] += [config.distance] if config.distance != Config().distance else []
-    if foreign := _foreign_code(stage):
+    if foreign := _foreign_code(stage, score if scored is not None else None):
         described["code"] = foreign
     weights = files.expanded(stage.model.weights)
     data = config.data
@@ -74,9 +78,9 @@ def stage_key(config: Config, stage: Stage, number: int, *, device: torch.device
     )[:32]
 
 
-def _foreign_code(stage: Stage) -> dict[str, str]:
-    """Hashes of the files that a backbone and a metric loss of the user's own stand in: they change, and their names stay."""
-    targets = {"backbone": BACKBONES.get(stage.model.backbone), "metric": LOSSES.get(stage.metric.name)}
+def _foreign_code(stage: Stage, score: Callable[..., Any] | None) -> dict[str, str]:
+    """Hashes of the files that a backbone, a metric loss and a score of the user's own stand in: they change, and their names stay."""
+    targets = {"backbone": BACKBONES.get(stage.model.backbone), "metric": LOSSES.get(stage.metric.name), "score": score}
     hashes = {name: code_of(function_of(target)) for name, target in targets.items() if target is not None}
     return {name: code for name, code in hashes.items() if code is not None}
 

@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..inference import Track
 from ..models import IdentityClassifier
 from ..progress import TrainingDisplay
+from ..registered import code_of
 from . import checkpoint, handed_on, imitated, kept, log, loggers, plans, precision, together
 from .beginnings import Beginnings
 from .diverged import way_out
@@ -85,7 +86,9 @@ class _Run:
         precision.check(config.precision, self.device)  # a run that began on a GPU may be taken up elsewhere
         devices.set_threads(config.threads)
         self.material = Material(config, data, self.device, says=watch.says, tracks=watch.tracks)
-        self.store = StageStore(folder.parent / ".stages", watch.says)
+        # What a score of somebody else's makes of what it refers to is in no key: two in one file may choose different epochs.
+        told_apart = score is None or code_of(score) is None or all(stage.keep == "last" for stage in plan)
+        self.store = StageStore(folder.parent / ".stages", watch.says, open=told_apart)
         self.beginnings = Beginnings(config, folder, plan, len(self.material.labels), says=watch.says)
         self.scored = scored_hash(data, config.log.eval_split) if config.log.eval_every and score is not None else None
         self.keys: list[str] = []
@@ -220,7 +223,7 @@ class _Run:
         if finished is not None:
             return finished
         key = stage_key(
-            self.config, stage, number, device=self.device, data_hash=self.material.hash, scored=self.scored,
+            self.config, stage, number, device=self.device, data_hash=self.material.hash, scored=self.scored, score=self.score,
             before=self.keys[number - 1] if stage.start == "continue" else None, reference=reference.how if reference is not None else None,
         )  # fmt: skip
         state = self._state(number)

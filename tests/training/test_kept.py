@@ -83,6 +83,14 @@ def test_an_epoch_that_is_trained_again_to_another_score_takes_nobody_s_place(st
     assert equal(weights(folder), [written[0]]) and not list(folder.rglob("best*"))
 
 
+def test_an_epoch_that_a_score_of_one_s_own_chose_is_handed_to_no_other_run(stopping, people, watch, tmp_path):
+    for name, best in (("rising", 4), ("falling", 0)):
+        scores = iter([1 - abs(epoch - best) / 10 for epoch in range(5)])
+        folder = train(dataclasses.replace(stopping, output=str(tmp_path / "runs" / name)), people, watch=watch, score=lambda network, place, scores=scores: {"mAP": next(scores)})
+        told = runs.read_facts(folder)["stages"][0]
+        assert told["kept"]["epoch"] == best and not told["shared"]
+
+
 def test_without_a_score_nothing_begins(stopping, people, watch):
     with pytest.raises(UserError, match="stage first keeps the epoch that scores best, and there is nobody who scores. Give train a score"):
         train(stopping, people, watch=watch)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from reid_srdl import devices, files, models, ranks
+from reid_srdl.commands.kinds import kind_of
 from reid_srdl.config import (
     Config,
     EmaConfig,
@@ -224,3 +225,10 @@ def test_the_code_of_a_backbone_of_one_s_own_counts(tmp_path, monkeypatch):
 
     relu = with_code("def net():\n    return 'ReLU'\n")
     assert relu == with_code("def net():\n    return 'ReLU'\n") != with_code("def net():\n    return 'Tanh'\n")
+
+
+def test_the_code_of_a_score_of_one_s_own_counts_where_it_scores_and_that_of_the_commands_does_not(config, people):
+    scoring = dataclasses.replace(config, log=LogConfig(eval_every=1, eval_split="test"))
+    ours = kind_of(people).score_during(people, scoring)
+    assert key(scoring, score=ours) == key(scoring) != key(scoring, score=lambda network, place: {"mAP": 0.5})
+    assert key(config, score=lambda network, place: {"mAP": 0.5}) == key(config)
