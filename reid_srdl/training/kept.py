@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,10 @@ def others(folder: Path) -> list[Path]:
 def chosen(rows: Sequence[Mapping[str, Any]]) -> tuple[int, str] | None:
     """Row and score of the epoch that is kept, of those in a stage's log; none where none has been scored.
 
-    The first of equal ones: a later epoch takes its place only by scoring higher.
+    The first of equal ones: a later epoch takes its place only by scoring higher. A score that is not finite is below all others.
     """
     for name in CHOOSES:
-        scored = [(row[name], -number) for number, row in enumerate(rows) if row.get(name) is not None]
+        scored = [(row[name] if math.isfinite(row[name]) else -math.inf, -number) for number, row in enumerate(rows) if row.get(name) is not None]
         if scored:
             return -max(scored)[1], name
     return None

@@ -22,6 +22,12 @@ def test_the_first_of_the_highest_by_map_where_there_is_one():
     assert chosen([]) is None and chosen([{"val_mAP": None}]) is None
 
 
+def test_a_score_that_is_not_finite_is_kept_only_until_one_is():
+    nan, infinite = float("nan"), float("inf")
+    for values, best in (((nan, 0.1, infinite, 0.3, nan), 3), ((nan, infinite), 0)):
+        assert chosen([{"val_mAP": value} for value in values]) == (best, "val_mAP")
+
+
 @pytest.fixture
 def stopping(config):
     return dataclasses.replace(
