@@ -8,6 +8,7 @@ import fcntl
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -205,17 +206,17 @@ def write_text(path: Pathlike, text: str, flag: str = _OUTPUT) -> None:
 
 
 def write_json(path: Pathlike, value: Any, flag: str = _OUTPUT) -> None:
-    """Indented JSON; NaN becomes null, since JSON has no word for it."""
-    write_text(path, json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n", flag)
+    """Indented JSON; a number that is not finite becomes null, since JSON has no word for it."""
+    write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n", flag)
 
 
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and value != value:
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [_finite(item) for item in value]
     return value
 
 

@@ -57,6 +57,8 @@ def test_a_full_disk_is_a_user_error(tmp_path):
 
 
 def test_json_without_nan(tmp_path):
+    files.write_json(tmp_path / "a.json", (float("inf"), -float("inf")))
+    assert files.read_json(tmp_path / "a.json") == [None, None]
     files.write_json(tmp_path / "a.json", {"x": float("nan"), "y": [1.5, float("nan")]})
     assert files.read_json(tmp_path / "a.json") == {"x": None, "y": [1.5, None]}
 
