@@ -80,9 +80,9 @@ def read_log(stage: Path) -> list[dict[str, float | None]]:
     path = Path(stage) / LOG
     if not path.is_file():
         return []
-    text = path.read_text()
-    whole = text[: text.rfind("\n") + 1]
     with files.reading(path):
+        text = path.read_text()
+        whole = text[: text.rfind("\n") + 1]
         return [{key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(io.StringIO(whole))]
 
 

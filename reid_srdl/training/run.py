@@ -20,6 +20,7 @@ from ..inference import Track
 from ..models import IdentityClassifier
 from ..progress import TrainingDisplay
 from ..registered import code_of
+from ..shell import command
 from . import checkpoint, handed_on, imitated, kept, log, loggers, plans, precision, together
 from .beginnings import Beginnings
 from .diverged import way_out
@@ -206,6 +207,8 @@ class _Run:
         self.fabric.barrier()
         together.await_files(self.place, target / runs.LOG, target / runs.MODEL)
         rows = runs.read_log(target)
+        if not rows:
+            raise UserError(f"{target / runs.LOG} holds no epoch of a stage that is finished", f"Remove {target / runs.MODEL} to have it trained again: {command('train', '--resume', self.folder)}")
         chosen = kept.chosen(rows) if stage.keep == "best" else None
         return {
             "key": self.keys[-1],

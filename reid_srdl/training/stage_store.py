@@ -11,7 +11,7 @@ from typing import IO
 
 from .. import files
 from ..errors import UserError
-from ..runs import AVERAGED, LAST, LOG, MODEL, read_model
+from ..runs import AVERAGED, LAST, LOG, MODEL, read_log, read_model
 
 _POLL = 1.0
 """Seconds between two tries of a lock."""
@@ -62,7 +62,10 @@ class StageStore:
             for name in (LAST, AVERAGED, MODEL):
                 if (stored / name).is_file():
                     read_model(stored / name)
+            whole = bool(read_log(stored))  # its file is the run's as well, and may have been written over there
         except UserError:
+            whole = False
+        if not whole:
             (stored / MODEL).unlink()
             return False
         _link(stored, target)

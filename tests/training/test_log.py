@@ -1,5 +1,12 @@
+import pytest
+
+from reid_srdl import runs
+from reid_srdl.errors import UserError
 from reid_srdl.runs import read_log
 from reid_srdl.training import log
+from reid_srdl.training.run import train
+
+from .test_run import with_plan
 
 
 def row(epoch):
@@ -39,3 +46,16 @@ def test_a_column_of_the_metric_term_stands_in_logs_that_have_one(tmp_path):
     log.cut(other, 0)
     log.append(other, {**row(0), "metric": 7.0})
     assert [r["metric"] for r in read_log(other.parent)] == [7.0], "cut back to nothing it begins anew with its own head"
+
+
+def test_a_finished_stage_without_its_log_is_named_and_so_is_a_log_that_is_no_text(config, people, watch):
+    vanilla = with_plan(config, name="vanilla", epochs=1)
+    stage = train(vanilla, people, watch=watch) / "stages/1-first"
+    (stage / "log.csv").write_bytes(b"epoch\n\xff\n")
+    with pytest.raises(UserError, match=r"log\.csv is damaged"):
+        train(vanilla, people, watch=watch, resume=True)
+    (stage / "log.csv").write_text("")
+    with pytest.raises(UserError, match=r"log\.csv holds no epoch of a stage that is finished. Remove .*model\.safetensors .*train --resume"):
+        train(vanilla, people, watch=watch, resume=True)
+    (stage / "model.safetensors").unlink()
+    assert len(runs.read_log(train(vanilla, people, watch=watch, resume=True) / "stages/1-first")) == 1

@@ -43,7 +43,7 @@ def test_where_nothing_can_be_written_there_is_no_store(tmp_path, saved):
 
 def test_a_damaged_stored_stage_is_dropped(tmp_path, saved):
     store = StageStore(tmp_path / ".stages")
-    (tmp_path / "log.csv").write_text("epoch\n")
+    (tmp_path / "log.csv").write_text("epoch\n0\n")
     store.put("key", tmp_path)
     stored = tmp_path / ".stages/key/model.safetensors"
     content = stored.read_bytes()
@@ -71,6 +71,7 @@ def test_who_waits_for_another_process_says_so_first(tmp_path):
 @pytest.mark.parametrize("name", ["last", "ema"])
 def test_a_stored_stage_whose_other_weights_are_damaged_is_dropped(tmp_path, saved, name):
     store = StageStore(tmp_path / ".stages")
+    (tmp_path / "log.csv").write_text("epoch\n0\n")
     for other in ("last", "ema"):
         (tmp_path / f"{other}.safetensors").write_bytes(saved.read_bytes())
     store.put("key", tmp_path)
