@@ -88,8 +88,8 @@ class Exported:
 
 
 def is_exported(path: Path | str) -> bool:
-    """Whether a checkpoint is an exported file, by its suffix."""
-    return Path(path).suffix.lower() in ENGINES
+    """Whether a checkpoint is an exported file, by its suffix; the folder of a run may be called anything."""
+    return Path(path).suffix.lower() in ENGINES and not Path(path).is_dir()
 
 
 def is_from_elsewhere(path: Path | str) -> bool:

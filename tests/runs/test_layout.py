@@ -34,6 +34,11 @@ def test_a_run_is_its_last_stage(tmp_path, config, network, labels, monkeypatch)
     assert [folder.name for folder in runs.finished_stages(tmp_path / "run")] == ["1-first", "2-second"]
 
 
+def test_a_run_may_be_called_as_exported_files_are(tmp_path, config, network, labels):
+    fabricated(tmp_path / "mine.onnx", config, 2, network, labels)
+    assert runs.load(tmp_path / "mine.onnx").folder == tmp_path / "mine.onnx"
+
+
 def test_an_unfinished_run_says_how_to_go_on(tmp_path, config, network, labels):
     fabricated(tmp_path / "run", config, 1, network, labels)
     with pytest.raises(UserError, match=r"Its finished stage can be used as .*1-first\. Go on .*--resume .*run$"):
