@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .. import config as configuration
 from .. import diagnostics, files, inference, runs
 from ..data.records import Split
 from . import reference as references
+from .material import readable
 from .reference import Reference
 
 COMPARED = 2000
@@ -51,7 +53,9 @@ def compare(run: Path, device: str, split: Split, track: inference.Track = iter)
         track: wraps the iteration over batches, for a progress bar.
     """
     noted = [folder for folder in sorted((run / "stages").iterdir()) if (folder / diagnostics.FILE).is_file() and (folder / runs.REFERENCE).is_file()]
-    split = split.without_junk()
+    if not noted:
+        return
+    split = readable(split, configuration.load(run / runs.CONFIG).data)
     made = {folder: references.load(folder / runs.REFERENCE) for folder in noted}
     made = {folder: reference for folder, reference in made.items() if reference.split_hash == split.hash()}
     if not made:

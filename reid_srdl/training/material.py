@@ -61,13 +61,7 @@ class Material:
     def _readable(self, split: Split) -> Split:
         if len(split) == 0:
             raise UserError("the training split is empty", f"Check the data set: {command('data', 'check', self.name)}")
-        split = split.without_junk()
-        if not self._config.data.skip_corrupt:
-            return split
-        bad = unreadable(split.files, workers=self._config.data.workers)
-        for file, why in bad.items():
-            self._says(f"left out: {file} ({why})")
-        return split.take(np.array([file not in bad for file in split.files]))
+        return readable(split, self._config.data, self._says)
 
     def open(self) -> None:
         """Opens the images as training sees them, before any batch is asked for."""
@@ -111,6 +105,17 @@ class Material:
         """Batches of an epoch, or a rank's share of them."""
         augment = Augment(self._config.augment, self._config.size)
         return Loader(self.source, self.targets, self.sampler(), augment, seed=self._config.seed, device=device, rank=rank, world=world)
+
+
+def readable(split: Split, asked: DataConfig, says: Callable[[str], None] = lambda line: None) -> Split:
+    """The images of a training split that a run trains on: without junk, and without what cannot be read where the run may leave that out."""
+    split = split.without_junk()
+    if not asked.skip_corrupt:
+        return split
+    bad = unreadable(split.files, workers=asked.workers)
+    for file, why in bad.items():
+        says(f"left out: {file} ({why})")
+    return split.take(np.array([file not in bad for file in split.files]))
 
 
 def _check_classes(data: ClassData, readable: Split) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -74,6 +75,15 @@ def test_another_list_of_images_is_not_compared(config, people, watch):
     folder = train(config, people, watch=watch)
     beliefs.compare(folder, "cpu", people.train.take(np.arange(50)))
     assert "last_network" not in files.read_json(folder / "stages/1-first/diagnostics.json")
+
+
+def test_they_are_compared_on_the_images_that_could_be_read(config, people, watch, tmp_path):
+    shutil.copytree(people.train.root, tmp_path / "copy")
+    split = dataclasses.replace(people.train, root=tmp_path / "copy")
+    split.files[3].write_bytes(b"broken")
+    folder = train(dataclasses.replace(config, data=dataclasses.replace(config.data, skip_corrupt=True)), dataclasses.replace(people, train=split), watch=watch)
+    beliefs.compare(folder, "cpu", split)
+    assert files.read_json(folder / "stages/1-first/diagnostics.json")["last_network"]["images"] == 53
 
 
 def test_each_generation_is_noted_beside_its_soft_targets(config, people, watch):
