@@ -87,8 +87,10 @@ class Material:
         return build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self._config.seed)
 
     def check_shares(self, world: int) -> None:
-        """Raises ``UserError`` where so many processes cannot share a batch as a step needs it."""
+        """Raises ``UserError`` where so many processes cannot share a batch as a step needs it, or one has too little of it."""
         smallest = self.sampler().smallest
+        if world == 1 and smallest < 2 and self._config.model.neck == "bnneck":  # one map has means over its places, one vector has none
+            raise UserError("data.batch is 1, and the BatchNorm of model.neck bnneck needs two images in a step", "Choose a larger --data.batch, or --model.neck none.")
         if world > 1 and smallest < 2 * world:
             raise UserError(
                 f"{world} processes cannot share the smallest batch of an epoch, {smallest} images: each needs two, for BatchNorm",

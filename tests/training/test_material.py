@@ -94,3 +94,12 @@ def test_two_images_a_process_are_enough(config, people, watch):
     made.check_shares(8)  # of batches of 16
     with pytest.raises(UserError, match="9 processes cannot share the smallest batch of an epoch, 16 images"):
         made.check_shares(9)
+
+
+def test_a_neck_needs_two_images_in_a_step(config, people, watch):
+    alone = dataclasses.replace(config, data=dataclasses.replace(config.data, batch=1))
+    material(alone, people, watch).check_shares(1)
+    necked = dataclasses.replace(alone, model=dataclasses.replace(config.model, neck="bnneck"))
+    with pytest.raises(UserError, match="data.batch is 1, and the BatchNorm of model.neck bnneck needs two images"):
+        material(necked, people, watch).check_shares(1)
+    material(dataclasses.replace(necked, data=dataclasses.replace(config.data, batch=2)), people, watch).check_shares(1)
