@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Literal, get_args, get_origin
 
 from ..errors import UserError
 from .explained import refused
 from .fields import Config
-from .keys import types_of
+from .keys import keys_of, types_of
 
 
 def check(config: Config) -> None:
     """Raises ``UserError`` for a value that no run can have."""
     _check_words(config)
+    _check_finite(config)
     positive = {
         "data.height": config.data.height,
         "data.width": config.data.width,
@@ -103,6 +105,14 @@ def _check_words(config: Config) -> None:
         words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
         if words and value not in words and not (value is None and type(None) in kinds):
             raise UserError(*refused(key, str(value), kinds))
+
+
+def _check_finite(config: Config) -> None:
+    for key in keys_of(Config):
+        value = functools.reduce(getattr, key.split("."), config)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise UserError(f"{key} is {number}", "It must be a finite number.")
 
 
 def _check_metric(config: Config) -> None:

@@ -45,6 +45,12 @@ def test_what_would_train_uphill_is_refused(flag, value):
         configuration.parse(Config, [f"--{flag}", value])
 
 
+@pytest.mark.parametrize(("flag", "value"), [("optimiser.rate", ".inf"), ("plan.first.rate", ".inf"), ("metric.margin", ".inf"), ("loss.imitation", ".nan"), ("schedule.drops", "[0.5, .nan]")])
+def test_numbers_are_finite(flag, value):
+    with pytest.raises(UserError, match=f"{flag} is (inf|nan). It must be a finite number"):
+        configuration.parse(Config, [f"--{flag}", value])
+
+
 def test_a_configuration_made_in_python_is_checked_as_one_that_is_read():
     with pytest.raises(UserError, match="optimiser.name is rmsprop. It takes sgd, adam, amsgrad or adamw."):
         configuration.check(Config(optimiser=OptimiserConfig(name="rmsprop")))
