@@ -145,11 +145,11 @@ class StageTrainer:
         self._set_up(frozen=at.epoch < self.stage.optimiser.frozen_epochs)
         self._grouped.set_rate(self.stage.rates[at.epoch])
         watch.epoch_begins(self.stage, self.number, at.epoch, len(self.loader), at.step)
-        seen, began, saved = 0, time.perf_counter(), time.perf_counter()
+        began = saved = time.perf_counter()
         before = at.seconds
         for batch in self.loader.epoch(self.number, at.epoch, at.step):
             self._step(batch)
-            at.step, seen = batch.step + 1, seen + batch.total
+            at.step = batch.step + 1
             looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
             mean = self._looked_at(batch) if looks else None
             at.seconds = before + time.perf_counter() - began
@@ -161,7 +161,7 @@ class StageTrainer:
                 saved = time.perf_counter()
             if ends:
                 raise Terminated
-        return self._row(seen / max(time.perf_counter() - began, 1e-9))
+        return self._row()
 
     def told_to_end(self, termination: Termination) -> bool:
         """Whether this process has to save and end. Of several the first does, whichever of them was told; the others lose it then."""
@@ -233,7 +233,7 @@ class StageTrainer:
             raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist(), self._look_every)
         return mean
 
-    def _row(self, images_per_s: float) -> dict[str, Any]:
+    def _row(self) -> dict[str, Any]:
         at = self.progress
         loss, cross_entropy, imitation, accuracy, *metric = at.means()
         return {
@@ -244,7 +244,7 @@ class StageTrainer:
             "imitation": imitation if self.reference is not None else None,
             **({"metric": metric[0]} if metric else {}),
             "accuracy": accuracy,
-            "images_per_s": images_per_s,
+            "images_per_s": at.images / max(at.seconds, 1e-9),
             "seconds": at.seconds,
             "waited": self.loader.waited,
         }

@@ -129,6 +129,12 @@ def test_resumed_with_everything_switched_on_the_end_is_bit_identical(watch, at)
     assert [{k: v for k, v in row.items() if k in ("loss", "metric")} for row in rows[at[0] :]] == [{k: row[k] for k in ("loss", "metric")} for row in more]
 
 
+def test_the_speed_of_an_epoch_that_was_saved_behind_its_last_step_is_that_of_its_steps(watch):
+    made = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1)))[0])
+    made.restore({**made.state(), "step": 2, "images": 20, "seconds": 4.0})
+    assert run(made, watch)[0]["images_per_s"] == 5
+
+
 def test_a_batch_in_parts_makes_the_step_of_the_whole(watch):
     """In a network without BatchNorm; 10 images in 3 parts, which are not equal."""
     ends = []
