@@ -57,7 +57,7 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
             "where a title says so, and such a row repeats the question and not the paper's number.",
         ]
         for plan, found in rows:
-            parts += [*row_section(plan, found, {}), f"Command: `python tools/reproduce.py {shlex.join(tables.words(plan))} --records {folder.parent.name}/{folder.name}`"]
+            parts += [*row_section(plan, found, {}), f"Command: `python tools/reproduce.py {shlex.join([*tables.words(plan), '--records', str(folder)])}`"]
         parts += _map(rows)
     parts += _flatness(folder)
     if costs is not None:

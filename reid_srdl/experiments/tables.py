@@ -205,8 +205,9 @@ def words(study: Study, table: str | None = None) -> list[str]:
     table = table or next(name for name, one in data["tables"].items() if [study.recipe, network] in one["rows"])
     seeds = [f"{arm}:{study.seeds[arm]}" if arm in study.seeds else arm for arm in arms_wanted if arm in known]
     found = ["--table", table, "--dataset", study.recipe, "--network", network, "--arms", ",".join(seeds), "--seeds", str(study.seeds["default"])]
-    for key, flag in (("plan.epochs", "--epochs"), ("data.train_per_class", "--train_per_class"), ("precision", "--precision")):
-        if key in study.settings:
+    own = data["networks"][network]
+    for key, flag in (("plan.epochs", "--epochs"), ("data.train_per_class", "--train_per_class"), ("model.weights", "--weights"), ("precision", "--precision")):
+        if key in study.settings and study.settings[key] != own.get(key):
             found += [flag, str(study.settings[key])]
     return found
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from reid_srdl.errors import UserError
@@ -46,6 +48,14 @@ def test_rows_of_the_papers_tables_are_on_the_page_and_what_is_missing_is_said(t
     for arm in ("vanilla", "srdl"):
         records.add(tmp_path / f"{whole.name}.json", Cell(arm, 0, None, False), one)
     assert "neither confirmed" not in results.page(tmp_path, [], {})
+
+
+def test_the_command_of_a_row_names_the_folder_of_its_records(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ((_, plan),) = tables.studies(tables.read("1"), Asked(datasets=["cifar100"], networks=["resnet32"], seeds=1))
+    for name, words in (("r4", "r4"), ("of mine/r4", "'of mine/r4'")):
+        records.describe(Path(name) / f"{plan.name}.json", plan)
+        assert f" --records {words}`" in results.page(Path(name), [])
 
 
 def test_rows_stand_in_the_order_of_their_budgets(tmp_path):

@@ -105,10 +105,15 @@ def test_only_the_whole_budget_is_the_papers():
 
 
 def test_the_words_of_a_study_ask_for_that_study():
-    asked = Asked(datasets=["cifar100"], networks=["resnet32"], arms=["srdl", "kd_resnet110:1", "ensemble_half"], seeds=2, epochs=[60], train_per_class=[50], flags={"precision": "bf16"})
+    asked = Asked(datasets=["cifar100"], networks=["resnet32"], arms=["srdl", "kd_resnet110:1", "ensemble_half"], seeds=2, epochs=[60], train_per_class=[50], flags={"precision": "bf16", "model.weights": "w.pth"})
     ((_, one),) = tables.studies(tables.read("2"), asked)
     words = dict(zip(tables.words(one)[::2], tables.words(one)[1::2], strict=True))
-    options = {"datasets": [words["--dataset"]], "networks": [words["--network"]], "seeds": int(words["--seeds"]), "flags": {"precision": words["--precision"]}}
+    options = {"datasets": [words["--dataset"]], "networks": [words["--network"]], "seeds": int(words["--seeds"]), "flags": {"precision": words["--precision"], "model.weights": words["--weights"]}}
     sizes = {"epochs": [int(words["--epochs"])], "train_per_class": [int(words["--train_per_class"])]}
     ((_, again),) = tables.studies(tables.read(words["--table"]), Asked(arms=words["--arms"].split(","), **options, **sizes))
     assert again.settings == one.settings and again.arms == one.arms and again.seeds == one.seeds and again.ensembles == one.ensembles and again.baseline == one.baseline
+
+
+def test_weights_that_are_the_networks_own_are_not_asked_for():
+    for row, one in tables.studies(tables.read("imagenet")):
+        assert "--weights" not in tables.words(one), row
