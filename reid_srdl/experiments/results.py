@@ -208,8 +208,8 @@ def _facts(found: Found) -> str:
 def _commands(plan: Study, found: Found) -> str:
     out = []
     for arm in plan.arms:
-        cell = next((cell for cell in found if cell.arm == arm and not cell.held_out), None)
-        if cell is not None:
-            words = [*study.flags(plan, Cell(arm, 0, cell.value, held_out=False)), *settings.weights_file(found[cell])]
+        record = next(iter(lines.finished(plan, found, arm).values()), None)
+        if record is not None:
+            words = [*study.flags(plan, Cell(arm, 0, study.best_value(plan, arm, found), held_out=False)), *settings.weights_file(record)]
             out.append("python tools/train.py " + shlex.join(words))
     return "Each run alone (other seeds likewise):\n\n```bash\n" + "\n".join(out) + "\n```"

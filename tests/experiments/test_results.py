@@ -4,7 +4,7 @@ import pytest
 
 from reid_srdl.errors import UserError
 from reid_srdl.experiments import records, results, study, tables
-from reid_srdl.experiments.study import Cell
+from reid_srdl.experiments.study import Cell, Study, Tuning
 from reid_srdl.experiments.tables import Asked
 
 
@@ -33,6 +33,14 @@ def test_a_single_seed_gets_no_interval(tmp_path):
     records.add(file, Cell("srdl", 0, None, False), record(0.6, 0.4))
     page = results.page(tmp_path, ["market1501_osnet_x0_25"])
     assert "| srdl − vanilla | 1 | -10.0 | +0.0 |" in page and "One seed" in page
+
+
+def test_the_command_of_a_tuned_arm_has_the_rate_that_was_chosen():
+    plan = Study("s", "t", "a", "synthetic", {"a": {}}, {"default": 1}, "a", (), Tuning("optimiser.rate", (0.1, 0.2), 10))
+    scored = {Cell("a", 0, value, False): {**record(0.5, 0.5), "command": ["train"]} for value in (0.1, 0.2)}
+    tries = {Cell("a", 0, value, True): record(0.5, mean) for value, mean in ((0.1, 0.3), (0.2, 0.4), (0.4, 0.3))}
+    page = "\n".join(results._study(plan, scored | tries, "s"))
+    assert "--optimiser.rate 0.2" in page and "--optimiser.rate 0.1" not in page
 
 
 def test_rows_of_the_papers_tables_are_on_the_page_and_what_is_missing_is_said(tmp_path):
