@@ -68,7 +68,7 @@ def run(argv: list[str]) -> int:
         arms = [arm.strip() for arm in options.arms.split(",")] if options.arms else None
         if arms and (unknown := set(arms) - set(plan.arms) - set(plan.ensembles)):
             raise UserError(f"the study {name} has no arm {', '.join(sorted(unknown))}", f"Its arms: {', '.join([*plan.arms, *plan.ensembles])}.")
-        seeds = _seeds(options.only_seeds, plan)
+        seeds = _seeds(options.only_seeds, plan, arms)
         record = Path(options.records) / f"{plan.name}.json"
         found = records.read(record)
         extra = (*_extra(options), *trial.precision_flags(plan, found))
@@ -92,13 +92,14 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _seeds(named: str | None, plan: study.Study) -> set[int] | None:
+def _seeds(named: str | None, plan: study.Study, arms: list[str] | None) -> set[int] | None:
     if named is None:
         return None
-    most = max(plan.seeds_of(arm) for arm in (*plan.arms, *plan.ensembles))
+    most = max(plan.seeds_of(arm) for arm in arms or (*plan.arms, *plan.ensembles))
+    where = f" of {', '.join(arms)}" if arms else ""
     words = [word.strip() for word in named.split(",")]
     if wrong := [word for word in words if not (word.isdecimal() and int(word) < most)]:
-        raise UserError(f"--only_seeds: the study {plan.name} has no seed {wrong[0]!r}", f"Its seeds are 0 to {most - 1}." if most > 1 else "It has seed 0 alone.")
+        raise UserError(f"--only_seeds: the study {plan.name} has no seed {wrong[0]!r}{where}", f"Its seeds are 0 to {most - 1}." if most > 1 else "It has seed 0 alone.")
     return {int(word) for word in words}
 
 

@@ -24,6 +24,9 @@ def test_a_dry_run_lists_commands_that_are_the_runs(tmp_path, capsys):
         with pytest.raises(UserError, match=f"has no seed {name}") as caught:
             study.run([str(own), f"--only_seeds={seeds}"])
         assert caught.value.hint == "Its seeds are 0 to 1."
+    with pytest.raises(UserError, match="has no seed '1' of b") as caught:
+        study.run([str(own), "--dry_run", "--arms", "b", "--only_seeds", "1"])
+    assert caught.value.hint == "It has seed 0 alone."
 
 
 def test_an_ensemble_may_be_asked_for(tmp_path, capsys):
