@@ -213,4 +213,10 @@ def _network(run: Path, stage: str | None) -> Path:
     """A run's last network, or that of its stage called so."""
     if stage is None:
         return run
-    return next(folder for folder in runs.finished_stages(run) if folder.name.partition("-")[2] == stage)
+    finished = {folder.name.partition("-")[2]: folder for folder in runs.finished_stages(run)}
+    if stage not in finished:
+        raise UserError(
+            f"the run {run} has no finished stage {stage!r}, which is a member of an ensemble",
+            f"Its stages: {', '.join(finished)}." if finished else "Put its folder back there, or move the records away to train it anew.",
+        )
+    return finished[stage]

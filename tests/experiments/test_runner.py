@@ -66,6 +66,17 @@ def test_what_is_not_scored_has_no_record(scored):
         runner.record_of(PLAN, CELL, run)
 
 
+def test_a_member_of_an_ensemble_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UserError, match="gone has no finished stage 'first'.*Put its folder back"):
+        runner._network(tmp_path / "gone", "first")
+    model = tmp_path / "run/stages/1-first/model.safetensors"
+    model.parent.mkdir(parents=True)
+    model.touch()
+    assert runner._network(tmp_path / "run", "first") == model.parent
+    with pytest.raises(UserError, match="run has no finished stage 'frist'.*Its stages: first"):
+        runner._network(tmp_path / "run", "frist")
+
+
 def test_runs_side_by_side_take_a_gpu_each(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
