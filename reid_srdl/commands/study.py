@@ -87,7 +87,7 @@ def run(argv: list[str]) -> int:
     installed = [known for known in study.names() if (folder / f"{known}.json").is_file() or known == name]
     if installed:
         says("counting what the paper's trainings cost, for the page")
-    files.write_text(options.output, results.page(folder, [*installed, *own], spending.of_tables() if installed else None))
+    files.write_text(options.output, results.page(folder, [*installed, *own], spending.of_tables() if installed else None, place=Path(options.output)))
     print(f"The results are in {options.output}")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -29,13 +30,14 @@ NOT_REPRODUCED = (
 )
 
 
-def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] | None = None) -> str:
+def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] | None = None, *, place: Path | None = None) -> str:
     """The page of results as Markdown; an installed study without records is listed with the command that fills it.
 
     Args:
         folder: of the records, a file ``NAME.json`` a study.
         names: of the installed studies, and files of others, as ``study.read`` takes them; of two that are called alike, the last stands there.
         costs: of the paper's tables; with them the page is the project's own, and speaks of the paper and of published systems too.
+        place: of the page, from which its pictures are linked; none where it lies beside the folder.
     """
     parts = ["# Results", INTRODUCTION]
     plans = {(plan := study.read(name)).name: (name, plan) for name in names}
@@ -59,7 +61,7 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
         for plan, found in rows:
             parts += [*row_section(plan, found, {}), f"Command: `python tools/reproduce.py {shlex.join([*tables.words(plan), '--records', str(folder)])}`"]
         parts += _map(rows)
-    parts += _flatness(folder)
+    parts += _flatness(folder, folder.parent if place is None else place.parent)
     if costs is not None:
         parts += [f"## {spending.TITLE}", *spending.section(costs), *published.section(installed)]
     return "\n\n".join(parts) + "\n"
@@ -70,12 +72,12 @@ def _in_numbers(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)]
 
 
-def _flatness(folder: Path) -> list[str]:
-    """Fig. 4, where it was drawn into the folder of the records."""
+def _flatness(folder: Path, beside: Path) -> list[str]:
+    """Fig. 4, where it was drawn into the folder of the records, for a page in the folder ``beside``."""
     drawn = folder / "fig4-flatness.md"
     if not drawn.is_file():
         return []
-    pictures = [f"![{path.stem.removeprefix('fig4-')}]({folder.name}/{path.name})" for path in sorted(folder.glob("fig4-*.png"))]
+    pictures = [f"![{path.stem.removeprefix('fig4-')}]({Path(os.path.relpath(path, beside)).as_posix()})" for path in sorted(folder.glob("fig4-*.png"))]
     return [f"#{drawn.read_text(encoding='utf-8').strip()}", *pictures]
 
 

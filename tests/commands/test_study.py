@@ -66,3 +66,13 @@ def test_a_study_that_is_not_whole_says_what_it_lacks(text, message, tmp_path):
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(UserError, match=f"is not whole: {message}"):
         study.run([str(tmp_path / "own.yaml"), "--dry_run"])
+
+
+def test_pictures_are_linked_from_where_the_page_is(tmp_path):
+    folder = tmp_path / "records"
+    folder.mkdir()
+    (folder / "row.json").write_text('{"cells": []}')
+    (folder / "fig4-flatness.md").write_text("# Flatness\n")
+    (folder / "fig4-unit.png").touch()
+    assert study.run(["--write", "--records", str(folder), "--output", str(folder / "page.md")]) == 0
+    assert "![unit](fig4-unit.png)" in (folder / "page.md").read_text()

@@ -103,3 +103,5 @@ def test_fig_4_is_on_the_page_where_it_was_drawn(tmp_path):
     (tmp_path / "fig4-flatness.md").write_text("# Flatness of the minima\n\nHow.\n")
     (tmp_path / "fig4-unit.png").touch()
     assert f"## Flatness of the minima\n\nHow.\n\n![unit]({tmp_path.name}/fig4-unit.png)" in results.page(tmp_path, [])
+    for place, link in (("page.md", "fig4-unit.png"), ("docs/page.md", "../fig4-unit.png")):
+        assert f"![unit]({link})" in results.page(tmp_path, [], place=tmp_path / place)
