@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
-from collections.abc import Container, Iterable
+import reprlib
+import typing
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from ..errors import UserError
 
 FURTHER = 2
 """Where the best value is at an end of the list, so many steps by a factor of two are tried beyond it."""
+_IN_YAML = {str: (str, "text"), int: (int, "a whole number"), dict: (dict, "names with values"), tuple: (list, "a list")}
+"""Of a field's type what YAML gives for it, and what that is called; of others each has its own check."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ def read(name: str) -> Study:
     """An installed study by name, or one in a file. Raises ``UserError`` where there is none, or it is not whole."""
     import yaml
 
+    from ..config.recipes import NOT_YAML
+
     path = Path(name) if name.endswith((".yaml", ".yml")) else studies_folder() / f"{name}.yaml"
     if not path.is_file():
         raise UserError(f"there is no study {name!r}", f"There are: {', '.join(names())}.")
@@ -124,11 +130,16 @@ def read(name: str) -> Study:
         needed = [name for name, f in known.items() if f.default is f.default_factory is dataclasses.MISSING]
         for name, wrong in (*((name, "has no") for name in needed if name not in values), *((name, "knows no") for name in values if name not in known)):
             raise ValueError(f"it {wrong} {name}; it may have: {', '.join(known)}")
+        _check_types(Study, values)
         tune = values.pop("tune", None)
         if tune is not None:
+            _check_types(Tuning, tune, "tune.")
             tune = Tuning(**{**tune, "values": tuple(float(value) for value in tune["values"])})
         values["compare"] = tuple((one, other) for one, other in values["compare"])
         study = Study(name=path.stem, tune=tune, **values)
+        lists = {**({"tune.values": tune.values} if tune else {}), **{f"ensembles.{arm}": members for arm, members in study.ensembles.items()}}
+        if empty := [name for name, some in lists.items() if not some]:
+            raise ValueError(f"{empty[0]} is empty")
         if none := [f"seeds.{arm} is {count!r}" for arm, count in study.seeds.items() if not isinstance(count, int) or count < 1]:
             raise ValueError(f"{none[0]}, which is no number of seeds")
         if bare := [arm for arm, own in study.arms.items() if not isinstance(own, dict)]:
@@ -136,12 +147,20 @@ def read(name: str) -> Study:
         if "default" not in study.seeds and (left := (set(study.arms) | set(study.ensembles)) - set(study.seeds)):
             raise ValueError(f"seeds says nothing of {min(left)}, and has no default")
         spoken_of = {arm for pair in study.compare for arm in pair} | {study.baseline} | set(study.seeds) - {"default"}
-        spoken_of |= {member.arm for arm in study.ensembles for member in members_of(study, arm)}
-        if missing := spoken_of - set(study.arms) - set(study.ensembles):
+        members = {member.arm for arm in study.ensembles for member in members_of(study, arm)}
+        if missing := (spoken_of - set(study.ensembles) | members) - set(study.arms):
             raise ValueError(f"it speaks of {', '.join(sorted(missing))}, which are no arms of it")
-    except (yaml.YAMLError, TypeError, ValueError, KeyError, AttributeError) as error:
+    except (*NOT_YAML, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"the study {path} is not whole: {error}", f"{studies_folder()} holds examples.") from None
     return study
+
+
+def _check_types(kind: type, values: Mapping[str, Any], before: str = "") -> None:
+    """Raises ``ValueError`` for a value that is not what its field holds: a line that is left empty is nothing to YAML, not the default."""
+    for name, hint in typing.get_type_hints(kind).items():
+        wanted, called = _IN_YAML.get(typing.get_origin(hint) or hint, (None, ""))
+        if wanted is not None and name in values and type(values[name]) is not wanted:
+            raise ValueError(f"{before}{name} is {reprlib.repr(values[name])}, and not {called}")
 
 
 def best_value(study: Study, arm: str, found: Found) -> float | None:

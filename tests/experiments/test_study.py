@@ -92,6 +92,29 @@ def test_a_study_that_leaves_something_out_is_told_what(tmp_path, arms, seeds, w
         study.read(str(tmp_path / "bad.yaml"))
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("settings:", "settings is None, and not names with values"),
+        ("settings: [a]", "settings is .'a'., and not names with values"),
+        ("about:", "about is None, and not text"),
+        ("recipe:", "recipe is None, and not text"),
+        ("seeds: [1]", "seeds is .1., and not names with values"),
+        ("tune: {key: optimiser.rate, values: [], holdout_identities: 5}", "tune.values is empty"),
+        ("tune: {key: optimiser.rate, values: [0.1], holdout_identities: many}", "tune.holdout_identities is 'many', and not a whole number"),
+        ("ensembles: {both: []}", "ensembles.both is empty"),
+        ("ensembles: {both: [a, both]}", "it speaks of both, which are no arms"),
+        ("settings: " + "[" * 2000, "recursion"),
+    ],
+)
+def test_a_study_whose_values_are_of_another_kind_is_told_which(tmp_path, lines, words):
+    whole = {"title": "t", "about": "a", "recipe": "synthetic", "arms": "{a: {}}", "seeds": "{default: 1}", "baseline": "a", "compare": "[]"}
+    name = lines.partition(":")[0]
+    (tmp_path / "bad.yaml").write_text("\n".join([*(f"{key}: {value}" for key, value in whole.items() if key != name), lines]))
+    with pytest.raises(UserError, match=f"is not whole: .*{words}"):
+        study.read(str(tmp_path / "bad.yaml"))
+
+
 def test_every_arm_may_have_seeds_of_its_own_and_rates_may_be_written_in_any_way(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text(
