@@ -20,21 +20,28 @@ def read(path: Path) -> Found:
     if not path.is_file():
         return {}
     try:
-        return {Cell(**row["cell"]): {key: value for key, value in row.items() if key != "cell"} for row in files.read_json(path)["cells"]}
+        return {Cell(**row["cell"]): {key: value for key, value in row.items() if key != "cell"} for row in _content(path)["cells"]}
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} holds no records of a study ({error})", "Move it away to start anew.") from None
 
 
+def _content(path: Path) -> dict[str, Any]:
+    content = files.read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no records of a study (it is no JSON object)", "Move it away to start anew.")
+    return content
+
+
 def read_study(path: Path) -> Study | None:
     """The study that a file of records describes; none where a recipe does that."""
-    described = files.read_json(path).get("study")
+    described = _content(path).get("study")
     if described is None:
         return None
     try:
         pairs = tuple((one, other) for one, other in described.pop("compare"))
         ensembles = {name: tuple(members) for name, members in described.pop("ensembles").items()}
         return Study(**described, compare=pairs, ensembles=ensembles)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} describes no study of this version ({error})", "Move it away to start anew.") from None
 
 

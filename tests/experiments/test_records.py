@@ -58,3 +58,10 @@ def test_a_file_of_something_else(tmp_path):
     (tmp_path / "x.json").write_text('{"cells": [{"no": 1}]}')
     with pytest.raises(UserError, match="no records"):
         records.read(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text("[]")
+    for reads in (records.read, records.read_study, lambda path: records.describe(path, STUDY)):
+        with pytest.raises(UserError, match="no records.*Move it away"):
+            reads(tmp_path / "x.json")
+    (tmp_path / "x.json").write_text('{"study": [], "cells": []}')
+    with pytest.raises(UserError, match="describes no study"):
+        records.read_study(tmp_path / "x.json")
