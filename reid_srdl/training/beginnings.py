@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .. import runs
-from ..config import Config
+from ..config import Config, ModelConfig, TeacherConfig
 from ..errors import UserError
 from ..models import IdentityClassifier, configured
 from ..seeds import forked, kept
@@ -72,4 +73,14 @@ class Beginnings:
             except UserError as error:
                 if stage.model == self._config.model:
                     raise
-                raise UserError(error.message, error.hint.replace("--model.", "--plan.teacher.")) from error
+                raise UserError(error.message, _of_the_teacher(error.hint)) from error
+
+
+def _of_the_teacher(hint: str) -> str:
+    """A hint about the student's network as one about the teacher's, which has options for some of its fields alone."""
+    own, fields = ([field.name for field in dataclasses.fields(kind)] for kind in (TeacherConfig, ModelConfig))
+    hint = re.sub(rf"--model\.({'|'.join(own)})\b", r"--plan.teacher.\1", hint)
+    if "--model." not in hint:
+        return hint
+    shared = [f"--model.{name}" for name in fields if name not in own]
+    return f"{hint} The teacher shares {', '.join(shared[:-1])} and {shared[-1]} with the student."

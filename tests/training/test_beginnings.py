@@ -39,6 +39,14 @@ def test_the_way_out_names_the_flags_of_the_network_that_cannot_be_had(config, t
     assert "--plan.teacher." in refused.value.hint and "--model." not in refused.value.hint
 
 
+def test_what_a_teacher_shares_with_the_student_is_told_by_its_option(config, tmp_path):
+    plan = PlanConfig(name="kd", epochs=4, teacher=TeacherConfig(backbone="vit_b_32", weights="none"))
+    with pytest.raises(UserError) as refused:
+        of(dataclasses.replace(config, model=dataclasses.replace(config.model, last_stride=1), plan=plan), tmp_path).weights(0)
+    assert "--model.last_stride 2" in refused.value.hint and "--plan.teacher." not in refused.value.hint
+    assert refused.value.hint.endswith("The teacher shares --model.neck, --model.last_stride and --model.pooling with the student.")
+
+
 def test_the_other_networks_of_a_plan_are_those_that_are_built_otherwise(config, tmp_path):
     def others(**teacher):
         kd = dataclasses.replace(config, plan=PlanConfig(name="kd", epochs=4, teacher=TeacherConfig(**teacher)))
