@@ -45,6 +45,7 @@ def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
     What a killed process left half-written is taken away.
     """
+    path = Path(os.path.realpath(path))  # writing follows a link, so whoever comes by the link and whoever does not share a lock
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = open(path.with_name(f".{path.name}.lock"), "w")  # closed by the with below

@@ -20,6 +20,14 @@ def test_only_one_changes_an_index_at_a_time(tmp_path):
         assert mine
 
 
+def test_a_link_to_an_index_is_that_index(tmp_path):
+    (tmp_path / "g.index").write_text("")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link.index").symlink_to(tmp_path / "g.index")
+    with keeping.changing(tmp_path / "g.index"), keeping.changing(tmp_path / "elsewhere" / "link.index", wait=False) as also:
+        assert not also
+
+
 def test_what_a_killed_process_left_is_taken_away_and_nothing_else(tmp_path):
     neighbours = {".other.index.77.tmp.index", ".g[1].index.npz.77.tmp.npz", ".g[1].index.more.77.tmp.index"}
     for name in (".g[1].index.77.tmp.index", ".g[1].index.77-0a1b2c3d.tmp.index", "g[1].index", *neighbours):
