@@ -5,8 +5,8 @@ workers. torchreid decodes each image anew in every epoch; ``reid_srdl`` does so
 that once is not timed. A step is timed from the end of the one before; the first of an epoch, which waits for workers to start, is left out.
 Weights are untrained and the pictures are drawn by the program, which makes no difference to the time.
 
-In fp32 both spend a step in the same convolutions, which oneDNN computes in a layout of its own whichever it is given: bare steps of a ResNet-50 gain
-6 to 8% by channels-last (an AMD EPYC, one thread), and decoding takes a small share of a step of seconds. So fp32 has little to win with ResNet-50 and DenseNet-121.
+In fp32 both spend a step in the same convolutions, which oneDNN computes in a layout of its own whichever it is given, and decoding takes a small
+share of a step of seconds. So fp32 has little to win with ResNet-50 and DenseNet-121.
 
 Memory is that of a process of its own while it builds the network and takes some steps, beyond what the libraries take, workers included;
 on a GPU what torch holds there for tensors.

@@ -1,8 +1,8 @@
 """Memory that is asked for again as soon as it was given back: kept in between, by this process.
 
 A step of training on a CPU frees a gigabyte of activations that the next one asks for again. As it comes, glibc fetches each large block
-from the system (``mmap``) and returns it at once, and the system hands out pages that have to be faulted in and cleared, at every step: about a
-seventh of the processor's time in training a MobileNetV2 here, and a fifth in embedding with it. Where memory is kept, the second step finds the pages of the first.
+from the system (``mmap``) and returns it at once, and the system hands out pages that have to be faulted in and cleared, at every step. Where
+memory is kept, the second step finds the pages of the first; small networks gain most, whose layers compute little for the memory that they fill.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """``beginnings``: what the stages of a run start from."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from reid_srdl.errors import UserError
 from reid_srdl.models import build
 from reid_srdl.training import plans
 from reid_srdl.training.beginnings import Beginnings
+from reid_srdl.training.run import train
 
 
 def of(config, folder):
@@ -64,3 +66,10 @@ def test_a_later_network_that_cannot_be_had_is_told_before_the_first_is_trained(
     of(config, tmp_path).weights(0)
     with pytest.raises(UserError, match=r"nowhere\.pth"):
         of(config, tmp_path).check_later()
+
+
+def test_a_student_that_cannot_be_had_stops_before_its_teacher_is_trained(config, people, watch):
+    plan = PlanConfig(name="kd", epochs=2, teacher=TeacherConfig(backbone="small", weights="none"))
+    with pytest.raises(UserError, match="unknown network 'nonsense'"):
+        train(dataclasses.replace(config, plan=plan, model=dataclasses.replace(config.model, backbone="nonsense")), people, watch=watch)
+    assert watch.steps == 0 and not Path(config.output).exists()

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from reid_srdl import devices, runs
-from reid_srdl.config import PlanConfig, StageConfig, TeacherConfig, save
+from reid_srdl.config import StageConfig, save
 from reid_srdl.data.records import ClassData, ReIDData
 from reid_srdl.errors import UserError
 from reid_srdl.inference import logits
@@ -145,13 +145,6 @@ def test_a_last_batch_that_the_processes_cannot_share_stops_before_the_first_ste
     with pytest.raises(UserError, match="4 processes cannot share the smallest batch of an epoch, 6 images"):
         train(config, people, watch=watch)
     assert not Path(config.output).exists()
-
-
-def test_a_student_that_cannot_be_had_stops_before_its_teacher_is_trained(config, people, watch):
-    plan = PlanConfig(name="kd", epochs=2, teacher=TeacherConfig(backbone="small", weights="none"))
-    with pytest.raises(UserError, match="unknown network 'nonsense'"):
-        train(dataclasses.replace(config, plan=plan, model=dataclasses.replace(config.model, backbone="nonsense")), people, watch=watch)
-    assert watch.steps == 0 and not Path(config.output).exists()
 
 
 def test_processes_whose_parts_would_cut_people_apart_stop_before_the_first_step(config, people, watch, monkeypatch):
