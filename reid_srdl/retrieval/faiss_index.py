@@ -16,7 +16,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from . import factories, faiss_file
 from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt, empty_hits
-from .keeping import Unreadable, changing, damaged, readable, stamp_of
+from .keeping import Unreadable, changing, check_free, damaged, readable, stamp_of
 from .rows import UNKNOWN, Rows, incoming
 
 COMPACT_AT = 0.25
@@ -90,6 +90,7 @@ class FaissIndex:
             facts |= {"recall": factories.recall(index, fresh.vectors, effort, depth=depth), "depth": depth}
         made = cls(path, about, factory, effort, facts, _State(index, rows, len(rows), len(rows) - 1))
         with changing(path):
+            check_free(path, replace)
             made._save(made._state)
         return made, Added(len(rows), fresh.repeated, fresh.junk)
 

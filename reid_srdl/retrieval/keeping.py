@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import files
 from ..errors import UserError
+from ..shell import command
 
 FORMAT = 1
 """Version of the layout of index files; a file of another one is refused."""
@@ -61,6 +62,12 @@ def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
             if re.fullmatch(rf"\.{re.escape(path.name)}\.\d+(-[0-9a-f]+)?\.tmp{re.escape(path.suffix)}", left.name):  # and not of a neighbour whose name goes on
                 left.unlink(missing_ok=True)
         yield True
+
+
+def check_free(path: Path, replace: bool) -> None:
+    """Raises ``UserError`` where a new index would take the place of another that nobody said to replace."""
+    if path.exists() and not replace:
+        raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with --replace.")
 
 
 def stamp_of(path: Path) -> tuple[int, int, int]:

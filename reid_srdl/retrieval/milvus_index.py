@@ -24,7 +24,7 @@ from .. import files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt
-from .keeping import changing, damaged, description_of, read_description, stamp_of, write_description
+from .keeping import changing, check_free, damaged, description_of, read_description, stamp_of, write_description
 from .milvus_collection import DEEPEST, Collection
 from .milvus_connection import check_address, is_lite
 from .rows import Rows, incoming
@@ -69,6 +69,7 @@ class MilvusIndex:
         check_address(stored)
         # The JSON comes last, and with it the index: before, there is only a journal which says that one was being built.
         with changing(path), contextlib.ExitStack() as undo:
+            check_free(path, replace)
             rows_of = Collection(_full_uri(stored, path), collection or DEFAULT_COLLECTION, token)
             undo.callback(rows_of.close)
             if rows_of.exists():

@@ -14,7 +14,7 @@ from ..evaluation.tiles import Metric
 from ..shell import command
 from .cosine import CosineIndex, at_unit_length
 from .index import About, Added, Index, Track
-from .keeping import MAGIC, readable
+from .keeping import MAGIC, check_free, readable
 
 BACKENDS: dict[str, str] = {
     "faiss": "reid_srdl.retrieval.faiss_index:FaissIndex",
@@ -54,8 +54,7 @@ def create_index(
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder", "Name a file for the index with --output, such as gallery.index.")
-    if path.exists() and not replace:
-        raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with --replace.")
+    check_free(path, replace)  # and backends ask once more while they hold it: somebody else may build it meanwhile
     about = About(embeddings.model, embeddings.dimension, root, dict(names or {}), metric, embeddings.flip)
     kept = at_unit_length(embeddings) if metric == "cosine" else embeddings
     index, added = _class_of(backend).create(path, kept, about, replace=replace, track=track, **options)

@@ -8,7 +8,7 @@ import pytest
 
 from reid_srdl import files
 from reid_srdl.errors import UserError
-from reid_srdl.retrieval import create_index, open_index
+from reid_srdl.retrieval import create_index, open_index, opening
 
 from .conftest import embedded
 
@@ -35,6 +35,16 @@ def test_unknown_backends_and_misplaced_options_are_said(tmp_path):
     with pytest.raises(UserError, match="is a folder"):
         create_index(tmp_path, embedded(3))
     assert not [path for path in tmp_path.iterdir() if not path.name.endswith(".lock")]
+
+
+def test_an_index_that_somebody_else_builds_meanwhile_is_not_written_over(build, backend, monkeypatch):
+    def free_until_now(*_) -> None:
+        monkeypatch.undo()
+        build(embedded(5))
+
+    monkeypatch.setattr(opening, "check_free", free_until_now)
+    with pytest.raises(UserError, match="gallery.index is there already.*--replace"):
+        build(embedded(3), **({"collection": "another"} if backend == "milvus" else {}))
 
 
 def test_another_format_is_refused(build, backend, tmp_path):
