@@ -65,7 +65,7 @@ class MilvusIndex:
         if idle:
             raise UserError(f"--{idle[0]} means nothing for Milvus, whose index here is flat and exact", "It belongs to --backend faiss.")
         fresh = incoming(embeddings)
-        stored = _stored_uri(uri or f"{path}.db", path)
+        stored = _stored_uri(uri or f"{_real(path)}.db", path)
         check_address(stored)
         # The JSON comes last, and with it the index: before, there is only a journal which says that one was being built.
         with changing(path), contextlib.ExitStack() as undo:
@@ -283,7 +283,13 @@ def _first_id() -> int:
     return time.time_ns() // 1000
 
 
+def _real(path: str | Path) -> Path:
+    """The file behind a link to an index: what lies beside it lies beside this one."""
+    return Path(os.path.realpath(path))
+
+
 def _journal(path: Path) -> Path:
+    path = _real(path)
     return path.with_name(f".{path.name}.journal")
 
 
@@ -308,9 +314,9 @@ def _stored_uri(uri: str, path: Path) -> str:
     """As it stands in the JSON: a Milvus Lite below the index's folder moves with it."""
     if not is_lite(uri):
         return uri
-    absolute, folder = Path(os.path.abspath(uri)), Path(os.path.abspath(path.parent))
+    absolute, folder = _real(os.path.dirname(uri) or ".") / os.path.basename(uri), _real(path).parent
     return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else str(absolute)
 
 
 def _full_uri(stored: str, path: Path) -> str:
-    return os.path.abspath(path.parent / stored) if is_lite(stored) else stored
+    return os.path.abspath(_real(path).parent / stored) if is_lite(stored) else stored

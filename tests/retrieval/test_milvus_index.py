@@ -196,6 +196,22 @@ def test_index_and_folder_move_together(path, tmp_path):
     holds(tmp_path / "elsewhere" / "g.index", embedded(30))
 
 
+def test_a_link_to_an_index_leads_to_its_collection_and_journal(path, tmp_path, monkeypatch):
+    link = tmp_path / "elsewhere" / "link.index"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    index = open_index(link)
+    killed_after(0, monkeypatch, index._collection, "delete")
+    with pytest.raises(Killed):
+        index.delete(list(embedded(12).paths))
+    monkeypatch.undo()
+    index.close()
+    holds(path, embedded(30).take(np.arange(12, 30)))
+    create_index(link, embedded(7), backend="milvus", replace=True)[0].close()  # in the collection that it has
+    holds(path, embedded(7))
+    assert [entry.name for entry in link.parent.iterdir()] == ["link.index"]
+
+
 def test_the_file_says_where_and_keeps_no_secret(path):
     values = json.loads(path.read_text())
     assert values["backend"] == "milvus" and values["uri"] == "g.index.db" and values["collection"] == "gallery" and "token" not in path.read_text()
