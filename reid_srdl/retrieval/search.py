@@ -54,6 +54,9 @@ class Wanted:
         for name in ("top_k", "candidates"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}", "It must be above 0.")
+        for camera in self.cameras or ():
+            if abs(camera) > np.iinfo(np.int64).max:
+                raise UserError(f"there is no camera {camera}", "Cameras are whole numbers below 2^63.")
         if self.expand < 0:
             raise UserError(f"queries cannot be expanded by {self.expand} images", "Name 1 or more, or 0 for none.")
         if self.rerank is not None:
