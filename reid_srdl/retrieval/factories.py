@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from .index import Track
 
 DEFAULT = "Flat"
 _KNOWN = "Flat, SQ8, HNSW32, IVF256,Flat, IVF4096,PQ64 or IVF1024,SQ8, with PCA128, or OPQ64, before them"
+_TOO_SMALL = re.compile(r"(?<!\d)0+(?!\d)|HNSW0*1(?!\d)")
+"""What faiss takes, and then divides by, or fills the memory with."""
 _BLOCK = 10_000
 _WALK = 4
 """A step in a graph costs so many of the distances that are computed in a row."""
@@ -45,6 +48,8 @@ def make(factory: str, dimension: int) -> Any:
         UserError: faiss is not installed, does not know the string, or the kind lacks what is needed here: to filter and to delete.
     """
     faiss = load_faiss()
+    if _TOO_SMALL.search(factory):
+        raise UserError(f"an index {factory!r} is of a number that is too small", f"HNSW has 2 links or more, and all other numbers are above 0. Known here: {_KNOWN}.")
     try:
         index = faiss.index_factory(dimension, factory, faiss.METRIC_L2)
         kind_of(index)

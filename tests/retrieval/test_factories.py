@@ -10,10 +10,13 @@ from reid_srdl.retrieval import create_index, factories
 
 from .conftest import DIMENSION, embedded, nearest
 
+_TOO_SMALL = ("HNSW1", "HNSW0", "IVF4_HNSW1,Flat", "PCA8,HNSW01_SQ8", "IVF0,Flat", "PCA0,Flat", "RR0,Flat", "IVF4,PQ4x0", "OPQ4_0,Flat", "OPQ0,Flat")
+
 
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
+        *((factory, f"an index .{factory}. is of a number that is too small. HNSW has 2") for factory in _TOO_SMALL),
         ("blah", "faiss makes no index 'blah' of 16 numbers"),
         ("IVF4,PQ7", "faiss makes no index 'IVF4,PQ7' of 16 numbers .*multiple"),
         ("PQ4", "cannot be filtered by camera, or cannot forget"),
