@@ -20,6 +20,8 @@ _TOO_SMALL = re.compile(r"(?<!\d)0+(?!\d)|HNSW0*1(?!\d)")
 _BLOCK = 10_000
 _WALK = 4
 """A step in a graph costs so many of the distances that are computed in a row."""
+_ROTATION_BITS = 8
+"""Of the codes that OPQ trains its rotation with, whatever the codes of the index have."""
 _PER_CENTRE = 39
 """Points a centre below which faiss warns that centres are poor."""
 
@@ -106,18 +108,26 @@ def train(index: Any, vectors: np.ndarray, factory: str) -> str | None:
         return None
     lists = inner.nlist if isinstance(inner, faiss.IndexIVF) else 1
     codes = 1 << inner.pq.nbits if isinstance(inner, faiss.IndexIVFPQ) else 1
+    rotations = [(step, faiss.ProductQuantizer(step.d_out, step.M, _ROTATION_BITS)) for step in _steps(index) if isinstance(step, faiss.OPQMatrix) and step.d_out % step.M == 0]
+    codes = max(codes, 1 << _ROTATION_BITS) if rotations else codes
     need = max(lists, codes, index.d if isinstance(index, faiss.IndexPreTransform) else 1)
     if len(vectors) < need:
         fits = max(1, min(len(vectors) // _PER_CENTRE, 4 * math.isqrt(len(vectors))))
         raise UserError(f"{len(vectors):,} images are too few to train {factory!r}, which needs {need:,}", f"Leave --factory out (exact), or take one such as IVF{fits},Flat.")
-    for clustering in (part for part in (getattr(inner, "cp", None), getattr(getattr(inner, "pq", None), "cp", None)) if part is not None):
+    quantizers = [getattr(inner, "pq", None), *(quantizer for _, quantizer in rotations)]
+    for clustering in (part for part in (getattr(inner, "cp", None), *(getattr(quantizer, "cp", None) for quantizer in quantizers)) if part is not None):
         clustering.min_points_per_centroid = 1  # it would warn once for every part of the vectors; the remark below says it once
+    for step, quantizer in rotations:
+        step.pq = quantizer  # which it would make for itself, as loud
     if isinstance(inner, faiss.IndexIVFPQ):
         inner.do_polysemous_training = False  # minutes of annealing, for a search by Hamming distances that nobody here asks for
     try:
         index.train(vectors)
     except RuntimeError as error:
         raise UserError(f"faiss could not train {factory!r}: {_reason(error)}", f"Known here: {_KNOWN}.") from None
+    finally:
+        for step, _ in rotations:
+            step.pq = None  # it does not keep it alive
     _hands_out_vectors(inner)
     if len(vectors) < _PER_CENTRE * max(lists, codes):
         return f"{factory} was trained on {len(vectors):,} images; from {_PER_CENTRE * max(lists, codes):,} on its centres are good."

@@ -40,9 +40,10 @@ def test_too_few_images_to_train_on_are_said_with_a_way_out(tmp_path):
     create_index(tmp_path / "g.index", embedded(100), factory="IVF2,Flat")  # what was proposed works
 
 
-def test_few_images_are_remarked_on_once(tmp_path, capfd):
-    index, _ = create_index(tmp_path / "g.index", embedded(300), factory="IVF16,PQ4")
-    assert index.facts["remarks"] == ["IVF16,PQ4 was trained on 300 images; from 9,984 on its centres are good."]
+@pytest.mark.parametrize("factory", ["IVF16,PQ4", "OPQ4_8,IVF4,PQ4x4"])
+def test_few_images_are_remarked_on_once(factory, tmp_path, capfd):
+    index, _ = create_index(tmp_path / "g.index", embedded(300), factory=factory)
+    assert index.facts["remarks"] == [f"{factory} was trained on 300 images; from 9,984 on its centres are good."]
     assert "WARNING" not in capfd.readouterr().err and not index.true_distances
 
 
