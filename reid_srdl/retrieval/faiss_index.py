@@ -15,7 +15,7 @@ import numpy as np
 from ..embeddings import Embeddings
 from ..errors import UserError
 from . import factories, faiss_file
-from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt, empty_hits
+from .index import About, Added, Hits, Track, check_backend, check_fits, check_queries, check_rebuilt, empty_hits
 from .keeping import Unreadable, changing, check_free, damaged, readable, stamp_of
 from .rows import UNKNOWN, Rows, incoming
 
@@ -233,6 +233,8 @@ class FaissIndex:
         if self._refused is not None and self._refused[0] == asked:
             raise self._refused[1].with_traceback(None)
         try:
+            with readable(self.path):
+                check_backend(self.backend, self.path)
             other = FaissIndex.open(self.path)
             check_rebuilt(self.about, other.about, self.path, fits)
         except Unreadable:

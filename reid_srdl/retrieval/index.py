@@ -14,7 +14,7 @@ from ..embeddings import Embeddings, short_hash
 from ..errors import UserError
 from ..evaluation.scored import Track
 from ..evaluation.tiles import Metric
-from .keeping import FORMAT, damaged
+from .keeping import FORMAT, backend_of, damaged
 from .rows import UNKNOWN, Rows
 
 
@@ -237,6 +237,13 @@ def check_fits(embeddings: Embeddings, about: About, path: Path) -> None:
     if None not in (embeddings.flip, about.flip) and embeddings.flip != about.flip:
         one, other = ("", " not") if embeddings.flip else (" not", "")
         raise UserError(f"the vectors are{one} averaged with those of mirrored images, and those of {path} are{other}", f"Embed them {'with' if about.flip else 'without'} --flip.")
+
+
+def check_backend(backend: str, path: Path) -> None:
+    """Raises ``UserError`` where an index that is open was built anew with another backend."""
+    now = backend_of(path)
+    if now != backend:
+        raise UserError(f"{path} was built anew with --backend {now}, and was of {backend}", "Open it again; a server has to be started again.")
 
 
 def check_rebuilt(before: About, now: About, path: Path, fits: Callable[[About], None] | None) -> None:

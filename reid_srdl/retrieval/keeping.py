@@ -70,6 +70,15 @@ def check_free(path: Path, replace: bool) -> None:
         raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with --replace.")
 
 
+def backend_of(path: Path) -> str:
+    """``faiss`` or ``milvus``, by how the file begins. Raises ``UserError`` for what is no index."""
+    with open(path, "rb") as file:
+        start = file.read(len(MAGIC))
+    if start != MAGIC and not start.lstrip().startswith(b"{"):
+        raise UserError(f"{path} is no index", "The command index writes such files.")
+    return "faiss" if start == MAGIC else "milvus"
+
+
 def stamp_of(path: Path) -> tuple[int, int, int]:
     """Changes whenever a file is replaced."""
     found = os.stat(path)

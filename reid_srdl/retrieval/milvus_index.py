@@ -23,8 +23,17 @@ import numpy as np
 from .. import files
 from ..embeddings import Embeddings
 from ..errors import UserError
-from .index import About, Added, Hits, Track, check_fits, check_queries, check_rebuilt
-from .keeping import changing, check_free, damaged, description_of, read_description, stamp_of, write_description
+from .index import About, Added, Hits, Track, check_backend, check_fits, check_queries, check_rebuilt
+from .keeping import (
+    changing,
+    check_free,
+    damaged,
+    description_of,
+    read_description,
+    readable,
+    stamp_of,
+    write_description,
+)
 from .milvus_collection import DEEPEST, Collection
 from .milvus_connection import check_address, is_lite
 from .rows import Rows, incoming
@@ -227,6 +236,8 @@ class MilvusIndex:
             self._barred = None
             return False
         try:
+            with readable(self.path):
+                check_backend(self.backend, self.path)
             values = files.read_json(self.path)
             check_rebuilt(self.about, About.of_json(values, self.path), self.path, fits)
             other = MilvusIndex.open(self.path, values, token=self._token)

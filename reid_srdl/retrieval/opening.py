@@ -14,7 +14,7 @@ from ..evaluation.tiles import Metric
 from ..shell import command
 from .cosine import CosineIndex, at_unit_length
 from .index import About, Added, Index, Track
-from .keeping import MAGIC, check_free, readable
+from .keeping import backend_of, check_free, readable
 
 BACKENDS: dict[str, str] = {
     "faiss": "reid_srdl.retrieval.faiss_index:FaissIndex",
@@ -75,15 +75,11 @@ def open_index(path: files.Pathlike, *, token: str | None = None) -> Index:
     with readable(path):
         if not path.is_file():
             raise UserError(f"there is no index {path}", f"Build one: {command('index', '--embeddings', 'FILE', '--output', path)}")
-        with open(path, "rb") as file:
-            start = file.read(len(MAGIC))
-    if start == MAGIC:
-        return _by_its_metric(_class_of("faiss").open(path))
-    if not start.lstrip().startswith(b"{"):
-        raise UserError(f"{path} is no index", "The command index writes such files.")
+        backend = backend_of(path)
+    if backend == "faiss":
+        return _by_its_metric(_class_of(backend).open(path))
     values = files.read_json(path)
-    backend = values.get("backend") if isinstance(values, dict) else None
-    if backend != "milvus":
+    if not isinstance(values, dict) or values.get("backend") != backend:
         raise UserError(f"{path} is no index", "The command index writes such files.")
     return _by_its_metric(_class_of(backend).open(path, values, token=token))
 

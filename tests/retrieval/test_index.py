@@ -10,13 +10,21 @@ import pytest
 
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
-from reid_srdl.retrieval import open_index
+from reid_srdl.retrieval import create_index, open_index
 from reid_srdl.retrieval.index import About
 from reid_srdl.retrieval.rows import UNKNOWN
 
-from .conftest import DIMENSION, MODEL, embedded, nearest
+from .conftest import DIMENSION, MODEL, embedded, nearest, needs_milvus
 
 QUERIES = np.random.default_rng(5).standard_normal((4, DIMENSION), dtype=np.float32)
+
+
+@needs_milvus
+def test_an_index_that_was_built_anew_with_the_other_backend_is_said_so(build, backend):
+    index, other = build(embedded(5)), {"faiss": "milvus", "milvus": "faiss"}[backend]
+    create_index(index.path, embedded(5), backend=other, replace=True)[0].close()
+    with pytest.raises(UserError, match=f"gallery.index was built anew with --backend {other}, and was of {backend}. Open it again"):
+        index.refresh()
 
 
 def test_the_nearest_are_found_with_all_that_is_known_of_them(build):
