@@ -76,6 +76,8 @@ class MilvusIndex:
         fresh = incoming(embeddings)
         stored = _stored_uri(uri or f"{_real(path)}.db", path)
         check_address(stored)
+        if _full_uri(stored, path) == str(_real(path)):
+            raise UserError(f"{path} cannot be the index and its Milvus Lite at once", "Give --uri another path that ends in .db, or leave it out.")
         # The JSON comes last, and with it the index: before, there is only a journal which says that one was being built.
         with changing(path), contextlib.ExitStack() as undo:
             check_free(path, replace)

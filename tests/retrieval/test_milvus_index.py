@@ -275,6 +275,12 @@ def test_a_collection_that_is_gone_is_said(path):
         open_index(path)
 
 
+def test_one_path_is_not_the_index_and_its_database(tmp_path):
+    with pytest.raises(UserError, match="x.db cannot be the index and its Milvus Lite at once. Give --uri another path"):
+        create_index(tmp_path / "x.db", embedded(3), backend="milvus", uri=str(tmp_path / "y" / ".." / "x.db"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_milvus_hands_out_so_many_at_most(path):
     index = open_index(path)
     with pytest.raises(UserError, match="top_k is 20,000, and Milvus hands out 16,384 at most"):
