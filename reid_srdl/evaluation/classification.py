@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..runs import Trained, check_same_classes
 from . import predictions
 from .predictions import Predictions
-from .scored import METRICS, Track
+from .scored import METRICS, Track, forget
 
 _BLOCK = 1 << 22
 """Numbers in double precision at a time."""
@@ -138,6 +138,7 @@ class ClassEvaluation:
         """Writes ``metrics.json`` and, unless told otherwise, ``predictions.npz``, which it is of; of several processes the first does."""
         if self.place.rank:
             return
+        forget(folder)
         # The scores come last: whoever finds them finds what they are of.
         if details:
             predictions.save(self.predictions, folder / predictions.FILE)

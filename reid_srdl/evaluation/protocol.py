@@ -21,7 +21,7 @@ from .columns import require
 from .flat_index import unit_length
 from .result import RankResult
 from .rules import USUAL, Pooling, Rules
-from .scored import METRICS, Track
+from .scored import METRICS, Track, forget
 from .tiles import Metric
 
 CMC_DEPTH = 50
@@ -100,6 +100,7 @@ class Evaluation:
             if details:
                 parts.hand_over(self.gallery, self.place)
             return
+        forget(folder)
         # The scores come last: whoever finds them finds the embeddings that they are of.
         for name, pieces in (("query", iter([self.query])), ("gallery", parts.whole(self.gallery, self.place))):
             if details:

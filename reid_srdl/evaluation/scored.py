@@ -5,11 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+from .. import files
 from ..inference import Track
 
-__all__ = ["METRICS", "Scored", "Track"]
+__all__ = ["METRICS", "Scored", "Track", "forget"]
 
 METRICS = "metrics.json"
+
+
+def forget(folder: Path) -> None:
+    """Takes former scores away, before what they are of is replaced: whatever ends the saving then leaves none that belong to something else.
+
+    Raises:
+        UserError: there is no permission to.
+    """
+    files.check_writable(folder / METRICS)
+    (folder / METRICS).unlink(missing_ok=True)
 
 
 class Scored(Protocol):

@@ -108,6 +108,15 @@ def test_the_form_and_the_stamp(data, tmp_path):
     assert len(found.table()) == 2 and found.remarks() == ["12 test images of 3 classes."]
 
 
+def test_a_saving_that_is_broken_off_leaves_no_scores_of_other_predictions(data, tmp_path, monkeypatch):
+    found = evaluate(network(), data)
+    found.save(tmp_path)
+    monkeypatch.setattr("reid_srdl.files.write_json", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        found.save(tmp_path)
+    assert (tmp_path / "predictions.npz").exists() and not (tmp_path / "metrics.json").exists()
+
+
 def test_mirrored_beliefs_are_averaged_as_probabilities(data):
     one = network()
     source = open_source(data.test.files, SIZE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 
@@ -50,6 +51,22 @@ class Fake:
         self.asked.append((split.name, len(split), flip))
         vectors = np.stack([np.random.default_rng([self.seed, flip, *path.encode()]).standard_normal(4) for path in split.paths])
         return Embeddings(self.scale * vectors, split.paths, split.labels, split.cameras, self.model_hash)
+
+
+@pytest.mark.parametrize("full_at", ["gallery.npz", "metrics.json"])
+def test_a_saving_that_is_broken_off_leaves_no_scores_of_other_embeddings(full_at, tmp_path, monkeypatch):
+    evaluate(Fake(), DATA).save(tmp_path)
+    real = files.in_the_making
+
+    def full(path, end=""):
+        if Path(path).name == full_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, end)
+
+    with monkeypatch.context() as patched, pytest.raises(OSError):
+        patched.setattr(files, "in_the_making", full)
+        evaluate(Fake(), DATA, flip=True).save(tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
 
 
 def test_a_network_is_scored_by_its_own_distance_unless_rules_say_otherwise():
