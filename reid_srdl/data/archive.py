@@ -31,7 +31,7 @@ def extract_zip(archive: files.Pathlike, folder: files.Pathlike, *, max_bytes: i
             for member in members:
                 _extract_member(opened, member, temporary)
         temporary.rename(folder)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:  # the last two: a packing it does not know, a password
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError, NotImplementedError, RuntimeError) as error:  # the last two: a packing it does not know, a password
         raise UserError(f"{archive} is not a readable zip archive ({error})", "Fetch it again.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -48,6 +48,14 @@ def test_a_truncated_archive_is_named_and_nothing_stays(tmp_path):
     assert os.listdir(tmp_path) == ["a.zip"]
 
 
+def test_names_that_are_not_in_the_encoding_that_they_claim_are_said(tmp_path):
+    packed = _zip(tmp_path / "a.zip", ["é.txt"])
+    packed.write_bytes(packed.read_bytes().replace("é".encode(), b"\xe9\xff"))
+    with pytest.raises(UserError, match=r"a\.zip is not a readable zip archive"):
+        archive.extract_zip(packed, tmp_path / "out")
+    assert os.listdir(tmp_path) == ["a.zip"]
+
+
 def test_an_archive_damaged_within_is_named_and_a_name_of_nothing_is_none(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as opened:
