@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .errors import UserError
+from .errors import UserError, shown
 
 Frame = Literal["match", "mistake", "distractor", "plain"]
 
@@ -100,7 +100,7 @@ def contact_sheet(
 
 def _write(sheet: np.ndarray, text: str, left: int, top: int, width: int) -> None:
     """Puts ``text`` in the middle of the strip of height ``CAPTION`` below a tile."""
-    text = str(text)
+    text = shown(str(text))  # a line break in it is none that can be measured
     size = LETTERS
     while text and (wide := _font(size).getlength(text)) > width:
         if size > SMALLEST:

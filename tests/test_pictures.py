@@ -70,6 +70,11 @@ def test_captions_stand_below_their_own_image_and_stay_inside():
     assert sheet.shape[0] == 64 + CAPTION + 2 * MARGIN
 
 
+def test_a_caption_is_one_line_whatever_it_holds():
+    one, spelled_out = (contact_sheet([_plain((0, 0, 200))], captions=[text], tile=TILE) for text in ("a\nb", r"a\x0ab"))
+    assert one == spelled_out
+
+
 def test_as_many_captions_as_images():
     with pytest.raises(ValueError, match="2 images, but 1 captions"):
         contact_sheet([_plain((0, 0, 0))] * 2, captions=["one"])
