@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from ..errors import UserError
 from . import recipes
 from .keys import keys_of, lists, switches, types_of
 
 SHORT = {"eval_every": "log.eval_every", "skip_corrupt": "data.skip_corrupt"}
 """Flags that are asked for so often that they have a short name."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""What Python has in place of a byte of a file's name that is no text."""
 
 
 def arranged(argv: Sequence[str], kind: type) -> list[str]:
@@ -81,12 +85,19 @@ def _lists_joined(argv: list[str], known: dict[str, bool]) -> list[str]:
             values.append(argv[at])
             at += 1
         if known[name[2:]]:
-            whole = values[0] if len(values) == 1 and _is_list(values[0]) else json.dumps(values, ensure_ascii=False)
+            whole = values[0] if len(values) == 1 and _is_list(values[0]) else _as_list(values)
         else:
             whole = ",".join(each.strip(",") for each in values)
             whole = whole if whole.startswith("[") else f"[{whole}]"
         joined.append(f"{name}={'null' if values == ['null'] else whole}")
     return joined
+
+
+def _as_list(values: Sequence[str]) -> str:
+    if odd := next((word for word in values if _HALF.search(word)), None):
+        raise UserError(f"the name {odd!a} is not UTF-8, and a list of words holds text", "Rename the file, or name the folder that it is in.")
+    # The parser bears neither all characters as they are, nor those beyond 16 bits as the two halves that JSON spells.
+    return re.sub("[^ -~\U00010000-\U0010ffff]", lambda one: f"\\u{ord(one[0]):04x}", json.dumps(values, ensure_ascii=False))
 
 
 def _is_list(text: str) -> bool:

@@ -61,6 +61,13 @@ def test_a_list_of_words_may_stand_as_words(words):
     assert options.members == ("runs/a, b", "007") and options.flip
 
 
+def test_words_in_a_list_are_names_of_files_whatever_their_bytes():
+    odd = ("\x7f\x85\ufffe", "é \U0001f600\n", '\\u"')
+    assert configuration.parse(EvalOptions, ["--embeddings", *odd]).embeddings == odd
+    with pytest.raises(UserError, match=r"the name 'a\\udcff.npz' is not UTF-8.*Rename the file"):
+        configuration.parse(EvalOptions, ["--embeddings", "b.npz", "a\udcff.npz"])
+
+
 def test_a_list_may_be_empty_or_none_and_other_words_stay():
     assert configuration.parse(EvalOptions, ["--members"]).members == () and configuration.parse(EvalOptions, ["--members", "null"]).members is None
     assert configuration.parse(Config, ["--schedule.drops", "0.25", "0.5"], "train").schedule.drops == (0.25, 0.5)
