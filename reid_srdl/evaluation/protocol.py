@@ -303,6 +303,11 @@ def _splits(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:
     chosen = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
     if chosen[0] is None or chosen[1] is None:
         raise UserError("no training people were held out", "Score the test split, or train with --data.holdout_identities N.")
+    if split == "val" and not len(chosen[1]):
+        raise UserError(
+            "the people who were held out have one image a camera: all of them are queries, and none is left for the gallery",
+            "Hold out more people (--data.holdout_identities), or score the test split (--split test; while training --log.eval_split test).",
+        )
     return chosen
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from reid_srdl import __version__, files
-from reid_srdl.data.records import ReIDData, Split
+from reid_srdl.data.records import ReIDData, Split, limit_identities
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import rank
@@ -67,6 +67,12 @@ def test_a_saving_that_is_broken_off_leaves_no_scores_of_other_embeddings(full_a
         patched.setattr(files, "in_the_making", full)
         evaluate(Fake(), DATA, flip=True).save(tmp_path)
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_held_out_people_of_one_image_a_camera_leave_no_gallery():
+    data = limit_identities(dataclasses.replace(DATA, train=split("train", [(1, 1), (2, 1), (2, 2), (3, 1)])), train=None, holdout=2)
+    with pytest.raises(UserError, match="one image a camera: all of them are queries, and none is left for the gallery. Hold out more"):
+        evaluate(Fake(), data, split="val")
 
 
 def test_a_network_is_scored_by_its_own_distance_unless_rules_say_otherwise():
