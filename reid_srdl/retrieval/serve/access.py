@@ -97,8 +97,11 @@ def access_for(host: str, token: str | None, names: Sequence[str] = ()) -> tuple
         names: under which a proxy passes requests on.
 
     Raises:
-        UserError: a token that is easily guessed or cannot stand in a header.
+        UserError: a token that is easily guessed or cannot stand in a header; what is no name of a host.
     """
+    for name in names:
+        if _address(name) is None and (not name or _name(name) != name.lower()):
+            raise UserError(f"--names {name} is no name of a host", "Name it alone, such as people.example, without http:// and without a port: it is answered by any.")
     if token is not None and set(token) & set("&#%"):
         raise UserError("the token holds one of & # %, which mean something else in a link", "Take letters, digits and others such as - _ + / =.")
     if token is not None and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
@@ -114,10 +117,15 @@ def is_local(host: str) -> bool:
     """Whether only this machine can reach what listens there."""
     if host.lower() == "localhost":
         return True
+    address = _address(host.strip("[]"))
+    return address is not None and address.is_loopback
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
 
 
 def _tokens(query: str) -> list[str]:

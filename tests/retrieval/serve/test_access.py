@@ -49,6 +49,17 @@ def test_a_name_that_has_come_to_mean_this_machine_is_not_answered():
         assert status(access, host=name) == 403, name
 
 
+@pytest.mark.parametrize("name", ["people.example:8443", "https://people.example", "people.example/search", "me@people.example", "[", ""])
+def test_a_name_that_no_request_could_have_is_refused(name):
+    with pytest.raises(UserError, match="is no name of a host. Name it alone, such as people.example"):
+        access_for("127.0.0.1", TOKEN, ["other.example", name])
+
+
+def test_a_name_may_be_an_address():
+    access = dataclasses.replace(access_for("127.0.0.1", TOKEN, ["fd00::1", "10.0.0.7"])[0], token=None)
+    assert status(access, host="[fd00::1]:8443") == status(access, host="10.0.0.7:80") == 200
+
+
 def test_pages_of_others_send_nothing():
     access = dataclasses.replace(access_for("127.0.0.1", TOKEN, ["people.example"])[0], token=None)
     for origin in ("http://127.0.0.1:8000", "https://people.example"):
