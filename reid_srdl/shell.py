@@ -30,23 +30,23 @@ def _among_as_many(program: list[str]) -> list[str]:
     if here != world:
         started += ["--nnodes", str(int(world) // int(here)), "--node-rank", os.environ.get("GROUP_RANK", "0"), "--master-addr", os.environ["MASTER_ADDR"]]
     # What stands behind it is a script or a module of Python, which it starts itself, or a command.
-    return [*started, *program[1:]] if program[0] == _python() else [*started, "--no-python", *program]
+    return [*started, *program[1:]] if program[0] == python() else [*started, "--no-python", *program]
 
 
 def _program(name: str) -> list[str]:
     started = Path(sys.argv[0])
     beside = started.with_name(f"{name}.py")
     if started.suffix == ".py" and started.parent.name == "tools" and beside.is_file():
-        return [_python(), str(beside)]
+        return [python(), str(beside)]
     if started.name == "__main__.py" and started.parent.name == "reid_srdl":
-        return [_python(), "-m", "reid_srdl", name]
+        return [python(), "-m", "reid_srdl", name]
     if started.name == NAME and not _same(shutil.which(NAME), str(started)):
         return [str(started), name]  # it lies in an environment that is not active
     return [NAME, name]
 
 
-def _python() -> str:
-    """``python`` where that is the one that runs now."""
+def python() -> str:
+    """``python`` where that is the one that runs now, and else its path."""
     return "python" if _same(shutil.which("python"), sys.executable) else sys.executable
 
 

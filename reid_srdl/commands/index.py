@@ -22,7 +22,7 @@ from ..errors import UserError
 from ..evaluation.flat_index import unit_length
 from ..report.words import count
 from ..retrieval.index import check_fits
-from ..shell import command
+from ..shell import command, python
 
 if TYPE_CHECKING:
     from ..retrieval import Added, Index
@@ -300,7 +300,7 @@ def _same_place(one: Place, other: Place | None) -> bool:
 def _left_behind(place: Place) -> str:
     """Of the collection that the index had before: it is not dropped, since others may search it yet, by a copy of the file."""
     program = f"import os, pymilvus; pymilvus.MilvusClient({place.uri!r}, token=os.environ.get('MILVUS_TOKEN', '')).drop_collection({place.collection!r})"
-    return f"Its former images stay in the collection {place.collection} at {place.uri}. Nobody else needs them? {shlex.join(['python', '-c', program])}"
+    return f"Its former images stay in the collection {place.collection} at {place.uri}. Nobody else needs them? {shlex.join([python(), '-c', program])}"
 
 
 def _readable(gallery: Embeddings) -> bool:

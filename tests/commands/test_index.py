@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -111,11 +112,12 @@ def test_a_collection_that_is_left_behind_is_told(files, capsys, monkeypatch, wa
     run(*build, "--backend", "milvus")
     assert "stay in the collection" not in capsys.readouterr().out, "it was built anew where it was"
     kept = (files / "g.index").read_bytes()
+    monkeypatch.setattr(sys, "executable", "/opt/env/bin/python")  # an environment that is not active
     run(*build, *way)
     line = next(line for line in capsys.readouterr().out.splitlines() if "stay in the collection" in line)
     assert line.startswith(f"Its former images stay in the collection gallery at {files / 'g.index.db'}. ")
     program, (_, _, code) = line.partition("? ")[2], shlex.split(line.partition("? ")[2])
-    assert program.startswith("python -c ")
+    assert program.startswith("/opt/env/bin/python -c ")
     exec(code)
     with contextlib.closing(Collection(str(files / "g.index.db"), "gallery")) as former:
         assert not former.exists()
