@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.records import JUNK
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..evaluation.flat_index import unit_length
@@ -16,14 +17,16 @@ from .index import Added, Hits, Index, Track, check_queries
 
 
 def at_unit_length(embeddings: Embeddings) -> Embeddings:
-    """The same images with vectors of length 1.
+    """The same images with vectors of length 1, and of junk, which no index takes, with zeros.
 
     Raises:
         UserError: one is too long for float32, or all zeros. The cosine of zeros is 0 to all others, and no place among vectors of length 1 is as far from each of them.
     """
-    check_lengths(embeddings.vectors, "gallery")
-    kept = unit_length(embeddings.vectors)
-    zeros = np.flatnonzero(~kept.any(axis=1))
+    junk = np.zeros(len(embeddings), bool) if embeddings.labels is None else embeddings.labels == JUNK
+    vectors = np.where(junk[:, None], np.float32(0), embeddings.vectors) if junk.any() else embeddings.vectors
+    check_lengths(vectors, "gallery")
+    kept = unit_length(vectors)
+    zeros = np.flatnonzero(~kept.any(axis=1) & ~junk)
     if len(zeros):
         first = embeddings.paths[zeros[0]] if embeddings.paths is not None else f"number {zeros[0] + 1}"
         raise UserError(f"{len(zeros):,} of {len(kept):,} vectors hold nothing but zeros, such as {first}", "They have no cosine: leave them out, or take --metric euclidean.")

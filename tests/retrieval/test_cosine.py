@@ -108,6 +108,16 @@ def test_zeros_in_a_gallery_are_refused_by_name(build):
     assert len(index) == 20
 
 
+@pytest.mark.parametrize("number", [0, 1e20])
+def test_junk_may_be_whatever_it_is(build, number):
+    gallery = lengthened(20, junk=2)
+    vectors = gallery.vectors.copy()
+    vectors[-1] = number
+    gallery = dataclasses.replace(gallery, vectors=vectors)
+    index = build(gallery, metric="cosine")
+    assert len(index) == 18 and index.add(dataclasses.replace(gallery, paths=tuple(f"more/{path}" for path in gallery.paths))).junk == 2
+
+
 def test_an_index_that_was_built_anew_with_mirror_images_is_not_gone_on_with(build, backend):
     index = build(dataclasses.replace(embedded(20), flip=False))
     create_index(index.path, dataclasses.replace(embedded(20), flip=True), backend=backend, replace=True)[0].close()
