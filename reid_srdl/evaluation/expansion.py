@@ -59,11 +59,11 @@ def averaged(queries: np.ndarray, items: np.ndarray, *, weight: float = 0.0) -> 
 
 def _nearest(queries: np.ndarray, gallery: np.ndarray, count: int) -> Iterator[tuple[slice, np.ndarray]]:
     """Rows of queries, and the gallery rows nearest to each, ``(rows, count)``."""
-    items = torch.from_numpy(np.ascontiguousarray(gallery, dtype=np.float32))
+    items = torch.from_numpy(np.require(gallery, np.float32, "CW"))
     lengths = (items * items).sum(dim=1)
     step = max(1, _BLOCK_BYTES // (4 * max(len(gallery), (count + 1) * gallery.shape[1])))  # their distances, and then themselves
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
-        wanted = torch.from_numpy(np.ascontiguousarray(queries[rows], dtype=np.float32))
+        wanted = torch.from_numpy(np.require(queries[rows], np.float32, "CW"))
         far = torch.addmm(lengths[None], wanted, items.T, alpha=-2)
         yield rows, torch.topk(far, count, largest=False).indices.numpy()

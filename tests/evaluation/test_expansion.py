@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import expansion
@@ -32,6 +33,16 @@ def test_blocks_change_nothing_and_more_than_there_is_is_all(monkeypatch):
     whole = expand(queries, gallery, count=9)
     monkeypatch.setattr(expansion, "_BLOCK_BYTES", 100)
     np.testing.assert_allclose(expand(queries, gallery, count=5), whole, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_vectors_that_cannot_be_written_to_are_read_without_a_word():
+    torch.set_warn_always(True)  # else it would say so once a process
+    try:
+        vectors = np.frombuffer(np.ones(6, np.float32).tobytes(), np.float32).reshape(3, 2)
+        np.testing.assert_allclose(expand(vectors, vectors, count=1), vectors)
+    finally:
+        torch.set_warn_always(False)
 
 
 def test_what_joins_the_queries_fits_into_a_block_too(monkeypatch):
