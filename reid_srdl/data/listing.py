@@ -51,13 +51,13 @@ def is_foreign(name: str) -> bool:
 
 
 def image_names(folder: Path) -> list[str]:
-    """The names of the images that lie in a folder itself, in ascending order; a link that leads nowhere is one that cannot be read.
+    """The names of the images that lie in a folder itself, in ascending order; a link that leads nowhere, or to itself, is one that cannot be read.
 
     Raises:
         UserError: the folder cannot be read.
     """
     with _readable(folder), os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if is_image(entry.name) and (entry.is_file() or (entry.is_symlink() and not entry.is_dir())))
+        return sorted(entry.name for entry in entries if is_image(entry.name) and (_is(entry.is_file) or (entry.is_symlink() and not _is(entry.is_dir))))
 
 
 def foreign_names(folder: Path) -> list[str]:
@@ -73,8 +73,16 @@ def folder_names(folder: Path) -> list[str]:
         UserError: the folder cannot be read.
     """
     with _readable(folder), os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        names = [entry.name for entry in entries if _is(entry.is_dir) and not entry.name.startswith(".")]
     return sorted(names, key=natural_key)
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Whether an entry of a folder is of that kind; not where the system does not follow it, as a link to itself."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -93,6 +93,15 @@ def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(tmp_path: Pat
         decoding.decode(tmp_path / "a.jpg")
 
 
+def test_a_link_to_itself_is_one_too_and_hides_no_other(tmp_path: Path):
+    for name in ("a.jpg", "folder"):
+        (tmp_path / name).symlink_to(name)
+    (tmp_path / "b.jpg").touch()
+    assert listing.image_names(tmp_path) == ["a.jpg", "b.jpg"] and listing.folder_names(tmp_path) == []
+    with pytest.raises(UserError, match="a.jpg"):
+        decoding.decode(tmp_path / "a.jpg")
+
+
 def test_a_split_is_in_order_of_its_paths_and_never_empty(tmp_path: Path):
     made = listing.split_of("query", tmp_path, [("b.jpg", 2, 1), ("a.jpg", 5, 3)], "")
     assert made.paths == ("a.jpg", "b.jpg")
