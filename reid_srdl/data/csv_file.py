@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,7 +101,7 @@ def _check_row(path: Path, line: int, fields: dict[str, str]) -> None:
         raise UserError(f"{path}, line {line}: {' and '.join(empty)} empty", hint)
     if fields["split"] not in SPLITS:
         raise UserError(f"{path}, line {line}: there is no split {fields['split']!r}", f"Splits: {', '.join(SPLITS)}.")
-    if not (path.parent / fields["path"]).is_file():
+    if not os.path.isfile(path.parent / fields["path"]):  # where pathlib asks, a name that no file can have is an error
         raise UserError(
             f"{path}, line {line}: there is no file {path.parent / fields['path']}",
             "Paths are relative to the CSV file.",
@@ -110,7 +111,7 @@ def _check_row(path: Path, line: int, fields: dict[str, str]) -> None:
 def _check_unique(path: Path, split: str, members: list[int], rows: list[dict[str, str]], lines: list[int]) -> None:
     first: dict[str, int] = {}
     for number in members:
-        earlier = first.setdefault(rows[number]["path"], number)
+        earlier = first.setdefault(os.path.normpath(path.parent / rows[number]["path"]), number)
         if earlier != number:
             raise UserError(
                 f"{path}, line {lines[number]}: {rows[number]['path']} is in {split} already (line {lines[earlier]})",

@@ -81,6 +81,8 @@ def test_cameras_may_be_words(tmp_path: Path):
         ((LINES[0], "a.jpg,anna,1,test"), "line 3: there is no split 'test'.*train, query, gallery, multi_query"),
         ((LINES[0], "none.jpg,anna,1,train"), "line 3: there is no file .*none.jpg"),
         ((*LINES, "a.jpg,anna,1,train"), r"line 7: a.jpg is in train already \(line 3\)"),
+        ((*LINES, "./a.jpg,anna,1,train"), r"line 7: ./a.jpg is in train already \(line 3\)"),
+        ((LINES[0], f"{'x' * 300}.jpg,anna,1,train"), "line 3: there is no file .*xxx.jpg"),
         (LINES[:3], "split gallery is empty: no line of .*own.csv says gallery"),
         ((), "lists no images"),
         ((*LINES, "m.jpg,-5,1,train"), "own.csv: the label -5 is negative"),
