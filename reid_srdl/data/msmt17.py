@@ -17,7 +17,7 @@ from .records import ReIDData, Split
 VERSIONS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
 LISTS = {"train": ("list_train.txt", "list_val.txt"), "query": ("list_query.txt",), "gallery": ("list_gallery.txt",)}
 
-OFFICIAL = {"training images": 32_621, "training identities": 1_041, "query images": 11_659, "gallery images": 82_161}
+OFFICIAL = {"training images": 32_621, "training identities": 1_041, "query images": 11_659, "query identities": 3_060, "gallery images": 82_161}
 
 # 0000/0000_000_01_0303morning_0008_0.jpg: identity, image, camera, time, frame, box.
 _CAMERA = re.compile(r"[^_]+_[^_]+_(\d+)_", re.ASCII)
@@ -54,6 +54,7 @@ def read_msmt17(root: Path) -> ReIDData:
         "training images": len(data.train),
         "training identities": len(data.train.identities),
         "query images": len(data.query),
+        "query identities": len(data.query.identities),
         "gallery images": len(data.gallery),
     }
     compare_counts("msmt17", folder, found, OFFICIAL, "Scores on it cannot be set beside published ones.")

@@ -49,6 +49,12 @@ def test_a_mark_of_the_encoding_does_no_harm(tmp_path: Path):
     assert len(read("msmt17", tmp_path).train) == 3
 
 
+def test_other_counts_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    read("msmt17", tree(tmp_path, "train", "test"))
+    err = capsys.readouterr().err
+    assert "training identities 2 (official: 1,041)" in err and "query identities 1 (official: 3,060)" in err
+
+
 def test_training_and_test_people_are_different_people(tmp_path: Path):
     data = read("msmt17", tree(tmp_path, "train", "test"))
     assert data.query.labels.tolist() == [3]
