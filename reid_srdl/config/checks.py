@@ -15,6 +15,7 @@ from .keys import keys_of, types_of
 def check(config: Config) -> None:
     """Raises ``UserError`` for a value that no run can have."""
     _check_words(config)
+    _check_texts(config)
     _check_finite(config)
     positive = {
         "data.height": config.data.height,
@@ -105,6 +106,17 @@ def _check_words(config: Config) -> None:
         words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
         if words and value not in words and not (value is None and type(None) in kinds):
             raise UserError(*refused(key, str(value), kinds))
+
+
+def _check_texts(config: Config) -> None:
+    """A name of a file need not be text, but neither YAML nor safetensors reads one again that is none."""
+    for key in keys_of(Config):
+        value = functools.reduce(getattr, key.split("."), config)
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise UserError(f"{key} is {value!a}, which is no text in UTF-8", "Give it another name, or name a link to it.") from None
 
 
 def _check_finite(config: Config) -> None:

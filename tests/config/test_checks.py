@@ -55,3 +55,10 @@ def test_a_configuration_made_in_python_is_checked_as_one_that_is_read():
     with pytest.raises(UserError, match="optimiser.name is rmsprop. It takes sgd, adam, amsgrad or adamw."):
         configuration.check(Config(optimiser=OptimiserConfig(name="rmsprop")))
     configuration.check(Config())
+
+
+@pytest.mark.parametrize("flag", ["data_root", "output", "model.weights"])
+def test_names_that_a_run_could_not_be_read_again_with_are_refused(flag):
+    with pytest.raises(UserError, match=rf"{flag} is 'caf\\udce9', which is no text in UTF-8. Give it another name"):
+        configuration.parse(Config, [f"--{flag}", b"caf\xe9".decode("utf-8", "surrogateescape")])
+    configuration.parse(Config, [f"--{flag}", "café"])
