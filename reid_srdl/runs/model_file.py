@@ -64,8 +64,8 @@ def save_model(
     path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray, crop: str = "none", names: Sequence[str] | None = None
 ) -> str:
     """Writes the network and all that is needed to use it; returns its hash."""
-    # safetensors stores contiguous tensors; channels-last weights come back in the plain order.
-    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    # safetensors stores contiguous tensors, each with memory of its own: channels-last weights come back in the plain order, and tied ones stand there under each name.
+    state = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in network.state_dict().items()}
     digest = state_hash(state)
     metadata = {
         "format": _FORMAT,

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from reid_srdl import runs
 from reid_srdl.config import ModelConfig
 from reid_srdl.errors import UserError
-from reid_srdl.models import build
+from reid_srdl.models import BACKBONES, build
 from reid_srdl.runs import model_file
 
 
@@ -19,6 +19,25 @@ def test_the_hash_is_of_the_weights(saved, network, tmp_path, labels):
     with torch.no_grad():
         network.classifier.bias[0] += 1
     assert runs.save_model(tmp_path / "other.safetensors", network, ModelConfig("small", "none"), (32, 16), labels) != runs.read_model(saved).hash
+
+
+def test_tied_weights_come_back_to_the_same_bits(tmp_path, labels, monkeypatch):
+    class Tied(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = torch.nn.Conv2d(3, 3, 3)
+            self.other, self.dimension = torch.nn.Conv2d(3, 3, 3), 3
+            self.other.weight = self.one.weight
+
+        def forward(self, images):
+            return self.other(self.one(images))
+
+    monkeypatch.setitem(BACKBONES, "tied", Tied)
+    network = build("tied", 3, weights="none").eval()
+    made = runs.save_model(tmp_path / "tied.safetensors", network, ModelConfig("tied", "none"), (32, 16), labels)
+    loaded = runs.load(tmp_path / "tied.safetensors").network
+    assert loaded.backbone.other.weight is loaded.backbone.one.weight
+    assert runs.state_hash(loaded.state_dict()) == made
 
 
 def test_names_of_classes_come_back_and_files_without_them_are_read(saved, network, tmp_path, labels):
