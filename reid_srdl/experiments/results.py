@@ -212,6 +212,8 @@ def _commands(plan: Study, found: Found) -> str:
     for arm in plan.arms:
         record = next(iter(lines.finished(plan, found, arm).values()), None)
         if record is not None:
-            words = [*study.flags(plan, Cell(arm, 0, study.best_value(plan, arm, found), held_out=False)), *settings.weights_file(record)]
+            cell = Cell(arm, 0, study.best_value(plan, arm, found), held_out=False)
+            # The usual folder is called after the plan, which several arms may share.
+            words = [*study.flags(plan, cell), *settings.weights_file(record), "--output", f"runs/{plan.name}-{cell.name}"]
             out.append("python tools/train.py " + shlex.join(words))
-    return "Each run alone (other seeds likewise):\n\n```bash\n" + "\n".join(out) + "\n```"
+    return "Each run alone (other seeds likewise, in other folders):\n\n```bash\n" + "\n".join(out) + "\n```"

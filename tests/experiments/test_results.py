@@ -43,6 +43,14 @@ def test_the_command_of_a_tuned_arm_has_the_rate_that_was_chosen():
     assert "--optimiser.rate 0.2" in page and "--optimiser.rate 0.1" not in page
 
 
+def test_the_commands_of_arms_that_share_a_plan_and_seed_can_be_run_one_after_the_other():
+    arms = {"a": {"plan.name": "vanilla"}, "b": {"plan.name": "vanilla", "loss.label_smoothing": 0.1}}
+    plan = Study("s", "t", "a", "synthetic", arms, {"default": 1}, "a", ())
+    scored = {Cell(arm, 0, None, False): {**record(0.5, 0.5), "command": ["train"]} for arm in arms}
+    lines = [line for line in results._study(plan, scored, "s")[-1].splitlines() if "train.py" in line]
+    assert [line.partition("--output ")[2] for line in lines] == ["runs/s-a-s0", "runs/s-b-s0"]
+
+
 def test_rows_of_the_papers_tables_are_on_the_page_and_what_is_missing_is_said(tmp_path):
     ((_, small),) = tables.studies(tables.read("1"), Asked(datasets=["cifar100"], networks=["resnet32"], seeds=1, epochs=[4], train_per_class=[50]))
     ((_, whole),) = tables.studies(tables.read("1"), Asked(datasets=["cifar100"], networks=["resnet32"], seeds=1))
