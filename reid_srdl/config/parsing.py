@@ -51,10 +51,11 @@ class _Parser:
             self.parser.default_config_files = [str(defaults)]
             self.parser.recipe_note = f"Defaults below are those of the recipe {defaults.stem}. With --dataset NAME or --config RECIPE, --help shows theirs, and --print_config all that holds."
         try:
+            texts = texts_said(argv, self.kind)
             parsed = self.parser.parse_args(list(argv))
-            # The parser reads a word as YAML, to which '#secret' and '&name' are nothing.
-            for key, word in texts_said(argv, self.kind).items():
-                if parsed[key] is None and word != "null":
+            # The parser reads a word as YAML, and what is quoted in a recipe once more; '#secret' and '&name' are nothing to it.
+            for key, word in texts.items():
+                if parsed[key] is None:
                     parsed[key] = word
             _refuse_values_for_groups(parsed, self.kind)
             values = self.parser.instantiate(parsed).as_dict()

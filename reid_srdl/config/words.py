@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -39,15 +40,29 @@ def asked_dataset(argv: Sequence[str]) -> str | None:
     return named if flag is None else flag
 
 
-def texts_said(argv: Sequence[str], kind: type) -> dict[str, str]:
-    """Arranged words that stand for what may be a text or null, by key; the last one counts."""
+def texts_said(argv: Sequence[str], kind: type) -> dict[str, str | None]:
+    """What arranged words, and the recipes that they name, say of what may be a text or null, by key; the last one counts."""
     keys = {key for key, kinds in types_of(kind) if str in kinds and type(None) in kinds}
-    said = {}
+    said: dict[str, str | None] = {}
     for position, word in enumerate(argv):
         name, equals, value = word.removeprefix("--").partition("=")
-        if word.startswith("--") and name in keys and (equals or position + 1 < len(argv)):
-            said[name] = value if equals else argv[position + 1]
+        if not word.startswith("--") or not (equals or position + 1 < len(argv)):
+            continue
+        value = value if equals else argv[position + 1]
+        if name == "config":
+            said |= {key: text for key, text in _flat(recipes.read(Path(value)) or {}) if key in keys and (text is None or isinstance(text, str))}
+        elif name in keys:
+            said[name] = None if value == "null" else value
     return said
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """What a recipe says, by keys with dots."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _underscored(word: str, keys: list[str]) -> str:

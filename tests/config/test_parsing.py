@@ -58,3 +58,14 @@ def test_a_text_that_is_nothing_to_yaml_is_a_text(word):
     assert parse("--output", word).output == word
     assert parse(f"--output={word}").output == word
     assert parse("--output", word, "--output", "null").output is None
+
+
+@pytest.mark.parametrize("word", ["#secret", "&name", "~", "null"])
+def test_a_text_that_is_quoted_in_a_recipe_is_a_text(tmp_path, word):
+    (tmp_path / "mine.yaml").write_text(f"output: '{word}'\nplan: {{teacher: {{checkpoint: '{word}'}}}}\n")
+    found = parse("--config", str(tmp_path / "mine.yaml"))
+    assert found.output == found.plan.teacher.checkpoint == word
+    (tmp_path / "later.yaml").write_text("output: null\n")
+    assert parse("--config", str(tmp_path / "mine.yaml"), "--config", str(tmp_path / "later.yaml")).output is None
+    configuration.save(found, tmp_path / "config.yaml")
+    assert configuration.load(tmp_path / "config.yaml") == found
