@@ -55,7 +55,22 @@ def read(path: Path) -> dict[str, Any] | None:
         raise UserError(f"{path} is not readable as YAML: {error}") from None
     if values is not None and not isinstance(values, dict):
         raise UserError(f"{path} holds {reprlib.repr(values)}, which is no recipe", "A recipe is lines of the form `key: value`; --print_config prints one.")
+    if _contains_itself(values, (), set()):
+        raise UserError(f"{path} holds a value that contains itself", "An anchor (&name) must not stand around its own alias (*name).")
     return values
+
+
+def _contains_itself(value: Any, around: tuple[int, ...], whole: set[int]) -> bool:
+    """Whether a value of YAML does, inside those ``around`` it; ``whole`` are those that are known not to, since aliases may lead to one again and again."""
+    if not isinstance(value, (dict, list)) or id(value) in whole:
+        return False
+    if id(value) in around:
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    if any(_contains_itself(part, (*around, id(value)), whole) for part in parts):
+        return True
+    whole.add(id(value))
+    return False
 
 
 def _folder() -> Path:

@@ -50,3 +50,11 @@ def test_what_is_no_recipe_is_named(tmp_path, text, words):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(UserError, match=words):
         recipes.read(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("text", ["data: &a {x: *a}\n", "schedule: {drops: &a [0.5, [*a]]}\n"])
+def test_a_recipe_that_contains_itself_is_named(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    for read in (recipes.read, configuration.load):
+        with pytest.raises(UserError, match="mine.yaml holds a value that contains itself"):
+            read(tmp_path / "mine.yaml")
