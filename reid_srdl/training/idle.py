@@ -16,6 +16,7 @@ def idle(config: Config) -> list[str]:
     imitates = any(stage.reference is not None for stage in plan)
     imitated = f"plan {config.plan.name} imitates nobody", not imitates
     steps = "schedule.name is cosine", config.schedule.name == "cosine"
+    of_sgd = f"optimiser.name is {config.optimiser.name}", config.optimiser.name != "sgd"
     made = changed(type(config)(), config)
     uses = {
         "metric.": ("metric.name is none", config.metric.name == "none"),
@@ -26,6 +27,10 @@ def idle(config: Config) -> list[str]:
         "loss.ramp_": imitated,
         "plan.generations": ("plan.name is not born_again", config.plan.name != "born_again"),
         "plan.teacher.": ("plan.name is not kd", config.plan.name != "kd"),
+        "log.eval_split": ("log.eval_every is 0", not config.log.eval_every),
+        "optimiser.momentum": of_sgd,
+        "optimiser.nesterov": of_sgd,
+        "optimiser.betas": ("optimiser.name is sgd", config.optimiser.name == "sgd"),
         "data.instances": ("data.sampler is random", config.data.sampler == "random"),
         "schedule.drops": steps,
         "schedule.factor": steps,

@@ -30,6 +30,10 @@ def of(*words):
         (["--schedule.final", "0.1"], "schedule.final (schedule.name is steps)"),
         (["--schedule.name", "cosine", "--schedule.drops", "0.3"], "schedule.drops (schedule.name is cosine)"),
         (["--schedule.warmup_from", "0.2"], "schedule.warmup_from (schedule.warmup_epochs is 0)"),
+        (["--optimiser.name", "adam", "--optimiser.momentum", "0.8"], "optimiser.momentum (optimiser.name is adam)"),
+        (["--optimiser.name", "adamw", "--optimiser.nesterov", "false"], "optimiser.nesterov (optimiser.name is adamw)"),
+        (["--optimiser.betas", "0.8", "0.9"], "optimiser.betas (optimiser.name is sgd)"),
+        (["--log.eval_split", "test"], "log.eval_split (log.eval_every is 0)"),
         (["--augment.pad", "0", "--augment.pad_mode", "zeros"], "augment.pad_mode (augment.pad is 0)"),
     ],
 )
