@@ -5,6 +5,7 @@ A benchmark is a function ``(repeats) -> Report`` and a line in ``BENCHMARKS``.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import contextvars
 import statistics
@@ -122,6 +123,14 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def above_zero(text: str) -> int:
+    """A number of rounds, as argparse takes it."""
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError("it must be above 0")
+    return count
 
 
 def script(main: Callable[[list[str]], int]) -> NoReturn:

@@ -14,19 +14,19 @@ import torch
 from reid_srdl import __version__, devices, files
 from reid_srdl.errors import UserError
 
-from . import BENCHMARKS, CLOCKS, Report, clock, script
+from . import BENCHMARKS, CLOCKS, Report, above_zero, clock, script
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed and memory, as ratios within one run.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which (default all): {', '.join(BENCHMARKS)}")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds that are timed (default 5)")
+    parser.add_argument("--repeats", type=above_zero, default=5, help="rounds that are timed (default 5)")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what counts: time, or on a busy machine (with OMP_NUM_THREADS=1) the processor's")
     parser.add_argument("--output", metavar="FILE.json", help="where to write the figures and all seconds")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in BENCHMARKS]
-    if unknown or options.repeats < 1:
-        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}" if unknown else "--repeats must be above 0")
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
     reports: dict[str, Report] = {}
     failed = False
     for name in options.names or BENCHMARKS:

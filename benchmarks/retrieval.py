@@ -25,7 +25,7 @@ from reid_srdl.data.matches import IGNORED, MATCH, states
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.retrieval import Hits, Index, create_index
 
-from . import Figure, Report, alternate, median_of, script
+from . import Figure, Report, above_zero, alternate, median_of, script
 
 QUERIES, ITEMS, DIMENSION, CAMERAS, TOP_K = 32, 4000, 512, 6, 20
 _DEEP = 200
@@ -108,7 +108,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--queries", type=int, default=QUERIES, help=f"queries that are timed (default {QUERIES})")
     parser.add_argument("--top_k", type=int, default=TOP_K, help=f"hits a query (default {TOP_K})")
     parser.add_argument("--uri", help="of a Milvus server, or of Milvus Lite (default: one that goes away)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds that are timed (default 5)")
+    parser.add_argument("--repeats", type=above_zero, default=5, help="rounds that are timed (default 5)")
     options = parser.parse_args(argv)
     query, gallery = embeddings.load_pair(options.files)
     from .__main__ import show

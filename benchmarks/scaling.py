@@ -35,7 +35,7 @@ from reid_srdl.models import build
 from reid_srdl.models.folding import for_embedding
 from reid_srdl.retrieval import Index, create_index, open_index
 
-from . import Figure, Report, script
+from . import Figure, Report, above_zero, script
 from .memory import alone, peak_memory
 
 DIMENSION, CAMERAS, IMAGES_OF_A_PERSON, QUERIES, TOP_K = 512, 6, 20, 200, 20
@@ -306,7 +306,7 @@ def written_into(page: str, record: dict[str, Any]) -> str:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description="What each step costs, carried on to large galleries.")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds that are timed (default 3)")
+    parser.add_argument("--repeats", type=above_zero, default=3, help="rounds that are timed (default 3)")
     parser.add_argument("--output", metavar="FILE.json", default="benchmarks/records/scaling.json", help="the record (default %(default)s)")
     parser.add_argument("--page", metavar="FILE.md", help="write the table of the record into this page, and measure nothing where it is there")
     options = parser.parse_args(argv)

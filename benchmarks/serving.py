@@ -36,7 +36,7 @@ from reid_srdl.errors import UserError
 from reid_srdl.models import build
 from reid_srdl.seeds import forked
 
-from . import Figure, Report, peers, script
+from . import Figure, Report, above_zero, peers, script
 
 _MB = 2**20
 _FLAT = 1.05
@@ -73,7 +73,9 @@ class Asked:
 
 
 def run(repeats: int, setup: Setup = Setup()) -> Report:
-    """As many rounds as there are repeats."""
+    """As many rounds as there are repeats. Raises ``UserError`` for a single one, whose half and end are one."""
+    if repeats < 2:
+        raise UserError("serving compares memory at the half of its rounds with that at the end, and has one round", "Give --repeats 2 or more.")
     with tempfile.TemporaryDirectory() as name, _served(Path(name), setup) as (process, port, files):
         uploads = [file.read_bytes() for file in files[:64]]
         _load(port, uploads, dataclasses.replace(setup, seconds=min(5.0, setup.seconds / 5)))  # so that all that is lazy has been done
@@ -247,7 +249,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--clients", type=int, default=Setup.clients, help=f"that ask at once (default {Setup.clients})")
     parser.add_argument("--seconds", type=float, default=Setup.seconds, help=f"of load (default {Setup.seconds:g})")
     parser.add_argument("--images", type=int, default=Setup.images, help=f"in the gallery (default {Setup.images})")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds that the seconds are shared out to (default 5)")
+    parser.add_argument("--repeats", type=above_zero, default=5, help="rounds that the seconds are shared out to (default 5)")
     options = parser.parse_args(argv)
     from .__main__ import show
 

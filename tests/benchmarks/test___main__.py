@@ -9,7 +9,7 @@ import types
 import pytest
 
 import benchmarks
-from benchmarks import Figure, Report, __main__
+from benchmarks import Figure, Report, __main__, retrieval, scaling, serving
 from reid_srdl.errors import UserError
 
 
@@ -41,3 +41,15 @@ def test_what_cannot_be_measured_keeps_nothing_else_from_it(suite, tmp_path, cap
 
 def test_the_exit_code_says_whether_all_limits_hold(suite):
     assert [__main__.main([name]) for name in ("first", "second", "third")] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("main", [__main__.main, scaling.main, serving.main, lambda words: retrieval.main(["query.npz", "gallery.npz", *words])])
+def test_no_rounds_are_refused(main, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--repeats", "0"])
+    assert caught.value.code == 2 and "--repeats: it must be above 0" in capsys.readouterr().err
+
+
+def test_memory_is_not_compared_with_itself(capsys):
+    assert __main__.main(["serving", "--repeats", "1"]) == 1
+    assert "serving was not measured: serving compares memory at the half of its rounds with that at the end" in capsys.readouterr().err
