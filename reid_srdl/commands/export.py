@@ -187,16 +187,18 @@ def _calibrated(trained: Trained, exported: Trained, options: ExportOptions) -> 
         found, former = (calibration.of_network(network) for network in (trained, exported))
     except UserError as error:
         return [f"No calibration was passed on: {error.message}."]
+    lines = []
     if former is not None and not calibration.fits(former, exported):
         exported.calibration_file.unlink()
+        lines.append(f"The calibration in {exported.calibration_file} was of the network that was in this file before, and is gone.")
     if found is None or not calibration.fits(found, trained):
-        return []
+        return lines
     if not exported.same_as & trained.same_as:
         own = trained.config
         words = ["--dataset", options.dataset or (own.dataset if own is not None else "NAME")]
         root = options.data_root or (own.data_root if own is not None else None)
         words += ["--data_root", root] if root else []
-        return [f"Its distances are not those that the run's calibration was fitted on: {command('calibrate', exported.file, *words)} makes one of its own."]
+        return [*lines, f"Its distances are not those that the run's calibration was fitted on: {command('calibrate', exported.file, *words)} makes one of its own."]
     dataclasses.replace(found, model=exported.model_hash).save(exported.calibration_file)
     return [f"Its calibration, by which verify, search and serve give probabilities, is in {exported.calibration_file}."]
 

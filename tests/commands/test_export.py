@@ -18,6 +18,7 @@ from reid_srdl.config import Config, ModelConfig, save
 from reid_srdl.data.augment import normalised
 from reid_srdl.data.records import ClassData
 from reid_srdl.errors import UserError
+from reid_srdl.evaluation.calibration import Calibration
 from reid_srdl.models import build
 
 
@@ -71,6 +72,13 @@ def test_beyond_the_tolerance_nothing_stays(run, tmp_path):
     with pytest.raises(UserError, match="above the tolerance 0. Nothing was kept"):
         export(run, output, "--tolerance", "0")
     assert [file.name for file in output.parent.iterdir()] == ["model.onnx"] and output.read_bytes() == b"an earlier file"
+
+
+def test_a_calibration_of_what_the_file_held_before_goes_and_that_is_said(run, tmp_path, capsys):
+    kept = tmp_path / "model.onnx.calibration.json"
+    Calibration("another", "euclidean", False, np.array([0.0, 1.0]), np.array([1.0, -1.0]), 0.5, {}).save(kept)
+    assert export(run, tmp_path / "model.onnx") == 0
+    assert not kept.exists() and f"The calibration in {kept} was of the network that was in this file before, and is gone." in capsys.readouterr().out
 
 
 def test_without_the_data_set_random_pictures_are_taken_and_that_is_said(run, tmp_path, monkeypatch, capsys):
