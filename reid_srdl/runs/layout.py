@@ -89,7 +89,8 @@ def read_log(stage: Path) -> list[dict[str, float | None]]:
 def read_facts(run: Path) -> dict[str, Any]:
     """The contents of ``run.json``. Raises ``UserError`` for one that no run wrote."""
     facts = files.read_json(Path(run) / FACTS)
-    if not isinstance(facts, dict) or "stages" not in facts:
+    stages = facts.get("stages") if isinstance(facts, dict) else None
+    if not stages or not isinstance(stages, list) or not all(isinstance(stage, dict) and "folder" in stage for stage in stages):
         raise UserError(f"{Path(run) / FACTS} is not of a run", "Name a run folder that the command train or adopt made.")
     return facts
 

@@ -43,3 +43,10 @@ def test_an_unfinished_run_says_how_to_go_on(tmp_path, config, network, labels):
     fabricated(tmp_path / "run", config, 1, network, labels)
     with pytest.raises(UserError, match=r"Its finished stage can be used as .*1-first\. Go on .*--resume .*run$"):
         runs.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("facts", [[], {}, {"stages": []}, {"stages": {}}, {"stages": [{"name": "first"}]}])
+def test_facts_that_no_run_wrote_are_named(tmp_path, facts):
+    files.write_json(tmp_path / "run.json", facts)
+    with pytest.raises(UserError, match="run.json is not of a run"):
+        runs.load(tmp_path)
