@@ -101,6 +101,7 @@ class StageTrainer:
             "sums": at.sums.cpu(),
             "images": at.images,
             "seconds": at.seconds,
+            "waited": at.waited,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             **({"average": self.average.state_dict()} if self.average is not None else {}),
@@ -114,7 +115,8 @@ class StageTrainer:
             self.average.load_state_dict(state["average"])
         if "scaling" in state:
             self.fabric.strategy.precision.load_state_dict(state["scaling"])
-        self.progress = Progress(state["epoch"], state["step"], state["sums"], state["images"], state["seconds"])
+        waited = state.get("waited", 0.0)  # which those of earlier versions do not say
+        self.progress = Progress(state["epoch"], state["step"], state["sums"], state["images"], state["seconds"], waited)
 
     def epochs(
         self, watch: Watcher, *, save: Callable[[], None], save_every: float, termination: Termination | None = None
@@ -146,13 +148,13 @@ class StageTrainer:
         self._grouped.set_rate(self.stage.rates[at.epoch])
         watch.epoch_begins(self.stage, self.number, at.epoch, len(self.loader), at.step)
         began = saved = time.perf_counter()
-        before = at.seconds
+        before, waited = at.seconds, at.waited
         for batch in self.loader.epoch(self.number, at.epoch, at.step):
             self._step(batch)
             at.step = batch.step + 1
             looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
             mean = self._looked_at(batch) if looks else None
-            at.seconds = before + time.perf_counter() - began
+            at.seconds, at.waited = before + time.perf_counter() - began, waited + self.loader.waited
             watch.step_ends(batch.total, mean)
             ends = self.told_to_end(termination)
             if ends or (time.perf_counter() - saved > save_every and at.step < len(self.loader)):
@@ -246,7 +248,7 @@ class StageTrainer:
             "accuracy": accuracy,
             "images_per_s": at.images / max(at.seconds, 1e-9),
             "seconds": at.seconds,
-            "waited": self.loader.waited,
+            "waited": at.waited,
         }
 
 

@@ -14,7 +14,7 @@ class Progress:
     """The next epoch and step of a stage, and sums over the images of the epoch so far, those of all processes.
 
     ``sums`` is float64 ``(4,)``: loss, cross-entropy, imitation, right answers, and where there is one, as a fifth, the metric term; ``images`` counts
-    them; ``seconds`` is time spent.
+    them; ``seconds`` is time spent, ``waited`` what of it was spent on waiting for images.
     """
 
     epoch: int
@@ -22,10 +22,11 @@ class Progress:
     sums: torch.Tensor
     images: int
     seconds: float
+    waited: float
 
     @classmethod
     def start(cls, sums: int, epoch: int = 0) -> Progress:
-        return cls(epoch, 0, torch.zeros(sums, dtype=torch.float64), 0, 0.0)
+        return cls(epoch, 0, torch.zeros(sums, dtype=torch.float64), 0, 0.0, 0.0)
 
     def add(self, sums: torch.Tensor, images: int) -> None:
         """Adds a step: this process's sums, and the images of all; all processes call it together.

@@ -135,6 +135,13 @@ def test_the_speed_of_an_epoch_that_was_saved_behind_its_last_step_is_that_of_it
     assert run(made, watch)[0]["images_per_s"] == 5
 
 
+def test_what_an_epoch_waited_before_a_resume_counts(watch):
+    made = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=2)))[0])
+    made.restore({**made.state(), "step": 1, "images": 10, "seconds": 4.0, "waited": 3.0})
+    first, second = run(made, watch)
+    assert 3 < first["waited"] <= first["seconds"] and second["waited"] <= second["seconds"] < 3
+
+
 def test_a_batch_in_parts_makes_the_step_of_the_whole(watch):
     """In a network without BatchNorm; 10 images in 3 parts, which are not equal."""
     ends = []
