@@ -55,8 +55,10 @@ def compare(run: Path, device: str, split: Split, track: inference.Track = iter)
     noted = [folder for folder in sorted((run / "stages").iterdir()) if (folder / diagnostics.FILE).is_file() and (folder / runs.REFERENCE).is_file()]
     if not noted:
         return
-    split = readable(split, configuration.load(run / runs.CONFIG).data)
+    split = split.without_junk()
     made = {folder: references.load(folder / runs.REFERENCE) for folder in noted}
+    if split.hash() not in {reference.split_hash for reference in made.values()}:  # only then is it worth while to look which images the run left out
+        split = readable(split, configuration.load(run / runs.CONFIG).data)
     made = {folder: reference for folder, reference in made.items() if reference.split_hash == split.hash()}
     if not made:
         return

@@ -86,6 +86,13 @@ def test_they_are_compared_on_the_images_that_could_be_read(config, people, watc
     assert files.read_json(folder / "stages/1-first/diagnostics.json")["last_network"]["images"] == 53
 
 
+def test_nothing_is_decoded_to_find_what_was_left_out_where_nothing_was(config, people, watch, monkeypatch):
+    folder = train(dataclasses.replace(config, data=dataclasses.replace(config.data, skip_corrupt=True)), people, watch=watch)
+    monkeypatch.setattr(beliefs, "readable", lambda *_: pytest.fail("all images are looked at"))
+    beliefs.compare(folder, "cpu", people.train)
+    assert files.read_json(folder / "stages/1-first/diagnostics.json")["last_network"]["images"] == 54
+
+
 def test_each_generation_is_noted_beside_its_soft_targets(config, people, watch):
     config = dataclasses.replace(config, plan=dataclasses.replace(config.plan, name="born_again", epochs=3))
     folder = train(config, people, watch=watch)
