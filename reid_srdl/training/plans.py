@@ -82,14 +82,15 @@ def _stage(
     start: Literal["fresh", "continue"] = "fresh",
     reference: Imitated | None = None,
     schedule: tuple[int, int] | None = None,
+    flag: str = "--plan.epochs",
 ) -> Stage:
     """A stage from the run's configuration and what the stage does otherwise.
 
-    ``schedule`` is (length, offset) in epochs of the schedule that the stage goes through a part of; its own length from 0 by default.
+    ``schedule`` is (length, offset) in epochs of the schedule that the stage goes through a part of; its own length from 0 by default. ``flag`` makes it longer.
     """
     length, offset = schedule or (epochs, 0)
     base = config.optimiser.rate if override.rate is None else override.rate
-    _check_beginning(config, name, epochs, length)
+    _check_beginning(config, name, epochs, length, flag)
     rates = scheduled(config.schedule, base, length)[offset : offset + epochs]
     changes = {key: getattr(override, key) for key in ("label_smoothing", "scale") if getattr(override, key) is not None}
     optimiser = dataclasses.replace(config.optimiser, rate=base)
@@ -98,17 +99,17 @@ def _stage(
     return Stage(name, epochs, start, config.model, optimiser, rates, losses, config.metric, config.ema, reference)
 
 
-def _check_beginning(config: Config, name: str, epochs: int, length: int) -> None:
-    """Raises ``UserError`` for a stage that would be over before its beginning is."""
+def _check_beginning(config: Config, name: str, epochs: int, length: int, flag: str) -> None:
+    """Raises ``UserError`` for a stage that would be over before its beginning is; ``flag`` makes it longer."""
     if config.schedule.warmup_epochs >= length:
         raise UserError(
             f"a warm-up of {config.schedule.warmup_epochs} epochs takes all {length} of stage {name}",
-            "Lower --schedule.warmup_epochs, or raise --plan.epochs: each stage has a schedule of its own.",
+            f"Lower --schedule.warmup_epochs, or raise {flag}: each stage has a schedule of its own.",
         )
     if config.optimiser.frozen_epochs >= epochs:
         raise UserError(
             f"the backbone would be frozen for all {epochs} epochs of stage {name}",
-            "Lower --optimiser.frozen_epochs, or raise --plan.epochs: each stage begins with a frozen backbone.",
+            f"Lower --optimiser.frozen_epochs, or raise {flag}: each stage begins with a frozen backbone.",
         )
 
 
@@ -218,7 +219,7 @@ def kd(config: Config) -> Plan:
         reference = _imitated(config, checkpoint=teacher.checkpoint)
         return (_stage(config, "student", config.plan.epochs, config.plan.second, reference=reference),)
     model = dataclasses.replace(config.model, backbone=teacher.backbone, weights=teacher.weights)
-    trained = _stage(dataclasses.replace(config, model=model), "teacher", teacher.epochs or config.plan.epochs, config.plan.first)
+    trained = _stage(dataclasses.replace(config, model=model), "teacher", teacher.epochs or config.plan.epochs, config.plan.first, flag="--plan.teacher.epochs")
     return (trained, _stage(config, "student", config.plan.epochs, config.plan.second, reference=_imitated(config, stage="teacher")))
 
 

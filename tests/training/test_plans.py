@@ -188,3 +188,10 @@ def test_beginnings_that_take_a_whole_stage_and_beliefs_that_nobody_trained(more
 def test_a_ramp_of_a_share_is_rounded_to_the_nearest_epoch(share, epochs):
     _, second = build(Config(plan=PlanConfig(epochs=60), loss=LossConfig(ramp_share=share)))
     assert second.losses.ramp_epochs == epochs
+
+
+@pytest.mark.parametrize("asked", [{"schedule": ScheduleConfig(warmup_epochs=5)}, {"optimiser": OptimiserConfig(frozen_epochs=5)}])
+def test_a_stage_that_is_too_short_for_its_beginning_is_told_by_which_option_it_is_made_longer(asked):
+    for teacher, epochs, flag in ((4, 9, "plan.teacher.epochs"), (9, 4, "plan.epochs")):
+        with pytest.raises(UserError, match=rf"of stage {'teacher' if teacher == 4 else 'student'}\. Lower --\S+, or raise --{flag}: each stage"):
+            build(Config(plan=PlanConfig(name="kd", epochs=epochs, teacher=TeacherConfig(epochs=teacher)), **asked))
