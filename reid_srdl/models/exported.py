@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Optional
@@ -170,6 +171,9 @@ def _foreign(engine: Engine, port: Port, options: InputOptions, path: Path) -> P
         return Pixels(size, order=options.order)
     if options.mean is None or options.std is None:
         raise UserError(f"{path} was not exported here and does not say how its images are normalised", _WAY_OUT)
+    for name, values in (("mean", options.mean), ("std", options.std)):
+        if not all(map(math.isfinite, values)):
+            raise UserError(f"--input.{name} is {values}", "They must be finite numbers.")
     if options.white == 1 and max(*options.mean, *options.std) > 1:
         raise UserError(f"--input.mean {options.mean} and --input.std {options.std} are of pixels from 0 to 255", "Add --input.white 255.")
     if min(options.std) <= 0:

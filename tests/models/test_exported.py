@@ -106,6 +106,8 @@ def test_a_free_size_is_that_which_is_said(tmp_path):
         (InputOptions((4, 2), MEAN), "does not say how its images are normalised"),
         (InputOptions((8, 2), MEAN, STD), "takes images of 4 x 2, not of 8 x 2"),
         (InputOptions((4, 2), MEAN, (0, 1, 1)), "Standard deviations are above 0"),
+        (InputOptions((4, 2), MEAN, (1, float("nan"), 1)), r"--input.std is \(1, nan, 1\). They must be finite numbers"),
+        (InputOptions((4, 2), (float("nan"), 0, 0), STD), r"--input.mean is \(nan, 0, 0\). They must be finite numbers"),
         (InputOptions((4, 2), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)), "are of pixels from 0 to 255. Add --input.white 255"),
     ],
 )
