@@ -15,11 +15,11 @@ from .. import pictures, runs
 from ..data.augment import clean, resized
 from ..errors import UserError
 from ..models import IdentityClassifier
-from ..shell import command
 from . import again
 from .evaluated import Evaluated
 from .html import missing, section
 from .lists import MEANING, Choice, RankedList, file_of, ranked_lists, shot
+from .recorded import network_files
 
 PAIRS = 6
 """Queries that are shown, each with the nearest image: twelve images."""
@@ -109,15 +109,18 @@ def attention_section(run: Path, evaluated: Evaluated | None, chosen: Choice | N
     if evaluated is None or evaluated.classifies or evaluated.ranked is None or chosen is None:
         return ""
     title = "Where likeness comes from"
-    folder = _checkpoint(run, evaluated, stages)
-    if folder is None:
-        return section(title, missing("These embeddings are of another network than the run holds. Its own come from", command("eval", "--checkpoint", run, *again.flags(evaluated))))
+    try:
+        checkpoint = network_files(run, stages).get(evaluated.protocol.get("checkpoint"))
+    except UserError as error:
+        return section(title, missing(f"{error} Then", anew))
+    if checkpoint is None:
+        return section(title, missing("These embeddings are of another network than the run holds. Its own come from", again.scoring(run, evaluated)))
     query, gallery, result, _ = evaluated.ranked
     groups = {"The best": chosen.best[: PAIRS // 2], "The worst": chosen.worst[: PAIRS // 2]}
     how = {"metric": evaluated.protocol.get("metric", "euclidean"), "same_camera": bool(evaluated.protocol.get("same_camera", False))}
     try:
         lists = {name: ranked_lists(query, gallery, result, rows, depth=1, **how) for name, rows in groups.items() if rows}
-        trained = runs.load(folder, "cpu")
+        trained = runs.load(checkpoint, "cpu")
     except UserError as error:
         return section(title, missing(f"{error} Then", anew))
     files = {path: file_of(path, roots) for shown in lists.values() for one in shown for path in (one.path, *(item.path for item in one.found))}
@@ -137,13 +140,6 @@ _ABOUT = (
     "Each query beside the image that was nearest to it, and where the inner product of the two embeddings comes from (Grad-CAM on the last map of the backbone, in each image toward the other): "
     "bright is much, and each picture is as bright as its own largest value. Coarse by nature: a map has few places. It shows what the network used, and not whether it was right to."
 )
-
-
-def _checkpoint(run: Path, evaluated: Evaluated, stages: Sequence[dict]) -> Path | None:
-    """The run, or the stage of it, that the embeddings are of."""
-    wanted = evaluated.protocol.get("checkpoint")
-    folders = {stage.get("model"): run / "stages" / stage["folder"] for stage in stages}
-    return folders.get(wanted) if wanted else None
 
 
 def _pair(trained: runs.Trained, shown: RankedList, files: dict[str, Path | None]) -> str:

@@ -168,7 +168,10 @@ def _calibration(recorded: Recorded) -> str:
         f"{pairs['impostor']:,} impostor pairs of {pairs['identities']:,} people of {facts['dataset']} ({facts['split']}). Probabilities hold where a share of {found.prior:g} of the pairs "
         "that are asked about is genuine. In brackets: 95 % intervals over whole people."
     )
-    stale = "**These figures are of other weights than the run has now.**" if recorded.model and found.model != recorded.model else ""
+    stale = ""
+    if recorded.model and found.model != recorded.model:
+        network = recorded.networks.get(found.model)
+        stale = f"**These figures are of {network}, not of the last network.**" if network else "**These figures are of other weights than the run has now.**"
     return "\n\n".join(filter(None, [stale, said.table(("", ""), rows.items()), about]))
 
 

@@ -83,12 +83,17 @@ def read(run: files.Pathlike) -> Recorded:
     )
 
 
-def _networks(run: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What a stage hands on is one of the two networks of a stage that kept an average, and is called after the stage alone."""
+def network_files(run: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
+    """Where each network of a run is, by its hash. What a stage hands on is one of the two of a stage that kept an average, and is the stage itself."""
     found = {}
     for stage in stages:
         for path in (run / "stages" / stage["folder"] / name for name in (runs.LAST, runs.AVERAGED)):
             if path.is_file():
                 with files.reading(path), safe_open(path, "pt") as opened:
-                    found[opened.metadata()["sha256"]] = f"{path.name} of the stage {stage['name']}"
-    return found | {stage["model"]: f"the stage {stage['name']}" for stage in stages if stage.get("model")}
+                    found[opened.metadata()["sha256"]] = path
+    return found | {stage["model"]: run / "stages" / stage["folder"] for stage in stages if stage.get("model")}
+
+
+def _networks(run: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    names = {stage["folder"]: f"the stage {stage['name']}" for stage in stages}
+    return {model: names[path.name] if path.name in names else f"{path.name} of {names[path.parent.name]}" for model, path in network_files(run, stages).items()}

@@ -119,6 +119,9 @@ def test_calibration_and_its_thresholds(run, capsys):
     assert "other weights than the run has now" not in text
     Calibration("e" * 64, "euclidean", False, made.distances, made.log_odds, 0.5, facts).save(run / "calibration.json")
     assert "other weights than the run has now" in written(run)
+    first = runs.read_facts(run)["stages"][0]["model"]
+    Calibration(first, "euclidean", False, made.distances, made.log_odds, 0.5, facts).save(run / "calibration.json")
+    assert "**These figures are of the stage first, not of the last network.**" in written(run)
 
 
 def test_three_lines_load_it(run, monkeypatch, people, capsys):

@@ -15,6 +15,7 @@ import pytest
 from reid_srdl import data, embeddings, files, runs
 from reid_srdl.commands import eval as evaluation
 from reid_srdl.commands import report
+from reid_srdl.config import EmaConfig
 from reid_srdl.data.decoding import decode
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
@@ -138,6 +139,20 @@ def test_the_page_never_outgrows_its_budget(evaluated, people, monkeypatch):
     assert 0 < len(shown) < 12
     monkeypatch.setattr(page, "LARGEST", 1_000)
     assert "More queries" not in page.write(evaluated, data=people, extras=Extras(browse=200)).read_text()
+
+
+def test_likeness_is_traced_back_in_the_other_network_of_a_stage_that_kept_an_average(config, people, watch, monkeypatch, fast_map):
+    monkeypatch.setattr(data, "read", lambda name, root: people)
+    folder = train(dataclasses.replace(config, plan=dataclasses.replace(config.plan, name="vanilla", epochs=2), ema=EmaConfig(decay=0.9)), people, watch=watch)
+    last = folder / "stages/1-first/last.safetensors"
+    evaluation.run(["--checkpoint", str(last), "--device", "cpu"])
+    (scored,) = (path.parent.name for path in folder.glob("eval/*-last/metrics.json"))
+    assert report.run([str(folder), "--dataset", scored, "--browse", "0"]) == 0
+    part = (folder / "report.html").read_text().split("<h2>Where likeness comes from</h2>")[1].split("</section>")[0]
+    assert part.count("<img") == 24
+    last.unlink()
+    report.run([str(folder), "--dataset", scored, "--browse", "0"])
+    assert "of another network than the run holds" in (folder / "report.html").read_text()
 
 
 def test_likeness_is_traced_back_in_the_networks_own_images(config, people, watch, monkeypatch, fast_map, capsys):
