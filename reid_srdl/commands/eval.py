@@ -216,6 +216,7 @@ def _variant(options: EvalOptions, distance: str) -> str:
         str(options.metric): options.metric != distance,
         "ignore_camera": options.ignore_camera,
         "max": options.multi_query == "max",
+        options.engine: options.engine != "exact",
         f"expand{options.expand}": options.expand > 0,
         "rerank": options.rerank,
         f"k1_{options.rerank_k1}": options.rerank_k1 != EvalOptions.rerank_k1,

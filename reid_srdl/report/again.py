@@ -45,6 +45,7 @@ def flags(evaluated: Evaluated) -> list[str]:
         "metric": stamp.get("metric"),
         "ignore_camera": bool(stamp.get("same_camera")),
         "multi_query": "max" if (stamp.get("multi_query") or {}).get("pooling") == "max" else None,
+        "engine": "faiss" if str(stamp.get("engine")).startswith("faiss") else None,
         "expand": stamp.get("expand") or None,
         "rerank": bool(rerank),
         **{f"rerank_{name}": value for name, value in rerank.items()},

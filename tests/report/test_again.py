@@ -21,13 +21,15 @@ from reid_srdl.report.found import found_section
         ("", {}),
         ("-val", {"split": "val"}),
         ("-multi-flip-cosine-max", {"flip": True, "metric": "cosine", "multi_query": {"pooling": "max", "queries_alone": 2}}),
+        ("-faiss", {"engine": "faiss, flat index on the CPU"}),
+        ("-cosine-faiss-expand3", {"metric": "cosine", "engine": "faiss, flat index on the GPU", "expand": 3}),
         ("-single-ignore_camera-expand3", {"same_camera": True, "expand": 3}),
         ("-rerank-k1_4-weight_0.5", {"rerank": {"k1": 4, "k2": 6, "weight": 0.5}}),
         ("-rerank-weight_0", {"rerank": {"k1": 20, "k2": 6, "weight": 0.0}}),
     ],
 )
 def test_a_variant_is_asked_for_by_the_flags_that_make_it(variant, stamp):
-    usual = {"dataset": "market1501", "split": "test", "flip": False, "metric": "euclidean", "same_camera": False, "expand": 0, "rerank": None}
+    usual = {"dataset": "market1501", "split": "test", "flip": False, "metric": "euclidean", "same_camera": False, "engine": "exact", "expand": 0, "rerank": None}
     asked = again.flags(Evaluated(f"market1501{variant}", {"protocol": {**usual, **stamp}, "single": {}}))
     options = configuration.parse(EvalOptions, asked, prog="eval")
     made = _variant(dataclasses.replace(options, metric=options.metric or "euclidean"), "euclidean")
