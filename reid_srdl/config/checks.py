@@ -11,6 +11,9 @@ from .explained import refused
 from .fields import Config
 from .keys import keys_of, types_of
 
+MOST_THREADS = 4096
+"""CPU threads: more than any machine has cores. Torch takes what fits 31 bits, and ends the process where the system starts fewer."""
+
 
 def check(config: Config) -> None:
     """Raises ``UserError`` for a value that no run can have."""
@@ -65,6 +68,8 @@ def check(config: Config) -> None:
     for key, value in not_negative.items():
         if value is not None and not value >= 0:
             raise UserError(f"{key} is {value}", "It must not be below 0.")
+    if config.threads is not None and config.threads > MOST_THREADS:
+        raise UserError(f"threads is {config.threads:,}", f"It must be {MOST_THREADS:,} at most; left out, it is the number of cores.")
     pad, most = config.augment.pad, min(config.size) - 1
     if not 0 <= pad <= most:
         raise UserError(f"augment.pad is {pad}", f"It must lie between 0 and {most}, one less than the images' shorter side.")

@@ -25,7 +25,7 @@ def test_values_that_no_run_can_have(argv):
      (["--reference.views", "3", "--data.crop", "imagenet"], "centre of the image again"), (["--reference.weights", "ema"], "ema.decay"), (["--optimiser.betas", "0.9", "1"], "below 1"), (["--optimiser.betas", "0.9"], "betas"),
      (["--optimiser.clip", "0"], "above 0"), (["--optimiser.accumulate", "0"], "above 0"), (["--optimiser.backbone_rate", "0"], "above 0"),
      (["--optimiser.frozen_epochs", "-1"], "below 0"), (["--optimiser.name", "lion"], "lion"), (["--schedule.name", "exponential"], "exponential"),
-     (["--schedule.warmup_from", "2"], "between 0 and 1"), (["--schedule.final", "1.5"], "between 0 and 1")],
+     (["--threads", "2147483648"], "threads is 2,147,483,648. It must be 4,096 at most"), (["--schedule.warmup_from", "2"], "between 0 and 1"), (["--schedule.final", "1.5"], "between 0 and 1")],
 )  # fmt: skip
 def test_what_a_strong_recipe_cannot_have(argv, said):
     with pytest.raises(UserError) as caught:
