@@ -57,32 +57,37 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
         Terminated: SIGTERM came, and the runs under way saved their state.
     """
     settings.check_records(place.record, plan, records.read(place.record), place.extra)
-    lock = threading.Lock()
+    changed = threading.Condition()
     busy: set[Cell] = set()
     failures: list[str] = []
     children = Children()
 
     def work(worker: int) -> None:
         own = dataclasses.replace(place, environment=gpu_of(worker, place))
-        while not failures:
-            with lock:
-                open_cells = [cell for cell in study.pending(plan, records.read(place.record), arms, seeds) if cell not in busy]
-                chosen = next((cell for cell in open_cells if not _shares_start(plan, cell, busy)), open_cells[0] if open_cells else None)
-                if chosen is None:
+        while True:
+            with changed:
+                while not failures:
+                    open_cells = [cell for cell in study.pending(plan, records.read(place.record), arms, seeds) if cell not in busy]
+                    if open_cells or not busy:
+                        break
+                    changed.wait()  # the last try of a value that is still out makes further cells
+                if failures or not open_cells:
                     return
+                chosen = next((cell for cell in open_cells if not _shares_start(plan, cell, busy)), open_cells[0])
                 busy.add(chosen)
                 says(f"{plan.name}: {chosen.name} begins ({len(open_cells) - 1} more are waiting)")
             try:
                 record = run_cell(plan, chosen, own, children)
-                with lock:
+                with changed:
                     records.add(place.record, chosen, record)
                     told = ", ".join(f"{lines.SCORES[name]} {value:.1%}" for name, value in record["scores"].items() if name in lines.SCORES)
                     says(f"{plan.name}: {chosen.name} {told}")
             except UserError as error:
                 failures.append(str(error))
             finally:
-                with lock:
+                with changed:
                     busy.discard(chosen)
+                    changed.notify_all()
 
     # Futures are waited for: up to Python 3.12 a thread whose join a signal broke off counts as ended, and is not waited for again.
     with Termination() as termination, futures.ThreadPoolExecutor(place.jobs) as pool:  # which waits for all of them, whatever happens
@@ -98,9 +103,6 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
         worker.result()
     if failures:
         raise UserError(failures[0], "What was finished is kept; the same command goes on from there.")
-    if study.pending(plan, records.read(place.record), arms, seeds):
-        # A worker found nothing to do while the last try of another was still out, and tries make further cells.
-        carry_out(plan, place, says=says, arms=arms, seeds=seeds)
 
 
 def gpu_of(worker: int, place: Place) -> dict[str, str]:

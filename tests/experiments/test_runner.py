@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -7,9 +9,9 @@ import pytest
 from reid_srdl import config as configuration
 from reid_srdl.config import Config, LogConfig
 from reid_srdl.errors import UserError
-from reid_srdl.experiments import runner
+from reid_srdl.experiments import records, runner
 from reid_srdl.experiments.runner import Place, gpu_of
-from reid_srdl.experiments.study import Cell, Study
+from reid_srdl.experiments.study import Cell, Study, Tuning
 
 PLAN = Study("s", "t", "a", "synthetic", {"a": {"plan.name": "vanilla"}}, {"default": 1}, "a", ())
 CELL = Cell("a", 0, None, False)
@@ -75,6 +77,22 @@ def test_a_member_of_an_ensemble_that_is_not_there_is_named(tmp_path):
     assert runner._network(tmp_path / "run", "first") == model.parent
     with pytest.raises(UserError, match="run has no finished stage 'frist'.*Its stages: first"):
         runner._network(tmp_path / "run", "frist")
+
+
+def test_nobody_goes_home_while_the_last_try_is_out(monkeypatch, tmp_path):
+    tuned = dataclasses.replace(PLAN, seeds={"default": 2}, tune=Tuning("optimiser.rate", (0.1, 0.2, 0.3), 5, 0))
+    both = threading.Barrier(2, timeout=5)
+
+    def run_cell(plan, cell, place, children):
+        if cell.value == 0.3:
+            time.sleep(0.2)  # the other worker has nothing left by then
+        if not cell.held_out:
+            both.wait()
+        return {"scores": {"mAP": 0.5 if cell.value == 0.2 else 0.4}}
+
+    monkeypatch.setattr(runner, "run_cell", run_cell)
+    runner.carry_out(tuned, Place(tmp_path, tmp_path / "record.json", jobs=2), says=lambda line: None)
+    assert {cell.seed for cell in records.read(tmp_path / "record.json") if not cell.held_out} == {0, 1}
 
 
 def test_runs_side_by_side_take_a_gpu_each(monkeypatch, tmp_path):
