@@ -44,7 +44,8 @@ class IndexOptions:
         effort: of HNSW candidates, of IVF lists that are looked at for a query; null means what its size asks for.
         uri: of Milvus: an address such as http://localhost:19530, or a local path that ends in .db; null means OUTPUT.db.
         collection: of Milvus; null means gallery.
-        token: of a Milvus that asks for one, USER:PASSWORD or a key; null means ``$MILVUS_TOKEN``. It is not written down.
+        token: of a Milvus that asks for one, USER:PASSWORD or a key; null means ``$MILVUS_TOKEN``, which goes to no address but --uri and
+            ``$MILVUS_URI``: an index file may name a stranger's. It is not written down.
         metric: ``euclidean`` (squared), or ``cosine``, which networks with a BNNeck want; null means euclidean.
         images: folder that the paths are relative to, so that pictures can be shown.
         names: CSV files with columns label and name: words for labels. Those that are added (with --add) join what the index has.
@@ -96,16 +97,12 @@ def run(argv: list[str]) -> int:
     return _add(options) if asked[0] == "add" else _delete(options)
 
 
-def token_of(options: object) -> str | None:
-    """``--token``, or else ``$MILVUS_TOKEN``."""
-    return getattr(options, "token", None) or os.environ.get("MILVUS_TOKEN") or None
-
-
 # --- the three ways ------------------------------------------------------------------------------------------------------
 
 
 def _build(options: IndexOptions) -> int:
     from ..progress import tracked
+    from ..retrieval.milvus_connection import is_lite, own_token
     from ..retrieval.milvus_index import place_of
 
     if options.output is None or options.index is not None:
@@ -117,17 +114,21 @@ def _build(options: IndexOptions) -> int:
     _refuse_two_of_a_path(gallery)
     root = os.path.abspath(options.images) if options.images else None
     former = place_of(Path(options.output))
+    token = options.token or os.environ.get("MILVUS_TOKEN")  # goes to --uri alone, which the user named
     index, added = retrieval.create_index(
         options.output, gallery, backend=options.backend, root=root, names=names, metric=options.metric or "euclidean", replace=options.replace, track=tracked("indexing"),
         factory=options.factory, effort=options.effort, uri=options.uri, collection=options.collection,
-        **({"token": token_of(options)} if options.backend == "milvus" else {"token": options.token}),
+        token=token if options.backend == "milvus" else options.token,
     )  # fmt: skip
     with contextlib.closing(index):
         print(f"{index.path} holds {count(len(index), 'image')} as vectors of {index.dimension:,} numbers{' at length 1, for the cosine' if index.about.metric == 'cosine' else ''}{_but(added)}.")
         for line in _about(index):
             print(line)
-        if former is not None and not _same_place(former, place_of(index.path)) and former.still_holds(token_of(options)):
+        place = place_of(index.path)
+        if former is not None and not _same_place(former, place) and former.still_holds(token if place is not None and place.uri == former.uri else None):
             print(_left_behind(former))
+        if place is not None and not is_lite(place.uri) and token and not options.token and not own_token(place.uri):
+            print(f"Other commands send $MILVUS_TOKEN there once $MILVUS_URI is {place.uri}.")
         if root is None and not _readable(gallery):
             print("It does not know where the images are: give their folder with --images, here or to search, to see pictures.")
         _next(index)
@@ -137,7 +138,7 @@ def _build(options: IndexOptions) -> int:
 def _add(options: IndexOptions) -> int:
     from ..progress import tracked
 
-    with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
+    with contextlib.closing(retrieval.open_index(str(options.index), token=options.token)) as index:
         more = _loaded(options.add or ())
         check_fits(more, index.about, index.path)
         _refuse_two_of_a_path(more)
@@ -150,7 +151,7 @@ def _add(options: IndexOptions) -> int:
 
 
 def _delete(options: IndexOptions) -> int:
-    with contextlib.closing(retrieval.open_index(str(options.index), token=token_of(options))) as index:
+    with contextlib.closing(retrieval.open_index(str(options.index), token=options.token)) as index:
         paths = dict.fromkeys(_paths(options.delete or ()))
         there = set(index.holding(list(paths)).paths)
         unknown = [path for path in paths if path not in there]

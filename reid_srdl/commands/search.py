@@ -14,7 +14,6 @@ from ..models.exported import InputOptions
 from ..report.words import percent
 from ..shell import command
 from .image_list import Listed, list_images
-from .index import token_of
 
 if TYPE_CHECKING:
     from ..retrieval import Index
@@ -38,7 +37,7 @@ class SearchOptions:
         json: a file to write all hits into.
         images: folder that the paths of the index are relative to, where it has moved.
         flip: average the embeddings of the query and its mirror; null does as was done for the index, where it knows that.
-        token: of a Milvus that asks for one; null means ``$MILVUS_TOKEN``.
+        token: of a Milvus that asks for one; null means ``$MILVUS_TOKEN``, which goes to no address but ``$MILVUS_URI``: an index file may name a stranger's.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         input: what an exported file from elsewhere takes.
     """
@@ -81,7 +80,7 @@ def run(argv: list[str]) -> int:
 
     wanted = search.Wanted(options.top_k, options.camera, options.expand, PAPER if options.rerank else None, options.candidates)
     wanted.check()
-    index = retrieval.open_index(str(options.index), token=token_of(options))
+    index = retrieval.open_index(str(options.index), token=options.token)
     try:
         trained = runs.load(str(options.checkpoint), options.device, input=options.input)
         search.check_network(trained, index.about, index.path, options.checkpoint)

@@ -40,7 +40,7 @@ class ServeOptions:
         top_k: hits that may be asked for at most.
         workers: requests that are computed at a time; null means 2 on a CPU of several cores, else 1.
         waiting: requests that may wait for that; further ones are told to come again.
-        milvus_token: of a Milvus that asks for one; null means ``$MILVUS_TOKEN``.
+        milvus_token: of a Milvus that asks for one; null means ``$MILVUS_TOKEN``, which goes to no address but ``$MILVUS_URI``: an index file may name a stranger's.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         input: what an exported file from elsewhere takes.
     """
@@ -79,7 +79,7 @@ def run(argv: list[str]) -> int:
     limits = _limits(options)
     access, made = access_for(options.host, options.token or os.environ.get("REID_TOKEN") or None, options.names or ())
     with running.listen(options.host, options.port) as listening:
-        index = retrieval.open_index(str(options.index), token=options.milvus_token or os.environ.get("MILVUS_TOKEN") or None)
+        index = retrieval.open_index(str(options.index), token=options.milvus_token)
         try:
             service = _service(options, index)
             _serve(service, access, limits, listening, options.host, made)

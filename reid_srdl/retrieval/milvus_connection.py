@@ -36,8 +36,13 @@ def check_address(uri: str) -> None:
         raise UserError("the address holds a name or password, and would be written into the index", "Give them as --token USER:PASSWORD, or in $MILVUS_TOKEN.")
 
 
+def own_token(uri: str) -> str | None:
+    """``$MILVUS_TOKEN``, where the address is ``$MILVUS_URI``: one that stands in an index file is whatever its writer wrote, and may be a stranger's."""
+    return os.environ.get("MILVUS_TOKEN") if uri.rstrip("/") == os.environ.get("MILVUS_URI", "").rstrip("/") else None
+
+
 def connected(uri: str, token: str | None) -> Any:
-    """A ``MilvusClient``; whoever asked for one of Milvus Lite gives it back by ``release``.
+    """A ``MilvusClient``, by ``token`` or else by ``own_token``; whoever asked for one of Milvus Lite gives it back by ``release``.
 
     Raises:
         UserError: pymilvus is not installed; the Milvus does not answer; another process has that of Milvus Lite open.
@@ -47,6 +52,8 @@ def connected(uri: str, token: str | None) -> Any:
         from pymilvus.exceptions import MilvusException
     except ImportError:
         raise _missing("pymilvus") from None
+    except Exception as error:  # it reads $MILVUS_URI when it is imported
+        raise UserError(f"pymilvus cannot be imported ({first_line(str(error))})", "Correct what it names; an address is such as http://localhost:19530.") from None
     import grpc
 
     # They log every refusal with a traceback, and we say it in a line.
@@ -55,12 +62,14 @@ def connected(uri: str, token: str | None) -> Any:
     if is_lite(uri):
         _start(uri)
     try:
-        return MilvusClient(uri, token=token or "", timeout=CONNECT_SECONDS)
+        return MilvusClient(uri, token=token or own_token(uri) or "", timeout=CONNECT_SECONDS)
     except (MilvusException, grpc.RpcError) as error:
         if is_lite(uri):
             release(uri)
             raise UserError(f"the Milvus Lite in {uri} cannot be opened ({first_line(str(error))})", "Is it one, and whole?") from None
-        hint = "Start it, or correct --uri; a local path that ends in .db needs no server." if not _refused(error) else "Set $MILVUS_TOKEN to USER:PASSWORD, or give it as --token (to serve as --milvus_token, since its --token is the page's)."
+        hint = "Start it, or correct --uri; a local path that ends in .db needs no server."
+        if _refused(error):
+            hint = "Give USER:PASSWORD as --token (to serve as --milvus_token, since its --token is the page's), or as $MILVUS_TOKEN, which goes to no address but $MILVUS_URI: set that to this one where you trust it."
         raise UserError(f"there is no Milvus at {uri} ({first_line(getattr(error, 'message', str(error)))})", hint) from None
 
 

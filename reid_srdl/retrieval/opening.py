@@ -66,7 +66,7 @@ def open_index(path: files.Pathlike, *, token: str | None = None) -> Index:
 
     Args:
         path: its file.
-        token: of a Milvus that asks for one, ``USER:PASSWORD`` or a key.
+        token: of a Milvus that asks for one, ``USER:PASSWORD`` or a key; none means ``$MILVUS_TOKEN`` where its address, which stands in the file, is ``$MILVUS_URI``.
 
     Raises:
         UserError: not there, damaged, of another format, or its Milvus does not answer.

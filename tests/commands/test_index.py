@@ -15,7 +15,11 @@ from reid_srdl import embeddings
 from reid_srdl.commands import index as command
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
-from reid_srdl.retrieval import open_index
+from reid_srdl.retrieval import keeping, open_index
+from reid_srdl.retrieval.index import About
+
+with contextlib.suppress(ImportError):
+    import pymilvus
 
 MILVUS = pytest.param("milvus", marks=pytest.mark.skipif(not importlib.util.find_spec("milvus_lite"), reason="pymilvus is not installed"))
 
@@ -188,11 +192,28 @@ def test_a_list_that_is_not_there_is_said(files):
         run("--delete", "@gone.txt", "--index", "g.index")
 
 
-def test_the_token_may_come_from_the_environment(monkeypatch):
+@pytest.mark.skipif(not importlib.util.find_spec("milvus_lite"), reason="pymilvus is not installed")
+def test_the_token_of_the_environment_goes_to_addresses_that_the_user_named(files, monkeypatch):
+    """And to no other, such as that of an index file, which somebody else may have written."""
+    sent = []
+
+    def refusing(uri, token, timeout):
+        sent.append((uri, token))
+        raise pymilvus.exceptions.MilvusException(message="unauthenticated")
+
+    monkeypatch.setattr(pymilvus, "MilvusClient", refusing)
     monkeypatch.setenv("MILVUS_TOKEN", "from outside")
-    assert command.token_of(command.IndexOptions()) == "from outside" and command.token_of(command.IndexOptions(token="given")) == "given"
-    monkeypatch.setenv("MILVUS_TOKEN", "")
-    assert command.token_of(command.IndexOptions()) is None
+    monkeypatch.delenv("MILVUS_URI", raising=False)
+    keeping.write_description(files / "g.index", {**About("m", 4).as_json(), "backend": "milvus", "uri": "http://stranger:1", "collection": "gallery", "build": "1"})
+    add, build = ("--add", "one.npz", "--index", "g.index"), ("--embeddings", "one.npz", "--output", "h.index", "--backend", "milvus", "--uri", "http://own:1")
+    for words in (add, (*add, "--token", "given"), build, (*build, "--token", "given")):
+        with pytest.raises(UserError, match=r"Give USER:PASSWORD as --token .*\$MILVUS_TOKEN, which goes to no address but \$MILVUS_URI"):
+            run(*words)
+    assert sent == [("http://stranger:1", ""), ("http://stranger:1", "given"), ("http://own:1", "from outside"), ("http://own:1", "given")]
+    monkeypatch.setenv("MILVUS_URI", "http://stranger:1/")
+    with pytest.raises(UserError, match="there is no Milvus"):
+        run(*add)
+    assert sent[-1] == ("http://stranger:1", "from outside")
 
 
 @pytest.mark.parametrize("backend", ["faiss", MILVUS])
