@@ -128,6 +128,8 @@ def asked(trained: Trained, names: str | None, given_root: str | None, split: st
         raise UserError(f"--dataset {wanted} names no data set", "For instance: --dataset market1501,msmt17, or --dataset all")
     for name in chosen:
         try:
+            if wanted == ALL and name in DRAWN:
+                _require_rendered(roots(config, name, given_root)[0])
             root, data = found_set(config, name, given_root)
         except UserError as error:
             if wanted != ALL:
@@ -140,6 +142,14 @@ def asked(trained: Trained, names: str | None, given_root: str | None, split: st
     if not found:
         raise UserError(f"none of the data sets is there: {'; '.join(absent.values())}", "Name the folder of the data sets with --data_root.")
     return Asked(found, places, absent)
+
+
+def _require_rendered(root: Path) -> None:
+    """Whoever wants all that is there did not ask for more. Raises ``UserError`` where reading the set would render it."""
+    from ..data.synthetic import is_rendered
+
+    if not is_rendered(root):
+        raise UserError(f"it has not been rendered in {root}", "Name it with --dataset to have that done.")
 
 
 def _names(wanted: str, config: Config | None) -> Sequence[str]:

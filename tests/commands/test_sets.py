@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,6 +15,8 @@ from reid_srdl import runs
 from reid_srdl.commands import data as checking
 from reid_srdl.commands import eval as command
 from reid_srdl.commands import report, sets, train
+from reid_srdl.config import Config
+from reid_srdl.data.synthetic import Spec, render
 from reid_srdl.errors import UserError
 
 SPLITS = {"bounding_box_train": (range(1, 5), 2), "query": (range(11, 14), 1), "bounding_box_test": (range(11, 14), 2)}
@@ -142,6 +145,18 @@ def test_nothing_is_scored_where_a_set_is_missing(run, root):
     with pytest.raises(UserError, match="none of the data sets is there"):
         command.run(["--checkpoint", str(run), "--dataset", "all", "--data_root", str(root / "nowhere")])
     assert not Path("none").exists()
+
+
+def test_all_that_is_there_is_no_reason_to_render_more(tmp_path):
+    plant(tmp_path / "market1501", 3)
+    trained = SimpleNamespace(config=Config(dataset="synthetic"))
+    found = sets.asked(trained, "all", str(tmp_path))
+    assert list(found.sets) == ["market1501"] and found.absent["synthetic"] == f"it has not been rendered in {tmp_path}"
+    with pytest.raises(UserError, match="none of the data sets is there: it has not been rendered in"):
+        sets.asked(trained, "all", str(tmp_path / "nowhere"))
+    assert [path.name for path in tmp_path.iterdir()] == ["market1501"]
+    render(tmp_path / "synthetic", Spec(train_identities=2, test_identities=2, cameras=2, shots=2, multi_query=1, distractors=2, junk=2))
+    assert list(sets.asked(trained, "all", str(tmp_path)).sets) == ["synthetic", "market1501"]
 
 
 def test_the_doctor_looks_at_all_parts(root, place, monkeypatch, capsys):

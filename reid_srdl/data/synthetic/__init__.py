@@ -38,6 +38,14 @@ def read_synthetic(root: Path) -> ReIDData:
     return read_layout(folder, NAME)
 
 
+def is_rendered(root: Path) -> bool:
+    """Whether ``read_synthetic`` finds it there; nothing is made to find that out."""
+    from .. import cache_folder
+    from ..listing import can_write
+
+    return (root / NAME).exists() or (root.is_dir() and not can_write(root) and (cache_folder() / NAME).exists())
+
+
 def _folder(root: Path) -> Path:
     folder = root / NAME
     if folder.exists() or _can_write(root):
