@@ -29,7 +29,7 @@ def at_unit_length(embeddings: Embeddings) -> Embeddings:
     zeros = np.flatnonzero(~kept.any(axis=1) & ~junk)
     if len(zeros):
         first = embeddings.paths[zeros[0]] if embeddings.paths is not None else f"number {zeros[0] + 1}"
-        raise UserError(f"{len(zeros):,} of {len(kept):,} vectors hold nothing but zeros, such as {first}", "They have no cosine: leave them out, or take --metric euclidean.")
+        raise UserError(f"{len(zeros):,} of {len(kept):,} vectors hold nothing but zeros, such as {first}", "They have no cosine: leave them out, or take the metric euclidean.")
     return dataclasses.replace(embeddings, vectors=kept)
 
 

@@ -113,7 +113,7 @@ def train(index: Any, vectors: np.ndarray, factory: str) -> str | None:
     need = max(lists, codes, index.d if isinstance(index, faiss.IndexPreTransform) else 1)
     if len(vectors) < need:
         fits = max(1, min(len(vectors) // _PER_CENTRE, 4 * math.isqrt(len(vectors))))
-        raise UserError(f"{len(vectors):,} images are too few to train {factory!r}, which needs {need:,}", f"Leave --factory out (exact), or take one such as IVF{fits},Flat.")
+        raise UserError(f"{len(vectors):,} images are too few to train {factory!r}, which needs {need:,}", f"Leave the factory out (exact), or take one such as IVF{fits},Flat.")
     quantizers = [getattr(inner, "pq", None), *(quantizer for _, quantizer in rotations)]
     for clustering in (part for part in (getattr(inner, "cp", None), *(getattr(quantizer, "cp", None) for quantizer in quantizers)) if part is not None):
         clustering.min_points_per_centroid = 1  # it would warn once for every part of the vectors; the remark below says it once

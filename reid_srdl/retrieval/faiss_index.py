@@ -74,7 +74,7 @@ class FaissIndex:
         """As ``create_index``; an index that is there is replaced at the end, by one rename."""
         idle = [name for name, value in others.items() if value is not None]
         if idle:
-            raise UserError(f"--{idle[0]} means nothing for a faiss index", "It belongs to --backend milvus.")
+            raise UserError(f"{idle[0]} means nothing for a faiss index", "It belongs to the backend milvus.")
         if effort is not None and effort < 1:
             raise UserError(f"effort is {effort}", "It must be above 0.")
         factory, fresh = factory or factories.DEFAULT, incoming(embeddings)

@@ -67,7 +67,7 @@ def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
 def check_free(path: Path, replace: bool) -> None:
     """Raises ``UserError`` where a new index would take the place of another that nobody said to replace."""
     if path.exists() and not replace:
-        raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with --replace.")
+        raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with replace=True, in the command index --replace.")
 
 
 def backend_of(path: Path) -> str:

@@ -75,7 +75,7 @@ class Collection:
     def drop(self) -> None:
         """Raises ``UserError`` where somebody else made it."""
         if f"{_PROPERTY}format" not in self._described().get("properties", {}):
-            raise UserError(f"the collection {self.name} at {self.uri} was not made here, and is left alone", "Choose another name with --collection.")
+            raise UserError(f"the collection {self.name} at {self.uri} was not made here, and is left alone", "Choose another name, as collection or --collection.")
         with self._asking():
             self._client.drop_collection(self.name, timeout=ANSWER_SECONDS)
 

@@ -33,7 +33,7 @@ def check_address(uri: str) -> None:
     if parts.scheme not in ("http", "https", "tcp", "unix"):
         raise UserError(f"{uri} is no Milvus", "Give an address such as http://localhost:19530, or a local path that ends in .db for Milvus Lite.")
     if parts.username or parts.password:
-        raise UserError("the address holds a name or password, and would be written into the index", "Give them as --token USER:PASSWORD, or in $MILVUS_TOKEN.")
+        raise UserError("the address holds a name or password, and would be written into the index", "Give USER:PASSWORD as the token, or in $MILVUS_TOKEN.")
 
 
 def own_token(uri: str) -> str | None:
@@ -67,7 +67,7 @@ def connected(uri: str, token: str | None) -> Any:
         if is_lite(uri):
             release(uri)
             raise UserError(f"the Milvus Lite in {uri} cannot be opened ({first_line(str(error))})", "Is it one, and whole?") from None
-        hint = "Start it, or correct --uri; a local path that ends in .db needs no server."
+        hint = "Start it, or correct its uri; a local path that ends in .db needs no server."
         if _refused(error):
             hint = "Give USER:PASSWORD as --token (to serve as --milvus_token, since its --token is the page's), or as $MILVUS_TOKEN, which goes to no address but $MILVUS_URI: set that to this one where you trust it."
         raise UserError(f"there is no Milvus at {uri} ({first_line(getattr(error, 'message', str(error)))})", hint) from None
@@ -87,11 +87,11 @@ def _start(uri: str) -> None:
     folder = os.path.abspath(uri)
     with _lite_lock:
         if Path(folder).is_file():
-            raise UserError(f"{uri} is a file of an older Milvus Lite", "Build the index anew under another --uri.")
+            raise UserError(f"{uri} is a file of an older Milvus Lite", "Build the index anew under another uri.")
         Path(folder).parent.mkdir(parents=True, exist_ok=True)
         if not _open_lite[folder] and manager.start_and_get_uri(folder) is None:
             # It keeps its reason to itself; opening the folder once more tells it.
-            raise UserError(f"the Milvus Lite in {uri} cannot be opened ({_why(folder, DataDirLockedError)})", "One process at a time can; a Milvus server (--uri http://…) serves many.")
+            raise UserError(f"the Milvus Lite in {uri} cannot be opened ({_why(folder, DataDirLockedError)})", "One process at a time can; a Milvus server (its uri: http://…) serves many.")
         _open_lite[folder] += 1
 
 
@@ -120,7 +120,7 @@ def release(uri: str) -> None:
 
 
 def _missing(name: str) -> UserError:
-    return UserError(f"{name} is not installed", "Install it: pip install 'reid-srdl[search]'; --backend faiss needs none.")
+    return UserError(f"{name} is not installed", "Install it: pip install 'reid-srdl[search]'; the backend faiss needs none.")
 
 
 def first_line(message: str) -> str:

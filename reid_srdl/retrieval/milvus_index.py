@@ -72,12 +72,12 @@ class MilvusIndex:
         """As ``create_index``; without ``uri`` a Milvus Lite beside the file."""
         idle = [name for name, value in others.items() if value is not None]
         if idle:
-            raise UserError(f"--{idle[0]} means nothing for Milvus, whose index here is flat and exact", "It belongs to --backend faiss.")
+            raise UserError(f"{idle[0]} means nothing for Milvus, whose index here is flat and exact", "It belongs to the backend faiss.")
         fresh = incoming(embeddings)
         stored = _stored_uri(uri or f"{_real(path)}.db", path)
         check_address(stored)
         if _full_uri(stored, path) == str(_real(path)):
-            raise UserError(f"{path} cannot be the index and its Milvus Lite at once", "Give --uri another path that ends in .db, or leave it out.")
+            raise UserError(f"{path} cannot be the index and its Milvus Lite at once", "Give its uri another path that ends in .db, or leave it out.")
         # The JSON comes last, and with it the index: before, there is only a journal which says that one was being built.
         with changing(path), contextlib.ExitStack() as undo:
             check_free(path, replace)
@@ -85,7 +85,7 @@ class MilvusIndex:
             undo.callback(rows_of.close)
             if rows_of.exists():
                 if [stored, rows_of.name, rows_of.build()] not in _built_for(path, replace):
-                    raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already, which is not that of {path}", "Choose another name with --collection: --replace builds anew what an index itself has.")
+                    raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already, which is not that of {path}", "Choose another name, as collection or --collection: to replace an index builds anew what it has itself.")
                 rows_of.drop()
             build = secrets.token_hex(8)
             files.write_json(_journal(path), {"building": [stored, rows_of.name, build]}, flag="")
@@ -140,7 +140,7 @@ class MilvusIndex:
     def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
         vectors = check_queries(vectors, top_k, self.dimension)
         if top_k > DEEPEST:
-            raise UserError(f"top_k is {top_k:,}, and Milvus hands out {DEEPEST:,} at most", "Ask for fewer, or use --backend faiss.")
+            raise UserError(f"top_k is {top_k:,}, and Milvus hands out {DEEPEST:,} at most", "Ask for fewer, or use the backend faiss.")
         return self._open().search(vectors, top_k, cameras)
 
     def still(self) -> MilvusIndex:

@@ -53,7 +53,7 @@ def create_index(
     """
     path = Path(path)
     if path.is_dir():
-        raise UserError(f"{path} is a folder", "Name a file for the index with --output, such as gallery.index.")
+        raise UserError(f"{path} is a folder", "Name a file for the index, such as gallery.index.")
     check_free(path, replace)  # and backends ask once more while they hold it: somebody else may build it meanwhile
     about = About(embeddings.model, embeddings.dimension, root, dict(names or {}), metric, embeddings.flip)
     kept = at_unit_length(embeddings) if metric == "cosine" else embeddings

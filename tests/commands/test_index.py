@@ -157,7 +157,7 @@ def test_a_milvus_index_is_built_added_to_and_deleted_from(files, capsys):
         (("--embeddings", "one.npz", "--output", "x.index", "--names", "list.txt"), "cannot read list.txt"),
         (("--embeddings", "one.npz", "--output", "x.index", "--names", "bad.csv"), "no columns label and name"),
         (("--embeddings", "one.npz", "--output", "x.index", "--names", "words.csv"), "cannot be read as labels and names"),
-        (("--embeddings", "one.npz", "--output", "x.index", "--token", "a"), "--token means nothing for a faiss index"),
+        (("--embeddings", "one.npz", "--output", "x.index", "--token", "a"), "token means nothing for a faiss index"),
         (("--embeddings", "one.npz", "other.npz", "--output", "x.index"), "different networks"),
         (("--embeddings", "one.npz", "--output", "x.index", "--factory", "IVF9,Flat"), "too few to train"),
     ],

@@ -21,7 +21,7 @@ def test_a_server_that_is_not_there_is_said_soon(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     began = time.perf_counter()
-    with pytest.raises(UserError, match=f"there is no Milvus at http://127.0.0.1:{port} .*Start it, or correct --uri"):
+    with pytest.raises(UserError, match=f"there is no Milvus at http://127.0.0.1:{port} .*Start it, or correct its uri"):
         create_index(tmp_path / "g.index", embedded(3), backend="milvus", uri=f"http://127.0.0.1:{port}")
     assert time.perf_counter() - began < 10 and not (tmp_path / "g.index").exists()
 

@@ -243,7 +243,7 @@ def test_another_index_s_collection_is_never_built_anew(path, tmp_path, own):
     uri = str(tmp_path / "g.index.db")
     if own:  # it had one of the same name, in another place
         create_index(tmp_path / "h.index", embedded(5), backend="milvus")[0].close()
-    with pytest.raises(UserError, match="has a collection gallery already, which is not that of .*h.index. Choose another name with --collection"):
+    with pytest.raises(UserError, match="has a collection gallery already, which is not that of .*h.index. Choose another name, as collection or --collection"):
         create_index(tmp_path / "h.index", embedded(5), backend="milvus", uri=uri, replace=True)
     holds(path, embedded(30))
     create_index(tmp_path / "h.index", embedded(5), backend="milvus", uri=uri, collection="other", replace=True)[0].close()
@@ -276,7 +276,7 @@ def test_a_collection_that_is_gone_is_said(path):
 
 
 def test_one_path_is_not_the_index_and_its_database(tmp_path):
-    with pytest.raises(UserError, match="x.db cannot be the index and its Milvus Lite at once. Give --uri another path"):
+    with pytest.raises(UserError, match="x.db cannot be the index and its Milvus Lite at once. Give its uri another path"):
         create_index(tmp_path / "x.db", embedded(3), backend="milvus", uri=str(tmp_path / "y" / ".." / "x.db"))
     assert not list(tmp_path.iterdir())
 
