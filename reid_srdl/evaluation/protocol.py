@@ -223,7 +223,7 @@ def score(
         "mAP_trapezoid": "trapezoid rule of Market-1501's own code",
         "mINP": "number of matches / rank of the last",
         "ties": "in the order of faiss" if rules.engine == "faiss" else "by gallery position",
-        "engine": rules.engine_used(),
+        "engine": rules.engine_used(place),
         "expand": rules.expand,
         "rerank": dataclasses.asdict(rules.rerank) if rules.rerank is not None else None,
         "dimension": query.dimension,

@@ -71,16 +71,20 @@ class Rules:
         if self.rerank is not None:
             return rank_distances(query, gallery, reranked(query.vectors, gallery.vectors, self.rerank, track=track), same_camera=self.same_camera)
         if self.engine == "faiss":
-            return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera, gpu=place.device.type == "cuda")
+            return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera, gpu=self._on_gpu(place))
         return rank_parts(query, gallery, place, metric=self.metric, same_camera=self.same_camera, device=self.device)
 
-    def engine_used(self) -> str:
-        """In words."""
+    def engine_used(self, place: Place) -> str:
+        """In words, as ``rank`` uses it there."""
         if self.rerank is not None:
             return "k-reciprocal re-ranking"
         if self.engine == "exact":
             return "exact"
-        return f"faiss, flat index on the {'GPU' if has_gpu(load_faiss()) else 'CPU'}"
+        return f"faiss, flat index on the {'GPU' if self._on_gpu(place) and has_gpu(load_faiss()) else 'CPU'}"
+
+    @staticmethod
+    def _on_gpu(place: Place) -> bool:
+        return place.device.type == "cuda"
 
 
 USUAL = Rules()

@@ -9,6 +9,7 @@ import torch
 from reid_srdl.devices import ALONE, Place
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
+from reid_srdl.evaluation import rules as rules_module
 from reid_srdl.evaluation.rerank import Reranking
 from reid_srdl.evaluation.rules import Rules
 
@@ -46,6 +47,13 @@ def test_every_engine_counts_the_query_s_own_camera_where_that_is_asked_for(rule
     gallery = Embeddings([[1.0], [2.0], [5.0]], labels=[1, 1, 2], cameras=[1, 2, 2])
     for same_camera, found in ((False, 1), (True, 2)):
         assert len(dataclasses.replace(rules, same_camera=same_camera).rank(query, gallery).ranks_of(0)) == found
+
+
+def test_the_engine_is_told_where_it_computes(monkeypatch):
+    monkeypatch.setattr(rules_module, "load_faiss", lambda: None)
+    monkeypatch.setattr(rules_module, "has_gpu", lambda faiss: True)
+    rules = Rules(engine="faiss")
+    assert rules.engine_used(Place(torch.device("cuda"))).endswith("on the GPU") and rules.engine_used(ALONE).endswith("on the CPU")
 
 
 @pytest.mark.parametrize("engine", ["exact", "faiss"])
