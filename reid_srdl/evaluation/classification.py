@@ -26,6 +26,11 @@ _BLOCK = 1 << 22
 COLUMNS = {"top1": "top-1", "top5": "top-5", "loss": "loss", "ece": "ECE"}
 
 
+def telling(classes: int | None) -> list[str]:
+    """The scores of ``COLUMNS`` that say something: of 5 classes or fewer, the label is always among the 5 most probable."""
+    return [name for name in COLUMNS if name != "top5" or classes is None or classes > 5]
+
+
 @dataclass(frozen=True, eq=False)
 class ClassResult:
     """What N predictions are worth.
@@ -123,9 +128,11 @@ class ClassEvaluation:
 
     def table(self) -> list[tuple[str, ...]]:
         """As ``Scored`` has it."""
-        rows = [("", *COLUMNS.values())]
+        names = telling(self.metrics["protocol"]["classes"])
+        rows = [("", *(COLUMNS[key] for key in names))]
         for name, result in self.results.items():
-            shown = (f"{value:.3f}" if key == "loss" else f"{100 * value:.2f}" for key, value in result.scores().items())
+            scores = result.scores()
+            shown = (f"{scores[key]:.3f}" if key == "loss" else f"{100 * scores[key]:.2f}" for key in names)
             rows.append(({"classification": "network"}.get(name, name), *shown))
         return rows
 
@@ -182,7 +189,7 @@ def evaluate(
         "classes": len(trained.labels),
         "crop": trained.crop,
         "flip": flip,
-        "top5": f"the label is among the {min(5, len(trained.labels))} most probable classes",
+        **({"top5": "the label is among the 5 most probable classes"} if "top5" in telling(len(trained.labels)) else {}),
         "ece": f"{BINS} bins of equal width",
         "checkpoint": trained.model_hash,
     }

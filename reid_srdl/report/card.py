@@ -14,7 +14,7 @@ from . import adopted
 from . import card_words as said
 from .card_words import NOT_RECORDED
 from .recorded import Recorded, read
-from .scores import CLASSIFICATION, KINDS, RANKING
+from .scores import KINDS, figures
 from .words import METRICS as DISTANCES
 from .words import count, distance_word, duration, protocol
 
@@ -60,8 +60,9 @@ def _front_matter(recorded: Recorded, licence: str) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     task = "image-classification" if recorded.classifies else "image-feature-extraction"
-    results, names = [], CLASSIFICATION if recorded.classifies else RANKING
+    results = []
     for folder, metrics in recorded.scores.items():
+        names = figures(metrics)
         dataset = (metrics.get("protocol") or {}).get("dataset", folder)
         for kind, title in KINDS.items():
             scores = {name: value for name, value in (metrics.get(kind) or {}).items() if name in names and value is not None}
@@ -140,7 +141,7 @@ def _scored(recorded: Recorded, folder: str, metrics: Mapping[str, Any]) -> str:
     stamp = metrics.get("protocol") or {}
     kinds = {kind: metrics[kind] for kind in KINDS if metrics.get(kind)}
     rows = []
-    for name, (title, meaning) in (CLASSIFICATION if "classification" in kinds else RANKING).items():
+    for name, (title, meaning) in figures(metrics).items():
         if any(scores.get(name) is not None for scores in kinds.values()):
             form = "{:.3f}" if name == "loss" else "{:.2%}"
             rows.append((f"{title} ({meaning})", *(_number(scores.get(name), form) for scores in kinds.values())))

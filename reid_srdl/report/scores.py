@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from ..diagnostics import calibration
+from ..evaluation.classification import telling
 from ..shell import command
 from . import plots, words
 from .evaluated import Evaluated
@@ -32,17 +35,25 @@ CMC_DEPTH = 50
 """Ranks of the curve."""
 
 
+def figures(metrics: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The scores of ``metrics.json`` that are shown: what they are called, and what they mean."""
+    if "classification" not in metrics:
+        return RANKING
+    names = telling((metrics.get("protocol") or {}).get("classes"))
+    return {name: said for name, said in CLASSIFICATION.items() if name in names}
+
+
 def tiles(evaluated: Evaluated | None) -> str:
     """The figures that are asked for first."""
     if evaluated is None:
         return ""
-    shown = []
+    shown, told = [], figures(evaluated.metrics)
     for kind, names in TILES.items():
         scores = evaluated.metrics.get(kind) or {}
         for name in names:
-            if scores.get(name) is not None:
+            if name in told and scores.get(name) is not None:
                 images = "held-out images" if evaluated.protocol.get("split") == "val" else "test images"
-                what = f"{(RANKING | CLASSIFICATION)[name][0]}, {images if kind == 'classification' else KINDS[kind].lower()}"
+                what = f"{told[name][0]}, {images if kind == 'classification' else KINDS[kind].lower()}"
                 shown.append(f'<div class="tile"><b>{100 * scores[name]:.1f}<small>%</small></b><span>{what}</span></div>')
     return f'<div class="tiles">{"".join(shown)}</div>\n' if shown else ""
 
@@ -65,7 +76,7 @@ def _table(evaluated: Evaluated) -> str:
     columns = {f"{name.capitalize()} stage": one.metrics["classification"] for name, one in evaluated.earlier.items() if one.classifies}
     columns |= {KINDS[kind]: evaluated.metrics[kind] for kind in KINDS if evaluated.metrics.get(kind)}
     rows = []
-    for name, said in (CLASSIFICATION if evaluated.classifies else RANKING).items():
+    for name, said in figures(evaluated.metrics).items():
         values = [scores.get(name) for scores in columns.values()]
         if any(value is not None for value in values):
             rows.append([named(*said), *(_score(name, value) for value in values)])

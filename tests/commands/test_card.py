@@ -159,6 +159,9 @@ def test_classes_are_told_as_classes(run, capsys):
     text = written(run)
     assert "93.12%" in text and "image-classification" in text and "6 classes" in text and "10 test images of 6 classes." in text
     assert "## Calibration" not in text and "Re-identification follows people" not in text
+    for classes in (5, 6):
+        files.write_json(run / "eval/trees/metrics.json", {"protocol": {"dataset": "trees", "images": 10, "classes": classes}, "classification": {"top1": 0.9312, "top5": 1.0}})
+        assert (classes > 5) == ("Top-5" in written(run)) == ("top5" in written(run))
 
 
 def test_the_sets_that_a_run_was_trained_on_are_its_own(run, capsys):

@@ -106,6 +106,7 @@ def test_the_form_and_the_stamp(data, tmp_path):
     said = predictions.load(tmp_path / "eval/predictions.npz")
     assert said.paths == data.test.paths and said.names == NAMES and said.right.mean() == pytest.approx(found.metrics["classification"]["top1"])
     assert len(found.table()) == 2 and found.remarks() == ["12 test images of 3 classes."]
+    assert found.table()[0] == ("", "top-1", "loss", "ECE") and "top5" not in found.metrics["protocol"], "of 3 classes the label is always among the first 5"
 
 
 def test_a_saving_that_is_broken_off_leaves_no_scores_of_other_predictions(data, tmp_path, monkeypatch):

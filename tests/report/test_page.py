@@ -246,6 +246,9 @@ def test_a_classification_run(run):
     html = page.write(run).read_text()
     assert "93.12<small> %</small>" in html and "<td>0.250</td>" in html and "6 classes" in html
     assert "CMC" not in html and "What was found" not in html and "Reliability" not in html and "was not kept" in html
+    assert "99.0<small>%" in html and "99.00<small> %" in html
+    files.write_json(run / "eval/people/metrics.json", found | {"protocol": {"dataset": "people", "images": 10, "classes": 5}})
+    assert "Top-5" not in page.write(run).read_text()
     files.write_json(run / "eval/people-1-first/metrics.json", {**found, "classification": {**found["classification"], "ece": 0.125}})
     html = page.write(run).read_text()
     assert "First stage" in html and "12.50<small> %</small>" in html and "3.10<small> %</small>" in html
