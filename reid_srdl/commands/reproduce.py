@@ -110,7 +110,7 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
     runs = Path(options.runs) if options.runs else output / "runs"
     for (_, plan), path in zip(rows, paths, strict=True):
         records.describe(path, plan)
-        shared = ("--precision", trial.shared_precision(reproducing.configuration_of(plan, next(iter(plan.arms))), records.read(path)))
+        shared = ("--precision", trial.shared_precision([reproducing.configuration_of(plan, arm) for arm in plan.arms], records.read(path)))
         place = runner.Place(runs / plan.name, path, (*_extra(options), *shared), options.jobs, options.data_root)
         runner.carry_out(plan, place, says=says, arms=arms)
         # After each row, so that a table which takes days can be looked at on the way.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
@@ -12,10 +14,15 @@ if TYPE_CHECKING:
     from ..experiments.study import Found, Study
 
 
-def shared_precision(config: Config, found: Found) -> str:
-    """One precision for all arms of a study: that of its finished runs, or what is settled here once."""
+def shared_precision(configs: Sequence[Config], found: Found) -> str:
+    """One precision for all arms of a study, whose configurations these are: that of its finished runs, or what is settled here once, by all networks that they train."""
+    from ..training import plans
+
     finished = [record["precision"] for record in found.values()]
-    return finished[0] if finished else _trial(config.model, config.size, config.data.batch, config.device, config.precision)[0]
+    if finished:
+        return finished[0]
+    first = configs[0]
+    return _trial(tuple(dict.fromkeys(_bare(stage.model) for config in configs for stage in plans.build(config))), first.size, first.data.batch, first.device, first.precision)[0]
 
 
 def precision_flags(plan: Study, found: Found) -> tuple[str, ...]:
@@ -30,17 +37,22 @@ def precision_flags(plan: Study, found: Found) -> tuple[str, ...]:
     left = [arm for arm, config in configured.items() if config.precision == "auto"]
     if left and len(left) < len(configured):
         raise UserError(f"the study {plan.name} states the precision of some arms, and not of {', '.join(left)}", "State one for all in its settings, such as {precision: fp32}.")
-    return ("--precision", shared_precision(configured[left[0]], found)) if left else ()
+    return ("--precision", shared_precision([configured[arm] for arm in left], found)) if left else ()
 
 
 def images_per_s(config: Config) -> float:
     """Training images a second here, from a few steps of a small batch."""
-    return _trial(config.model, config.size, config.data.batch, config.device, config.precision)[1]
+    return _trial((_bare(config.model),), config.size, config.data.batch, config.device, config.precision)[1]
+
+
+def _bare(model: ModelConfig) -> ModelConfig:
+    """The same network with any weights."""
+    return dataclasses.replace(model, weights="none")
 
 
 @functools.cache
-def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, wanted: str) -> tuple[str, float]:
-    """The precision that ``wanted`` comes to, and training images a second with it."""
+def _trial(models: tuple[ModelConfig, ...], size: tuple[int, int], batch: int, device: str, wanted: str) -> tuple[str, float]:
+    """The precision that ``wanted`` comes to, and training images a second with it, each seen by all of the networks."""
     import torch
 
     from .. import devices
@@ -48,10 +60,10 @@ def _trial(model: ModelConfig, size: tuple[int, int], batch: int, device: str, w
     from ..training import precision
 
     place = devices.choose(device)
-    network = configured(model, 100, size, weights="none")
+    networks = [configured(model, 100, size) for model in models]
     batch = min(batch, 16) if place.type == "cpu" else batch
-    settled, timed = precision.settle(wanted, [network], device=place, size=size, batch=batch)
-    seconds = timed.get(settled) or precision.step_seconds(network, devices.Place(place, settled), size, batch)
+    settled, timed = precision.settle(wanted, networks, device=place, size=size, batch=batch)
+    seconds = timed.get(settled) or sum(precision.step_seconds(network, devices.Place(place, settled), size, batch) for network in networks)
     if place.type == "cuda":
         torch.cuda.empty_cache()  # the runs that this process starts need it
     return settled, batch / seconds

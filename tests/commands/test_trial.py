@@ -7,6 +7,7 @@ import pytest
 from reid_srdl.commands import trial
 from reid_srdl.errors import UserError
 from reid_srdl.experiments.study import Cell, Study, Tuning
+from reid_srdl.training import precision
 
 
 def study(**changes) -> Study:
@@ -22,6 +23,15 @@ def test_a_precision_that_is_left_to_the_machine_is_settled_once(monkeypatch):
     assert trial.precision_flags(study(), {Cell("vanilla", 0, None, False): {"precision": "fp32"}}) == ("--precision", "fp32"), "that of what is finished"
     tuned = study(tune=Tuning("optimiser.rate", (0.1, 0.2), 10))
     assert trial.precision_flags(tuned, {}) == ("--precision", "bf16")
+
+
+def test_every_network_that_an_arm_trains_is_tried(monkeypatch):
+    tried = []
+    monkeypatch.setattr(precision, "settle", lambda wanted, networks, **_: tried.extend(networks) or ("fp32", {"fp32": 0.5}))
+    kd = {"plan.name": "kd", "plan.teacher.backbone": "small_without_norm", "plan.teacher.weights": "none"}
+    arms = {"vanilla": {"plan.name": "vanilla"}, "kd": kd, "kd_of_a_run": {"plan.name": "kd", "plan.teacher.checkpoint": "runs/teacher"}}
+    assert trial.precision_flags(study(arms=arms, settings={"model.backbone": "small", "model.weights": "none"}), {}) == ("--precision", "fp32")
+    assert sorted(type(network.backbone.layers[1]).__name__ for network in tried) == ["BatchNorm2d", "Identity"]
 
 
 def test_one_that_is_stated_stays():
