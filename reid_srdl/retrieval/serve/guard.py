@@ -9,7 +9,7 @@ from typing import Any
 from .access import Access
 from .body import Body, Message, Receive
 from .limits import Limits
-from .refused import Refused
+from .refused import Refused, busy
 
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
@@ -38,6 +38,7 @@ class Guard:
 
     def __init__(self, app: App, access: Access, limits: Limits) -> None:
         self._app, self._access, self._limits = app, access, limits
+        self._inside = 0
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -56,14 +57,19 @@ class Guard:
             if cookie is not None:
                 answer.headers["Set-Cookie"] = cookie
             body.check()
+            if self._inside >= self._limits.requests:
+                raise busy()
         except Refused as refused:
             await answer.refuse(refused)
             return
+        self._inside += 1
         try:
             await self._app(scope, body.receive, answer.send)
         except Exception:
             if body.refused is None:
                 raise
+        finally:
+            self._inside -= 1
         if body.refused is not None:
             await answer.refuse(body.refused)
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from ...errors import UserError
 
+BESIDE = 100
+"""Requests beside those that are computed or wait for that: they arrive, or fetch a picture, of which a browser asks for 6 at a time."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -31,6 +34,11 @@ class Limits:
     sample: int = 60
     workers: int = 2
     waiting: int = 32
+
+    @property
+    def requests(self) -> int:
+        """That are inside at a time, whose bodies and answers take up memory; more are sent away."""
+        return self.workers + self.waiting + BESIDE
 
     def check(self) -> None:
         """Raises ``UserError`` where nothing could be answered."""

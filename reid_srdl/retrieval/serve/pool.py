@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from .refused import Refused
+from .refused import busy
 
 Result = TypeVar("Result")
 
@@ -41,7 +41,7 @@ class Pool:
         """What ``function(*args)`` returns. Raises ``Refused`` (503) where too many wait already."""
         with self._lock:
             if len(self._inside) >= self._room:
-                raise Refused(503, "the server is busy", "Ask again in a second.", {"Retry-After": "1"})
+                raise busy()
             # Counted until it has ended and not until somebody stops waiting for it: a thread cannot be called back.
             future: Future[Result] = self._threads.submit(function, *args)
             self._inside.add(future)

@@ -21,3 +21,8 @@ class Refused(UserError):
 
     def as_json(self) -> dict[str, str]:
         return {"error": self.message, "hint": self.hint}
+
+
+def busy() -> Refused:
+    """What to raise where there are too many requests already."""
+    return Refused(503, "the server is busy", "Ask again in a second.", {"Retry-After": "1"})
