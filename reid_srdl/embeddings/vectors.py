@@ -101,6 +101,13 @@ def short_hash(model: str) -> str:
     return f"{model[:12]}…" if model else "(unknown)"
 
 
+def check_mirrored(these: tuple[str, bool | None], those: tuple[str, bool | None], hint: str) -> None:
+    """Raises ``UserError`` where the ones are averaged with mirrored images and the others are not, as far as that is known: each in words, and its ``flip``."""
+    (one, first), (other, second) = these, those
+    if None not in (first, second) and first != second:
+        raise UserError(f"{one} are{'' if first else ' not'} averaged with those of mirrored images, and {other} are{'' if second else ' not'}", hint)
+
+
 def no_text(paths: Sequence[str]) -> str | None:
     """The first path that is no text in UTF-8, as it can be shown: tables, pages and databases cannot hold it, while names of files need not be text."""
     for path in paths:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..embeddings import Embeddings, short_hash
+from ..embeddings import Embeddings, check_mirrored, short_hash
 from ..errors import UserError
 
 
@@ -38,6 +38,4 @@ def require_one_network(query: Embeddings, gallery: Embeddings) -> None:
             f"the query vectors are of the network {short_hash(query.model)}, and the gallery vectors of {short_hash(gallery.model)}",
             "Distances between two networks mean nothing: embed both with the same.",
         )
-    if None not in (query.flip, gallery.flip) and query.flip != gallery.flip:
-        one, other = ("", " not") if query.flip else (" not", "")
-        raise UserError(f"the query vectors are{one} averaged with those of mirrored images, and the gallery vectors are{other}", "Embed both with --flip, or both without.")
+    check_mirrored(("the query vectors", query.flip), ("the gallery vectors", gallery.flip), "Embed both with --flip, or both without.")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..embeddings import Embeddings, short_hash
+from ..embeddings import Embeddings, check_mirrored, short_hash
 from ..errors import UserError
 from ..evaluation.scored import Track
 from ..evaluation.tiles import Metric
@@ -232,11 +232,7 @@ def check_fits(embeddings: Embeddings, about: About, path: Path) -> None:
         raise UserError(
             f"the vectors are of the network {short_hash(embeddings.model)}, and {path} is of {short_hash(about.model)}", "Distances between two networks mean nothing: embed with the same."
         )
-
-
-    if None not in (embeddings.flip, about.flip) and embeddings.flip != about.flip:
-        one, other = ("", " not") if embeddings.flip else (" not", "")
-        raise UserError(f"the vectors are{one} averaged with those of mirrored images, and those of {path} are{other}", f"Embed them {'with' if about.flip else 'without'} --flip.")
+    check_mirrored(("the vectors", embeddings.flip), (f"those of {path}", about.flip), f"Embed them {'with' if about.flip else 'without'} --flip.")
 
 
 def check_backend(backend: str, path: Path) -> None:
