@@ -47,7 +47,7 @@ def planned(config: Config, plan: Plan, images: int, num_classes: int) -> Cost:
     training = extraction = teacher = 0
     for number, stage in enumerate(plan):
         spent = macs_of(stage.model, num_classes, config.size) * stage.epochs * images
-        if stage.name == "teacher":
+        if stage.teaches:
             teacher += spent
         else:
             training += spent

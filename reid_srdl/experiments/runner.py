@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,12 @@ import torch
 
 from .. import config as configuration
 from .. import files, runs
+from ..config import Config
 from ..data.joined import part_names
 from ..errors import UserError
 from ..shell import command
+from ..training import plans
+from ..training.keys import stage_key
 from ..training.termination import Termination
 from . import cost, lines, records, settings, soft_targets, study
 from .children import Children
@@ -59,6 +63,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
     settings.check_records(place.record, plan, records.read(place.record), place.extra)
     changed = threading.Condition()
     busy: set[Cell] = set()
+    begins = functools.cache(lambda cell: _beginning(plan, cell, place.extra))  # reading a configuration takes a while
     failures: list[str] = []
     children = Children()
 
@@ -73,7 +78,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
                     changed.wait()  # the last try of a value that is still out makes further cells
                 if failures or not open_cells:
                     return
-                chosen = next((cell for cell in open_cells if not _shares_start(plan, cell, busy)), open_cells[0])
+                chosen = next((cell for cell in open_cells if not _shares_start(cell, busy, begins)), open_cells[0])
                 busy.add(chosen)
                 says(f"{plan.name}: {chosen.name} begins ({len(open_cells) - 1} more are waiting)")
             try:
@@ -114,12 +119,22 @@ def gpu_of(worker: int, place: Place) -> dict[str, str]:
     return {name: seen[worker % len(seen)]}
 
 
-def _shares_start(plan: Study, cell: Cell, busy: set[Cell]) -> bool:
+def _shares_start(cell: Cell, busy: Iterable[Cell], begins: Callable[[Cell], str | None]) -> bool:
     """Whether a run that is under way begins like this one: it would only wait for that stage."""
-    if any(one.arm in plan.ensembles for one in (cell, *busy)):
-        return False
-    two_stages = [plan.arms[one.arm].get("plan.name", "srdl") not in ("vanilla", "kd") for one in (cell, *busy)]
-    return two_stages[0] and any(two and other.seed == cell.seed and other.value == cell.value for two, other in zip(two_stages[1:], busy, strict=True))
+    return any(other.seed == cell.seed and begins(other) == begins(cell) is not None for other in busy)
+
+
+def _beginning(plan: Study, cell: Cell, extra: Sequence[str]) -> str | None:
+    """By what a run's first stage is known, as far as that can be said before images are read; none of an ensemble, and of a run that cannot be, which says so itself."""
+    if cell.arm in plan.ensembles:
+        return None
+    try:
+        config = configuration.parse(Config, [*study.flags(plan, cell), *extra], recipes=True)
+        first = plans.build(config)[0]
+    except UserError:
+        return None
+    imitated = first.reference and first.reference.checkpoint
+    return stage_key(config, first, 0, device=torch.device("cpu"), data_hash=f"{config.dataset} {config.data}", scored=None, before=None, reference=imitated)
 
 
 def run_cell(plan: Study, cell: Cell, place: Place, children: Children) -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Stage:
         ema: an average of the weights, which begins with the stage.
         reference: what it imitates; none trains from the labels alone.
         keep: which epoch's network the stage hands on: the ``last``, or the ``best`` on the held-out part of the training set.
+        teaches: whether it trains a teacher, on epochs of its own beside those of the plan.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Stage:
     ema: EmaConfig = EmaConfig()
     reference: Imitated | None = None
     keep: Literal["last", "best"] = "last"
+    teaches: bool = False
 
 
 Plan = tuple[Stage, ...]
@@ -116,6 +118,8 @@ def _check_beginning(config: Config, name: str, epochs: int, length: int, flag: 
 def _halves(config: Config) -> tuple[int, int]:
     """Epochs of two stages; the first has floor(M / 2) unless the plan says otherwise."""
     total, first, second = config.plan.epochs, config.plan.first.epochs, config.plan.second.epochs
+    if total < 2:
+        raise UserError(f"plan {config.plan.name} needs at least 2 epochs, one a stage", "Raise --plan.epochs.")
     if first is None:
         first = total // 2 if second is None else total - second
     if second is None:
@@ -220,7 +224,7 @@ def kd(config: Config) -> Plan:
         return (_stage(config, "student", config.plan.epochs, config.plan.second, reference=reference),)
     model = dataclasses.replace(config.model, backbone=teacher.backbone, weights=teacher.weights)
     trained = _stage(dataclasses.replace(config, model=model), "teacher", teacher.epochs or config.plan.epochs, config.plan.first, flag="--plan.teacher.epochs")
-    return (trained, _stage(config, "student", config.plan.epochs, config.plan.second, reference=_imitated(config, stage="teacher")))
+    return (dataclasses.replace(trained, teaches=True), _stage(config, "student", config.plan.epochs, config.plan.second, reference=_imitated(config, stage="teacher")))
 
 
 PLANS: dict[str, Callable[[Config], Plan]] = {
@@ -243,9 +247,6 @@ def build(config: Config) -> Plan:
     if name not in PLANS:
         near = difflib.get_close_matches(name, PLANS, n=2)
         raise UserError(f"there is no plan {name!r}", (f"Did you mean {' or '.join(near)}? " if near else "") + f"Choose --plan.name from: {', '.join(sorted(PLANS))}.")
-    two_stages = {"srdl", "half", "no_reference", "no_restart", "continued", "stage_incomplete"}
-    if name in two_stages and config.plan.epochs < 2:
-        raise UserError(f"plan {name} needs at least 2 epochs, one a stage", "Raise --plan.epochs.")
     plan = PLANS[name](config)
     if not config.loss.cross_entropy and config.metric.pairs and any(stage.reference and stage.reference.stage for stage in plan):
         raise UserError(

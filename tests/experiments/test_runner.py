@@ -95,6 +95,19 @@ def test_nobody_goes_home_while_the_last_try_is_out(monkeypatch, tmp_path):
     assert {cell.seed for cell in records.read(tmp_path / "record.json") if not cell.held_out} == {0, 1}
 
 
+def test_a_run_waits_for_one_that_trains_its_first_stage():
+    flags = {"vanilla": {}, "srdl": {}, "half": {}, "born_again": {"plan.generations": 3}, "early_stopped": {"log.eval_every": 1, "data.holdout_identities": 2}}
+    arms = {name: {"plan.name": name, **more} for name, more in flags.items()} | {"hotter": {"loss.temperature": 5}, "steeper": {"optimiser.rate": 0.5}, "wrong": {"plan.epochs": 1}}
+    plan = dataclasses.replace(PLAN, arms=arms, ensembles={"both": ("srdl", "half")})
+
+    def shares(one, other, seed=0):
+        return runner._shares_start(Cell(one, seed, None, False), [Cell(other, 0, None, False)], lambda cell: runner._beginning(plan, cell, ()))
+
+    assert shares("srdl", "half") and shares("half", "srdl") and shares("srdl", "hotter")
+    assert not any(shares("srdl", other) for other in ("vanilla", "born_again", "early_stopped", "steeper", "wrong", "both"))
+    assert not shares("wrong", "wrong") and not shares("both", "both") and not shares("srdl", "half", seed=1)
+
+
 def test_runs_side_by_side_take_a_gpu_each(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)

@@ -50,7 +50,7 @@ def test_an_odd_total_gives_the_first_stage_the_smaller_half():
 @pytest.mark.parametrize("epochs", [6, 41])
 def test_every_plan_spends_its_epochs(name, epochs):
     stages = plan(name, epochs, teacher=TeacherConfig(epochs=3))
-    student = [stage for stage in stages if stage.name != "teacher"]
+    student = [stage for stage in stages if not stage.teaches]
     assert sum(stage.epochs for stage in student) == (epochs // 2 if name == "half" else epochs)
     assert all(len(stage.rates) == stage.epochs for stage in stages)
     names = [stage.name for stage in stages]
@@ -83,6 +83,7 @@ def test_born_again_imitates_the_generation_before():
 def test_a_teacher_is_a_stage_with_another_model():
     stages = plan("kd", 10, teacher=TeacherConfig(backbone="wrn", weights="none", epochs=4))
     assert [(stage.name, stage.epochs, stage.model.backbone) for stage in stages] == [("teacher", 4, "wrn"), ("student", 10, "resnet50")]
+    assert [stage.teaches for stage in stages] == [True, False]
     assert [stage.model.weights for stage in stages] == ["none", "imagenet"]
     assert [stage.epochs for stage in plan("kd", 10)] == [10, 10], "unless told otherwise, as long as the student"
     (student,) = plan("kd", 10, teacher=TeacherConfig(checkpoint="runs/x"))
@@ -133,6 +134,12 @@ def test_a_length_of_the_second_stage_leaves_the_first_the_rest(name):
 def test_plans_that_cannot_be(name, more):
     with pytest.raises(UserError):
         build(Config(plan=dataclasses.replace(PlanConfig(name=name), **more)))
+
+
+@pytest.mark.parametrize("name", ["srdl", "half", "no_reference", "no_restart", "continued", "stage_incomplete"])
+def test_one_epoch_makes_no_two_stages(name):
+    with pytest.raises(UserError, match=f"plan {name} needs at least 2 epochs"):
+        plan(name, 1)
 
 
 @pytest.mark.parametrize(("name", "stage"), [("born_again", "first"), ("kd", "first"), ("kd", "second")])
