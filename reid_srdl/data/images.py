@@ -29,7 +29,7 @@ class ImageSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
+    def batch(self, indices: Sequence[int], stage: int = 0, epoch: int = 0) -> torch.Tensor:
         """uint8 ``(B, 3, H, W)``, RGB; what is random is so by stage and epoch. Raises ``UserError`` with the path of a bad image."""
         ...
 
@@ -69,7 +69,7 @@ class StreamedImages:
     def __len__(self) -> int:
         return len(self.files)
 
-    def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
+    def batch(self, indices: Sequence[int], stage: int = 0, epoch: int = 0) -> torch.Tensor:
         def image(index: int) -> np.ndarray:
             crop = None if self.cropping is None else self.cropping(stage, epoch, int(index))
             return decode(self.files[index], self.size, crop)
@@ -92,7 +92,7 @@ class MemoryImages:
     def __len__(self) -> int:
         return len(self.images)
 
-    def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
+    def batch(self, indices: Sequence[int], stage: int = 0, epoch: int = 0) -> torch.Tensor:
         return self.images[torch.as_tensor(indices, device=self.images.device)]
 
 
@@ -117,7 +117,7 @@ class GivenImages:
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def batch(self, indices: Sequence[int], epoch: int = 0, stage: int = 0) -> torch.Tensor:
+    def batch(self, indices: Sequence[int], stage: int = 0, epoch: int = 0) -> torch.Tensor:
         return _channels_first(np.stack([fitted(self._pictures[index], self.size, self._crop) for index in indices]))
 
 

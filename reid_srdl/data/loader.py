@@ -13,7 +13,7 @@ import torch
 from ..seeds import generator
 from .augment import Augment, moved
 from .images import ImageSource
-from .samplers import IdentitySampler, RandomSampler
+from .samplers import Sampler
 
 AHEAD = 2
 """Batches fetched before they are asked for."""
@@ -60,7 +60,7 @@ class Loader:
         self,
         source: ImageSource,
         targets: np.ndarray,
-        sampler: RandomSampler | IdentitySampler,
+        sampler: Sampler,
         augment: Augment,
         *,
         seed: int,
@@ -79,22 +79,21 @@ class Loader:
 
     def epoch(self, stage: int, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from step ``start`` on."""
-        self.sampler.set_epoch(epoch, stage)
         self.waited = 0.0
-        order = list(self.sampler)
+        order = list(self.sampler.batches(stage, epoch))
         with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
             fetched: dict[int, Future[torch.Tensor]] = {}
             for step in range(start, len(order)):
                 for coming in range(step, min(step + AHEAD + 1, len(order))):
                     if coming not in fetched:
-                        fetched[coming] = pool.submit(self._fetched, self._mine(order[coming]), epoch, stage)
+                        fetched[coming] = pool.submit(self._fetched, self._mine(order[coming]), stage, epoch)
                 began = time.perf_counter()
                 images = fetched.pop(step).result()
                 self.waited += time.perf_counter() - began
                 yield self._ready(images, order[step], stage, epoch, step)
 
-    def _fetched(self, indices: np.ndarray, epoch: int, stage: int) -> torch.Tensor:
-        images = self.source.batch(indices, epoch, stage)
+    def _fetched(self, indices: np.ndarray, stage: int, epoch: int) -> torch.Tensor:
+        images = self.source.batch(indices, stage, epoch)
         if self.device.type == "cpu" or images.device.type != "cpu":
             return images
         with torch.cuda.device(self.device):  # which each thread has for itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +12,21 @@ from ..seeds import derive
 
 MIN_BATCH = 8
 """A last batch of fewer images is left out of its epoch (other images, the next time): BatchNorm cannot use it."""
+
+
+class Sampler(Protocol):
+    """The order of the images of every epoch. ``smallest`` is the number of images of its smallest batch."""
+
+    @property
+    def smallest(self) -> int: ...
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        ...
+
+    def batches(self, stage: int, epoch: int) -> Iterator[np.ndarray]:
+        """Indices of the images of each batch of an epoch."""
+        ...
 
 
 class RandomSampler:
@@ -24,10 +40,6 @@ class RandomSampler:
 
     def __init__(self, count: int, batch: int, seed: int) -> None:
         self.count, self.batch, self.seed = count, batch, seed
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int, stage: int = 0) -> None:
-        self.epoch, self.stage = epoch, stage
 
     def __len__(self) -> int:
         """Batches an epoch."""
@@ -40,8 +52,8 @@ class RandomSampler:
         rest = self.count % self.batch
         return rest if rest >= MIN_BATCH or self.count < self.batch else self.batch
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        rng = np.random.default_rng(derive(self.seed, "order", self.stage, self.epoch))
+    def batches(self, stage: int, epoch: int) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng(derive(self.seed, "order", stage, epoch))
         order = rng.permutation(self.count)
         for step in range(len(self)):
             yield order[step * self.batch : (step + 1) * self.batch]
@@ -76,10 +88,6 @@ class IdentitySampler:
             )
         self.groups = np.array([max(1, len(member) // instances) for member in self.members])
         self.smallest = self.people * instances
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int, stage: int = 0) -> None:
-        self.epoch, self.stage = epoch, stage
 
     def __len__(self) -> int:
         """Batches an epoch: as many as can be filled with different identities."""
@@ -93,8 +101,8 @@ class IdentitySampler:
                 high = middle - 1
         return low
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        rng = np.random.default_rng(derive(self.seed, "order", self.stage, self.epoch))
+    def batches(self, stage: int, epoch: int) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng(derive(self.seed, "order", stage, epoch))
         pools = [self._groups_of(member, rng) for member in self.members]
         left = np.minimum(self.groups, len(self))
         batches = []
@@ -114,7 +122,7 @@ class IdentitySampler:
         return list(shuffled[:usable].reshape(-1, self.instances))
 
 
-def build(name: str, targets: np.ndarray, *, batch: int, instances: int, seed: int) -> RandomSampler | IdentitySampler:
+def build(name: str, targets: np.ndarray, *, batch: int, instances: int, seed: int) -> Sampler:
     """A sampler by name."""
     if name == "identity":
         return IdentitySampler(targets, batch, instances, seed)

@@ -14,7 +14,7 @@ from ..data.augment import Augment
 from ..data.images import ImageSource, MemoryImages, open_source, unreadable
 from ..data.loader import Loader
 from ..data.records import ClassData, ReIDData, Split, numbered_from_zero
-from ..data.samplers import IdentitySampler, RandomSampler
+from ..data.samplers import Sampler
 from ..data.samplers import build as build_sampler
 from ..errors import UserError
 from ..inference import Track
@@ -81,7 +81,7 @@ class Material:
             self.split.files, size, memory_gb=data.memory_gb, workers=data.workers, device=self._device, track=self._tracks("reading images"), crop=crop, seed=seed
         )
 
-    def sampler(self) -> RandomSampler | IdentitySampler:
+    def sampler(self) -> Sampler:
         """The order of the images. Raises ``UserError`` where there is none as it is asked for."""
         data = self._config.data
         return build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self._config.seed)

@@ -70,7 +70,7 @@ def test_centre_crops_are_the_same_from_memory_and_stream(odd_files):
     assert isinstance(memory, images.MemoryImages) and isinstance(stream, images.StreamedImages)
     assert memory.size == stream.size == (32, 24)
     indices = [3, 0, 2, 2]
-    assert torch.equal(memory.batch(indices, 5), stream.batch(indices, 8))
+    assert torch.equal(memory.batch(indices, epoch=5), stream.batch(indices, epoch=8))
     whole = images.open_source(odd_files, (32, 24))
     assert not torch.equal(memory.batch(indices), whole.batch(indices))
 
@@ -78,14 +78,14 @@ def test_centre_crops_are_the_same_from_memory_and_stream(odd_files):
 def test_random_crops_are_a_stream_and_the_same_in_any_batch(odd_files):
     source = images.open_source(odd_files, (32, 24), crop="imagenet", seed=3)
     assert isinstance(source, images.StreamedImages) and source.size == (32, 24)
-    batch = source.batch([2, 0, 2], 1)
+    batch = source.batch([2, 0, 2], 0, 1)
     assert batch.shape == (3, 3, 32, 24) and batch.dtype == torch.uint8
     assert torch.equal(batch[0], batch[2])
     again = images.open_source(odd_files, (32, 24), crop="imagenet", seed=3, workers=1)
-    assert torch.equal(again.batch(np.array([0]), 1)[0], batch[1])
-    assert not torch.equal(again.batch([2], 2)[0], batch[0]), "another epoch"
+    assert torch.equal(again.batch(np.array([0]), 0, 1)[0], batch[1])
+    assert not torch.equal(again.batch([2], 0, 2)[0], batch[0]), "another epoch"
     assert not torch.equal(again.batch([2], 1, 1)[0], batch[0]), "another stage"
-    assert not torch.equal(images.open_source(odd_files, (32, 24), crop="imagenet", seed=4).batch([2], 1)[0], batch[0])
+    assert not torch.equal(images.open_source(odd_files, (32, 24), crop="imagenet", seed=4).batch([2], 0, 1)[0], batch[0])
 
 
 def test_a_bad_image_is_named_when_it_is_cropped(tmp_path):

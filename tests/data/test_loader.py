@@ -58,7 +58,7 @@ def test_stage_epoch_and_seed_change_order_and_augmentation_and_a_batch_has_its_
 
 def test_a_faulty_source_speaks_to_the_consumer():
     class Broken(MemoryImages):
-        def batch(self, indices, epoch=0, stage=0):
+        def batch(self, indices, stage=0, epoch=0):
             raise RuntimeError("broken")
 
     bad = Loader(Broken(IMAGES), TARGETS, RandomSampler(41, 16, 0), Augment(AugmentConfig(), (8, 4)), seed=0)

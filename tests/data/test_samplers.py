@@ -6,8 +6,7 @@ from reid_srdl.errors import UserError
 
 
 def epoch(sampler, number, stage=0):
-    sampler.set_epoch(number, stage)
-    return list(sampler)
+    return list(sampler.batches(stage, number))
 
 
 def test_random_takes_every_image_once_in_another_order_each_epoch():
@@ -23,15 +22,15 @@ def test_random_takes_every_image_once_in_another_order_each_epoch():
 
 def test_a_last_batch_too_small_for_batchnorm_is_left_out():
     sampler = RandomSampler(32 + 7, 16, seed=0)
-    assert [len(batch) for batch in sampler] == [16, 16] and len(sampler) == 2 and MIN_BATCH == 8
-    assert [len(batch) for batch in RandomSampler(32 + 8, 16, seed=0)] == [16, 16, 8]
-    assert [len(batch) for batch in RandomSampler(5, 16, seed=0)] == [5]
+    assert [len(batch) for batch in epoch(sampler, 0)] == [16, 16] and len(sampler) == 2 and MIN_BATCH == 8
+    assert [len(batch) for batch in epoch(RandomSampler(32 + 8, 16, seed=0), 0)] == [16, 16, 8]
+    assert [len(batch) for batch in epoch(RandomSampler(5, 16, seed=0), 0)] == [5]
 
 
 @pytest.mark.parametrize("count", [5, 16, 16 + MIN_BATCH - 1, 16 + MIN_BATCH, 31, 32])
 def test_the_smallest_batch_is_known_beforehand(count):
     sampler = RandomSampler(count, 16, seed=0)
-    assert sampler.smallest == min(len(batch) for batch in sampler)
+    assert sampler.smallest == min(len(batch) for batch in epoch(sampler, 0))
 
 
 TARGETS = np.repeat(np.arange(6), [1, 2, 4, 9, 5, 8])
@@ -82,7 +81,7 @@ def test_the_length_is_the_most_that_can_be_filled_with_different_people():
 
 def test_an_identity_with_fewer_images_repeats_its_own():
     targets = np.repeat(np.arange(3), [1, 4, 4])
-    (batch,) = list(IdentitySampler(targets, batch=12, instances=4, seed=0))
+    (batch,) = epoch(IdentitySampler(targets, batch=12, instances=4, seed=0), 0)
     assert (batch[targets[batch] == 0] == 0).all() and (targets[batch] == 0).sum() == 4
 
 

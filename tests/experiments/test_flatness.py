@@ -212,7 +212,7 @@ def test_a_subset_is_drawn_by_the_seed_alone_and_only_it_is_read():
         def __len__(self) -> int:
             return len(TRAIN[0])
 
-        def batch(self, indices, epoch=0, stage=0):
+        def batch(self, indices, stage=0, epoch=0):
             read.extend(indices)
             return TRAIN[0][torch.as_tensor(indices)]
 

@@ -48,7 +48,7 @@ def test_a_network_that_is_imitated_sees_the_images_of_training_unless_they_are_
     cropped.open()
     Model.crop = "imagenet"
     clean, rows = cropped.clean_source(Model), np.arange(4)
-    assert torch.equal(clean.batch(rows, 0), clean.batch(rows, 1)) and not torch.equal(cropped.source.batch(rows, 0), cropped.source.batch(rows, 1))
+    assert torch.equal(clean.batch(rows, epoch=0), clean.batch(rows, epoch=1)) and not torch.equal(cropped.source.batch(rows, epoch=0), cropped.source.batch(rows, epoch=1))
 
 
 def test_what_cannot_train_a_classifier_is_said(config, people, watch):
