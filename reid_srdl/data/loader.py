@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..seeds import generator
+from .ahead import fetched
 from .augment import Augment, moved
 from .images import ImageSource
 from .samplers import Sampler
@@ -81,16 +81,11 @@ class Loader:
         """The batches of an epoch from step ``start`` on."""
         self.waited = 0.0
         order = list(self.sampler.batches(stage, epoch))
-        with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
-            fetched: dict[int, Future[torch.Tensor]] = {}
-            for step in range(start, len(order)):
-                for coming in range(step, min(step + AHEAD + 1, len(order))):
-                    if coming not in fetched:
-                        fetched[coming] = pool.submit(self._fetched, self._mine(order[coming]), stage, epoch)
-                began = time.perf_counter()
-                images = fetched.pop(step).result()
-                self.waited += time.perf_counter() - began
-                yield self._ready(images, order[step], stage, epoch, step)
+        began = time.perf_counter()
+        for step, images in fetched(lambda step: self._fetched(self._mine(order[step]), stage, epoch), range(start, len(order)), AHEAD):
+            self.waited += time.perf_counter() - began
+            yield self._ready(images, order[step], stage, epoch, step)
+            began = time.perf_counter()
 
     def _fetched(self, indices: np.ndarray, stage: int, epoch: int) -> torch.Tensor:
         images = self.source.batch(indices, stage, epoch)

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import torch
 
@@ -54,6 +56,20 @@ def test_stage_epoch_and_seed_change_order_and_augmentation_and_a_batch_has_its_
     first, second, _ = loader(images=same).epoch(0, 0)
     for other in (second, *(next(iter(loader(seed=seed, images=same).epoch(stage, epoch))) for stage, epoch, seed in ((0, 1, 0), (1, 0, 0), (0, 0, 1)))):
         assert not torch.equal(first.indices, other.indices) and not torch.equal(first.images, other.images)
+
+
+def test_only_the_time_without_images_is_waited():
+    class Slow(MemoryImages):
+        def batch(self, indices, stage=0, epoch=0):
+            time.sleep(0.05)
+            return super().batch(indices, stage, epoch)
+
+    slow = Loader(Slow(IMAGES), TARGETS, RandomSampler(41, 16, 0), Augment(AugmentConfig(pad=2), (8, 4)), seed=0)
+    batches = slow.epoch(0, 0)
+    next(batches)
+    first = slow.waited
+    time.sleep(0.5)  # the others are fetched meanwhile
+    assert len(list(batches)) == 2 and first >= 0.05 and slow.waited - first < 0.25
 
 
 def test_a_faulty_source_speaks_to_the_consumer():
