@@ -25,7 +25,7 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
 
 
 @contextlib.contextmanager
-def kept() -> Iterator[None]:
+def states_restored() -> Iterator[None]:
     """Afterwards torch's global states are as before. CUDA's are let alone where nobody has used it: to ask for them starts it, or fails."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
         yield
@@ -34,6 +34,6 @@ def kept() -> Iterator[None]:
 @contextlib.contextmanager
 def forked(seed: int, *purpose: object) -> Iterator[None]:
     """Inside, libraries that draw from torch's global state draw from a derived seed; afterwards it is as before."""
-    with kept():
+    with states_restored():
         torch.manual_seed(derive(seed, *purpose))
         yield

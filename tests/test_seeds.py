@@ -1,6 +1,6 @@
 import torch
 
-from reid_srdl.seeds import derive, forked, generator, kept
+from reid_srdl.seeds import derive, forked, generator, states_restored
 
 
 def test_every_part_of_a_purpose_matters():
@@ -32,7 +32,7 @@ def test_global_states_are_kept_and_a_gpu_that_nobody_uses_is_not_started(monkey
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # to ask its state would raise here
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
     before = torch.random.get_rng_state()
-    with kept():
+    with states_restored():
         torch.manual_seed(3)
         torch.rand(2)
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -5,8 +5,10 @@ The file of a study that no recipe describes (a row of a table) also holds the s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,19 +88,15 @@ def add(path: Path, cell: Cell, record: dict[str, Any]) -> Found:
     return found
 
 
-class _locked:
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
     """Holds a file of records, so that two commands which fill it lose nothing of each other's."""
-
-    def __init__(self, path: Path) -> None:
-        files.make_folder(path.parent)
-        self.path = path.parent / f".{path.name}.lock"
-
-    def __enter__(self) -> None:
-        try:
-            self.handle = open(self.path, "w")
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}", "Choose another folder with --records.") from None
-        fcntl.flock(self.handle, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        self.handle.close()
+    files.make_folder(path.parent)
+    lock = path.parent / f".{path.name}.lock"
+    try:
+        handle = open(lock, "w")
+    except OSError as error:
+        raise UserError(f"cannot write {lock}: {error.strerror}", "Choose another folder with --records.") from None
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

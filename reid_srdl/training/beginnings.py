@@ -11,7 +11,7 @@ from .. import runs
 from ..config import Config, ModelConfig, TeacherConfig
 from ..errors import UserError
 from ..models import IdentityClassifier, configured
-from ..seeds import forked, kept
+from ..seeds import forked, states_restored
 from .plans import Plan
 
 
@@ -38,7 +38,7 @@ class Beginnings:
         built = [dataclasses.replace(stage.model, weights="none") for stage in self._plan]
         for number in range(1, len(built)):
             if built[number] not in built[:number]:
-                with kept():
+                with states_restored():
                     network = self.bare(number)
                 yield network
 

@@ -12,7 +12,7 @@ from .. import heap, ranks
 from ..data.loader import Batch, Loader
 from ..errors import UserError
 from ..models import IdentityClassifier, Output
-from ..seeds import derive, kept
+from ..seeds import derive, states_restored
 from . import compiling, metric_losses, optimisers
 from .averaging import Average
 from .freezing import Freezer
@@ -133,7 +133,7 @@ class StageTrainer:
             Terminated: it was asked for.
         """
         termination = termination or Termination()
-        with kept():
+        with states_restored():
             while self.progress.epoch < self.stage.epochs:
                 row = self._epoch(watch, save, save_every, termination)
                 self.progress = self._start(self.progress.epoch + 1)

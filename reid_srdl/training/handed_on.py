@@ -27,7 +27,7 @@ def write(folder: Path, trainer: StageTrainer, save: Callable[[Path, IdentityCla
     files.link_or_copy(folder / (runs.AVERAGED if trainer.stage.ema.use else runs.LAST), folder / runs.MODEL)
 
 
-def imitated(folder: Path, weights: str) -> Path:
+def weights_file(folder: Path, weights: str) -> Path:
     """The file of a finished stage whose beliefs ``reference.weights`` asks for: ``used``, ``last`` or ``ema``.
 
     A stage without an average is its last weights.

@@ -45,7 +45,7 @@ def network_and_folder(run: Path, plan: Plan, number: int, imitated: Imitated) -
         return of_checkpoint(imitated), runs.stage_folder(run, number, plan[number].name)
     index = next(i for i, stage in enumerate(plan) if stage.name == imitated.stage)
     folder = runs.stage_folder(run, index, plan[index].name)
-    return runs.read_model(handed_on.imitated(folder, imitated.how.weights)), folder
+    return runs.read_model(handed_on.weights_file(folder, imitated.how.weights)), folder
 
 
 def check_checkpoints(plan: Plan, material: Material) -> None:

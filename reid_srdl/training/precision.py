@@ -14,7 +14,7 @@ from .. import heap, ranks
 from ..devices import Place, has_bf16
 from ..errors import UserError
 from ..models import IdentityClassifier
-from ..seeds import kept
+from ..seeds import states_restored
 
 TIMED_STEPS = 4
 CLEARLY = 0.85
@@ -75,7 +75,7 @@ def repeats(network: IdentityClassifier, place: Place, size: tuple[int, int], ba
     """
     trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
     images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(place.device).contiguous(memory_format=torch.channels_last)
-    with kept(), torch.no_grad():
+    with states_restored(), torch.no_grad():
         seen = []
         for _ in range(2):
             torch.manual_seed(0)
@@ -116,7 +116,7 @@ def step_seconds(network: IdentityClassifier, place: Place, size: tuple[int, int
     images = torch.zeros(batch, 3, *size, device=place.device).contiguous(memory_format=torch.channels_last)
     targets = torch.zeros(batch, dtype=torch.long, device=place.device)
     seconds = []
-    with kept():
+    with states_restored():
         for _ in range(TIMED_STEPS):
             began = time.perf_counter()
             with place.autocast():

@@ -75,7 +75,7 @@ def test_the_last_of_a_stage_without_an_average_is_its_network_and_an_average_th
     other = train(srdl(config, tmp_path / "runs/other", EmaConfig(), weights="last"), people, watch=watch)
     assert imitated_hash(one) == imitated_hash(other) and runs.read_facts(other)["stages"][1]["shared"]
     with pytest.raises(UserError, match="ema.safetensors"):
-        runs.read_model(handed_on.imitated(one / "stages/1-first", "ema"))
+        runs.read_model(handed_on.weights_file(one / "stages/1-first", "ema"))
 
 
 def test_a_stage_from_the_store_brings_both(config, people, watch, tmp_path):
