@@ -12,7 +12,7 @@ from ..shell import command
 from . import of_run
 
 if TYPE_CHECKING:
-    from ..report.card import Counted
+    from ..models.cost import Cost
 
 
 @dataclass(frozen=True)
@@ -47,18 +47,16 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _cost(folder: Path) -> Counted | None:
+def _cost(folder: Path) -> Cost | None:
     """Counted from the configuration; none where the network cannot be built here, or its teacher is gone."""
     from .. import runs
     from ..experiments import cost
     from ..progress import says
-    from ..report.card import Counted
 
     if runs.is_adopted(runs.read_facts(folder)):
         return None
     try:
-        counted = cost.of_run(folder)
+        return cost.of_run(folder)
     except UserError as error:
         says(f"the card goes without multiply-accumulates: {error}")
         return None
-    return Counted(counted.training, counted.extraction, counted.teacher)

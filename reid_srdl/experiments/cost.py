@@ -9,27 +9,13 @@ of them out (about 8% on Market-1501).
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 
 from .. import runs
 from ..config import Config, ModelConfig
 from ..models import configured
-from ..models.cost import forward_macs
+from ..models.cost import Cost, forward_macs
 from ..training.plans import Plan
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Forward multiply-accumulates: of the training steps, of writing soft targets down, and of a teacher that was trained before."""
-
-    training: int
-    extraction: int
-    teacher: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.training + self.extraction + self.teacher
 
 
 @functools.cache

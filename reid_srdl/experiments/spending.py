@@ -13,6 +13,7 @@ from .. import config as configuration
 from .. import files
 from ..config import Config
 from ..errors import UserError
+from ..models.cost import Cost
 from ..training import plans
 from . import cost, tables
 from .markdown import table
@@ -39,7 +40,7 @@ class Spent:
 
     study: Study
     arm: str
-    cost: cost.Cost
+    cost: Cost
     images: int
 
 

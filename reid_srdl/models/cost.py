@@ -1,6 +1,8 @@
-"""What a network costs: multiply-accumulates of a forward pass, and parameters."""
+"""What a network costs: multiply-accumulates of a forward pass and of a run, and parameters."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -10,6 +12,19 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from .modes import evaluating
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Forward multiply-accumulates of a run: of the training steps, of writing soft targets down, and of a teacher that was trained before."""
+
+    training: int
+    extraction: int
+    teacher: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.training + self.extraction + self.teacher
 
 
 def forward_macs(network: nn.Module, size: tuple[int, int]) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import files, runs
 from ..data.joined import part_names
+from ..models.cost import Cost
 from ..shell import NAME
 from . import adopted
 from . import card_words as said
@@ -23,16 +23,7 @@ PROBABILITIES = (0.5, 0.9, 0.99)
 _HARDEST = 3
 
 
-@dataclass(frozen=True)
-class Counted:
-    """Forward multiply-accumulates of a run: of the training steps, of writing soft targets down, and of a teacher trained before."""
-
-    training: int
-    extraction: int
-    teacher: int
-
-
-def text(recorded: Recorded, *, cost: Counted | None = None, licence: str = "other") -> str:
+def text(recorded: Recorded, *, cost: Cost | None = None, licence: str = "other") -> str:
     """The card.
 
     Args:
@@ -176,12 +167,12 @@ def _calibration(recorded: Recorded) -> str:
     return "\n\n".join(filter(None, [stale, said.table(("", ""), rows.items()), about]))
 
 
-def _cost(recorded: Recorded, cost: Counted | None) -> str:
+def _cost(recorded: Recorded, cost: Cost | None) -> str:
     facts = recorded.facts
     if runs.is_adopted(facts):
         return f"Of training: {NOT_RECORDED}. Weights: `{recorded.model}`."
     hardware, timed = facts["hardware"], [stage for stage in facts["stages"] if "seconds" in stage]
-    rows = {"Multiply-accumulates": said.macs(cost.training, cost.extraction, cost.teacher) if cost else NOT_RECORDED}
+    rows = {"Multiply-accumulates": said.macs(cost) if cost else NOT_RECORDED}
     for stage in timed:
         taken = ", taken over from an earlier run that began alike" if stage.get("shared") else ""
         rows[f"Time of stage {stage['name']}"] = f"{duration(stage['seconds'])} at {stage['images_per_s']:,.0f} images/s{taken}"
@@ -230,7 +221,7 @@ def _number(value: Any, form: str, none: str = NOT_RECORDED) -> str:
     return none if value is None else form.format(value)
 
 
-def write(run: files.Pathlike, output: files.Pathlike | None = None, *, cost: Counted | None = None, licence: str = "other") -> Path:
+def write(run: files.Pathlike, output: files.Pathlike | None = None, *, cost: Cost | None = None, licence: str = "other") -> Path:
     """Writes the card, ``README.md`` in the run folder by default, and returns its path. Raises ``UserError`` as ``read`` does."""
     recorded = read(run)
     target = Path(output) if output else recorded.run / "README.md"

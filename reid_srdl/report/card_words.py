@@ -11,6 +11,7 @@ from typing import Any
 from ..config import Config
 from ..config.keys import keys_of
 from ..data.joined import part_names
+from ..models.cost import Cost
 from .words import count
 
 NOT_RECORDED = "not recorded"
@@ -126,12 +127,12 @@ def loading(name: str, classifies: bool) -> str:
     return f'{_FROM}```python\nfrom reid_srdl import load\n\nvectors = load({name}).embed(["a.jpg", "b.jpg"])  # float32 (2, D); near each other: alike\n```'
 
 
-def macs(training: int, extraction: int, teacher: int) -> str:
+def macs(cost: Cost) -> str:
     """The cost in words, and how it was counted."""
-    parts = [f"{training:.4g} in training (forward passes of one image × images × epochs)"]
-    parts += [f"{extraction:.4g} to write soft targets down"] if extraction else []
-    parts += [f"{teacher:.4g} of a teacher that was trained before"] if teacher else []
-    return f"{', '.join(parts)}; {training + extraction + teacher:.4g} in all. Counted from the recorded configuration; backward passes, about twice as much, are not in it"
+    parts = [f"{cost.training:.4g} in training (forward passes of one image × images × epochs)"]
+    parts += [f"{cost.extraction:.4g} to write soft targets down"] if cost.extraction else []
+    parts += [f"{cost.teacher:.4g} of a teacher that was trained before"] if cost.teacher else []
+    return f"{', '.join(parts)}; {cost.total:.4g} in all. Counted from the recorded configuration; backward passes, about twice as much, are not in it"
 
 
 def responsible(dataset: str, weights: str, classifies: bool) -> str:

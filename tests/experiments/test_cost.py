@@ -5,6 +5,7 @@ import pytest
 from reid_srdl import runs
 from reid_srdl.config import Config, ModelConfig, PlanConfig, TeacherConfig
 from reid_srdl.experiments import cost
+from reid_srdl.models.cost import Cost
 from reid_srdl.training import plans
 from reid_srdl.training.run import train
 
@@ -20,8 +21,8 @@ def planned(name, epochs=200, **more):
 
 def test_vanilla_pays_for_its_epochs_and_srdl_for_one_pass_more():
     vanilla, srdl = planned("vanilla"), planned("srdl")
-    assert vanilla == cost.Cost(ONE * 200 * 50_000, 0)
-    assert srdl == cost.Cost(ONE * 200 * 50_000, ONE * 50_000)
+    assert vanilla == Cost(ONE * 200 * 50_000, 0)
+    assert srdl == Cost(ONE * 200 * 50_000, ONE * 50_000)
     assert planned("half").total == vanilla.total // 2
     assert planned("born_again", generations=3).extraction == 2 * ONE * 50_000
 
@@ -29,7 +30,7 @@ def test_vanilla_pays_for_its_epochs_and_srdl_for_one_pass_more():
 def test_a_teacher_counts_with_its_own_network():
     kd = planned("kd", teacher=TeacherConfig(backbone="resnet110", weights="none", epochs=100))
     big = cost.macs_of(ModelConfig(backbone="resnet110", weights="none"), 10, (32, 32))
-    assert kd == cost.Cost(ONE * 200 * 50_000, big * 50_000, big * 100 * 50_000)
+    assert kd == Cost(ONE * 200 * 50_000, big * 50_000, big * 100 * 50_000)
     assert big > 3 * ONE
 
 
@@ -46,7 +47,7 @@ def test_a_finished_teacher_counts_with_what_its_run_cost(config, people, watch,
     student = dataclasses.replace(config, plan=PlanConfig("kd", 4, teacher=TeacherConfig(checkpoint=str(teacher))))
     found = cost.planned(student, plans.build(student), 54, 6)
     one = cost.macs_of(config.model, 6, config.size)
-    assert found == cost.Cost(one * 4 * 54, one * 54, one * 3 * 54)
+    assert found == Cost(one * 4 * 54, one * 54, one * 3 * 54)
 
 
 def test_each_view_and_mirror_image_is_a_pass_of_its_own():

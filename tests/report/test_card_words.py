@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+from reid_srdl.models.cost import Cost
 from reid_srdl.report import card_words as said
 
 
@@ -57,4 +58,4 @@ def test_the_snippet_loads_the_run_whatever_its_name(name, classifies):
 
 def test_cells_stay_in_their_cells():
     assert said.table(("", "b"), [("x|y", "1\n2")]).splitlines()[-1] == "| x\\|y | 1 2 |"
-    assert said.macs(1000, 20, 0).startswith("1000 in training") and "1020 in all" in said.macs(1000, 20, 0)
+    assert said.macs(Cost(1000, 20)).startswith("1000 in training") and "1020 in all" in said.macs(Cost(1000, 20))
