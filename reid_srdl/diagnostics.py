@@ -31,11 +31,11 @@ Piece = tuple[torch.Tensor, torch.Tensor]
 """Logits ``(B, C)`` and targets int64 ``(B,)`` in 0..C-1."""
 
 
-# --- calibration -------------------------------------------------------------------------------------------------
+# --- reliability -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Reliability:
     """Confidence beside accuracy, in bins of equal width (Guo et al. 2017).
 
     A confidence on the border of two bins is in the lower one.
@@ -58,7 +58,7 @@ class Calibration:
         return float((self.counts[some] * gaps).sum() / max(1, self.counts.sum()))
 
 
-def calibration(confidence: np.ndarray, right: np.ndarray) -> Calibration:
+def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
     """Of N predictions.
 
     Args:
@@ -71,7 +71,7 @@ def calibration(confidence: np.ndarray, right: np.ndarray) -> Calibration:
     counts = np.bincount(of, minlength=BINS)
     sums = (np.bincount(of, weights=values, minlength=BINS) for values in (confidence, np.asarray(right, dtype=np.float64)))
     means = [np.divide(total, counts, out=np.full(BINS, np.nan), where=counts > 0) for total in sums]
-    return Calibration(counts, *means)
+    return Reliability(counts, *means)
 
 
 # --- soft targets ------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def describe(pieces: Iterable[Piece], temperature: float) -> SoftTargets:
         agreement=float(right.mean()),
         label=float(label.mean()),
         label_softened=float(softened.mean()),
-        ece=calibration(confidence, right > 0).ece,
+        ece=reliability(confidence, right > 0).ece,
         entropy_counts=_counts(entropy / most),
         label_counts=_counts(label),
     )

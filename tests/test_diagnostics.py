@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from reid_srdl import diagnostics
-from reid_srdl.diagnostics import BINS, SoftTargets, agreement, calibration, describe, verdict
+from reid_srdl.diagnostics import BINS, SoftTargets, agreement, describe, reliability, verdict
 
 
 def test_the_calibration_error_by_hand():
     # In bins of 1/15: (14/15, 1], (12/15, 13/15], and two in (9/15, 10/15] of which one is right.
-    found = calibration(np.array([0.95, 0.85, 0.62, 0.64]), np.array([True, False, True, False]))
+    found = reliability(np.array([0.95, 0.85, 0.62, 0.64]), np.array([True, False, True, False]))
     assert found.ece == pytest.approx((0.05 + 0.85 + 2 * abs(0.63 - 0.5)) / 4)
     assert found.counts[[9, 12, 14]].tolist() == [2, 1, 1] and found.counts.sum() == 4
     assert found.accuracy[[9, 12, 14]].tolist() == [0.5, 0, 1] and np.isnan(found.confidence[0])
@@ -24,8 +24,8 @@ def test_the_calibration_error_by_hand():
 
 def test_a_confidence_on_a_border_is_in_the_lower_bin():
     edges = np.linspace(0, 1, BINS + 1)
-    assert np.flatnonzero(calibration(edges[[3, BINS]], np.array([True, True])).counts).tolist() == [2, BINS - 1]
-    assert calibration(np.array([0.0]), np.array([False])).counts[0] == 1
+    assert np.flatnonzero(reliability(edges[[3, BINS]], np.array([True, True])).counts).tolist() == [2, BINS - 1]
+    assert reliability(np.array([0.0]), np.array([False])).counts[0] == 1
 
 
 def pieces(logits, targets):

@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 from .. import __version__, files, inference
 from ..data.records import ClassData, Split
 from ..devices import ALONE, Place
-from ..diagnostics import BINS, Calibration, calibration
+from ..diagnostics import BINS, Reliability, reliability
 from ..errors import UserError
 from ..runs import Trained, check_same_classes
 from . import predictions
@@ -39,7 +39,7 @@ class ClassResult:
         top1: the share whose most probable class is the label.
         top5: the share whose label is among the 5 most probable classes (among all, where there are fewer).
         loss: mean cross-entropy, in nats.
-        calibration: confidence beside accuracy.
+        reliability: confidence beside accuracy.
         predicted: the most probable class, int64 ``(N,)`` in 0..C-1.
         confidence: its probability, ``(N,)``.
         of_label: probability of the label, ``(N,)``.
@@ -48,14 +48,14 @@ class ClassResult:
     top1: float
     top5: float
     loss: float
-    calibration: Calibration
+    reliability: Reliability
     predicted: np.ndarray
     confidence: np.ndarray
     of_label: np.ndarray
 
     @property
     def ece(self) -> float:
-        return self.calibration.ece
+        return self.reliability.ece
 
     def scores(self) -> dict[str, float]:
         """Under the names that ``metrics.json`` has."""
@@ -78,7 +78,7 @@ def classify(logits: np.ndarray, targets: np.ndarray) -> ClassResult:
         top1=float((before < 1).mean()),
         top5=float((before < 5).mean()),
         loss=float(loss.mean()),
-        calibration=calibration(confidence, predicted == targets),
+        reliability=reliability(confidence, predicted == targets),
         predicted=predicted,
         confidence=confidence,
         of_label=of_label,

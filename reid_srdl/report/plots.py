@@ -13,7 +13,7 @@ from .drawing import COLOURS, DASHES, Scale
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..diagnostics import Calibration
+    from ..diagnostics import Reliability
 
 Row = dict[str, float | None]
 
@@ -114,7 +114,7 @@ def cmc(curves: Mapping[str, Mapping[int, float]], *, label: str = "CMC curve") 
     return drawing.svg(figure, label)
 
 
-def reliability(curves: Mapping[str, Calibration], *, label: str = "Reliability diagram") -> bytes:
+def reliability(curves: Mapping[str, Reliability], *, label: str = "Reliability diagram") -> bytes:
     """Accuracy over confidence (Guo et al. 2017), beside the line on which confidence can be taken at its word.
 
     Args:

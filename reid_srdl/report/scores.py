@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..diagnostics import calibration
+from ..diagnostics import reliability
 from ..evaluation.classification import telling
 from ..shell import command
 from . import plots, words
@@ -107,7 +107,7 @@ def _cmc(evaluated: Evaluated) -> str:
 
 def _reliability(evaluated: Evaluated) -> str:
     networks = {f"{name} stage": one.predictions for name, one in evaluated.earlier.items()} | {"the network": evaluated.predictions}
-    curves = {name: calibration(said.confidence, said.right) for name, said in list(networks.items())[-2:] if said is not None}
+    curves = {name: reliability(said.confidence, said.right) for name, said in list(networks.items())[-2:] if said is not None}
     if not curves:
         return ""
     svg = plots.reliability(curves, label="Reliability diagram")

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from reid_srdl.diagnostics import calibration
+from reid_srdl.diagnostics import reliability
 from reid_srdl.report import plots
 from reid_srdl.report.plots import StageLog
 
@@ -90,7 +90,7 @@ def test_the_cmc_curve_tells_its_curves_apart():
 
 
 def test_the_reliability_diagram_shows_the_bins_that_hold_something():
-    found = calibration(np.array([0.95, 0.97, 0.55, 0.3]), np.array([True, True, False, True]))
+    found = reliability(np.array([0.95, 0.97, 0.55, 0.3]), np.array([True, True, False, True]))
     svg = plots.reliability({"first stage": found, "the network": found})
     assert {"first stage", "the network", "confidence", "100 %"} <= set(texts(svg))
     assert curves(svg)[0] == curves(svg, "line2")[0] == 3
