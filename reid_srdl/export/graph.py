@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.augment import MEAN, STD, normalised
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..models import IdentityClassifier
 from ..models.exported_facts import IMAGES, ExportFacts
 from ..runs import Trained
@@ -53,8 +53,7 @@ def program_of(trained: Trained, *, logits: bool = False) -> torch.export.Export
                 FromPixels(network, logits), (example,), dynamic_shapes={IMAGES: {0: torch.export.Dim("batch")}}, strict=False
             )
     except Exception as error:  # whatever the network's code runs into when it is traced
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{trained.model.backbone} cannot be exported ({said[0][:200]})", "Its code does what no graph can hold.") from error
+        raise UserError(f"{trained.model.backbone} cannot be exported ({first_line(error)})", "Its code does what no graph can hold.") from error
 
 
 def facts_of(trained: Trained, wanted: Wanted) -> ExportFacts:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import files
-from ..errors import UserError
+from ..errors import UserError, first_line
 from .classifier import Output
 from .exported_engine import Engine, Port
 from .exported_facts import ExportFacts, read_facts
@@ -255,8 +255,7 @@ class ExportedNetwork(nn.Module):
         try:
             outputs = [np.asarray(output) for output in self.engine.run(pixels)]
         except Exception as error:  # the libraries have exceptions of their own
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            what = f"{self._path} cannot be run on images of {_shown(self._pixels.size)} ({said})"
+            what = f"{self._path} cannot be run on images of {_shown(self._pixels.size)} ({first_line(error)})"
             raise UserError(what, "Was it made for another size, or is it damaged?") from None
         for output in outputs:
             if output.ndim != 2 or len(output) != len(pixels):

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 
 NAME = "reid_srdl"
 """Under which a file of ours holds its facts (``ExportFacts``), as JSON."""
@@ -57,5 +57,4 @@ def library(name: str) -> ModuleType:
 
 def unreadable(path: Path, kind: str, error: Exception) -> UserError:
     """That a file is not of the kind that its name says, in one line of what the library has to say."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return UserError(f"{path} cannot be read as {kind} ({said[:200]})", "It is damaged, of another kind than its name says, or of a newer version.")
+    return UserError(f"{path} cannot be read as {kind} ({first_line(error)})", "It is damaged, of another kind than its name says, or of a newer version.")
