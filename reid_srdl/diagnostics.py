@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -188,18 +188,29 @@ def agreement(one: torch.Tensor, other: torch.Tensor, temperature: float) -> Agr
 # --- in words ----------------------------------------------------------------------------------------------------
 
 
+Kind = Literal["premature", "almost one-hot", "almost uniform", "soft and mostly right"]
+
+
+def kind(*, agreement: float, entropy_share: float) -> Kind:
+    """What soft targets are, by rules of thumb."""
+    if agreement < PREMATURE:
+        return "premature"
+    if entropy_share < ONE_HOT:
+        return "almost one-hot"
+    return "almost uniform" if entropy_share > UNIFORM else "soft and mostly right"
+
+
 def verdict(found: SoftTargets) -> str:
-    """What the figures mean for the stage that imitates these targets, by rules of thumb."""
-    if found.agreement < PREMATURE:
-        return (
-            f"They are premature: wrong about {_percent(1 - found.agreement)} of the training images, which is imitated, too "
-            "(Table 4 of the paper). The network that gives them wants more epochs, or all drops of its rate."
-        )
-    if found.entropy_share < ONE_HOT:
-        return "They are almost one-hot, and teach little more than the labels do. A higher --loss.temperature softens them."
-    if found.entropy_share > UNIFORM:
-        return "They are almost uniform, and hardly tell one class from another. A lower --loss.temperature sharpens them."
-    return "They are soft and mostly right, as a reference should be."
+    """What the figures mean for the stage that imitates these targets."""
+    means: dict[Kind, str] = {
+        "premature": f": wrong about {_percent(1 - found.agreement)} of the training images, which is imitated, too "
+        "(Table 4 of the paper). The network that gives them wants more epochs, or all drops of its rate.",
+        "almost one-hot": ", and teach little more than the labels do. A higher --loss.temperature softens them.",
+        "almost uniform": ", and hardly tell one class from another. A lower --loss.temperature sharpens them.",
+        "soft and mostly right": ", as a reference should be.",
+    }
+    told = kind(agreement=found.agreement, entropy_share=found.entropy_share)
+    return f"They are {told}{means[told]}"
 
 
 def line(found: SoftTargets) -> str:

@@ -165,9 +165,9 @@ def _forecast(parts: list, arms: list[str]) -> int:
     for head in ("run", "10¹² forward MACs", "minutes here"):
         shown.add_column(head, justify="left" if head == "run" else "right")
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(row.name, f"{row.macs / 1e12:,.0f}", f"{row.minutes:,.0f}")
     terminal(width=140).print(shown)
-    minutes = sum(float(row[2].replace(",", "")) for row in rows)
+    minutes = sum(row.minutes for row in rows)
     print(f"{len(rows)} runs, about {minutes / 60:,.1f} hours one after the other. Stages that runs share are trained once, which saves some of it.")
     return 0
 

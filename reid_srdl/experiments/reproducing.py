@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import files
@@ -81,8 +82,17 @@ def write_schedules(asked: Asked, output: Path) -> list[Path]:
 # --- before anything is run --------------------------------------------------------------------------------------
 
 
-def forecast(parts: Sequence[Part], arms: Sequence[str], images_per_s: Callable[[Config], float]) -> list[list[str]]:
-    """A row a run that is still to be done: name, MACs, minutes. Stages that runs share are counted in each.
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take: forward multiply-accumulates, and minutes here."""
+
+    name: str
+    macs: int
+    minutes: float
+
+
+def forecast(parts: Sequence[Part], arms: Sequence[str], images_per_s: Callable[[Config], float]) -> list[Forecast]:
+    """Of each run that is still to be done. Stages that runs share are counted in each.
 
     Args:
         parts: rows of the table with what is finished of them.
@@ -101,5 +111,5 @@ def forecast(parts: Sequence[Part], arms: Sequence[str], images_per_s: Callable[
             # A teacher's steps and the clean passes go by their MACs; a clean pass has no backward one.
             epochs = (one.cost.training + one.cost.teacher + one.cost.extraction / 3) / (own * one.images)
             minutes = epochs * one.images / images_per_s(config) / 60
-            out.append([f"{study.name} {cell.name}", f"{one.cost.total / 1e12:,.0f}", f"{minutes:,.0f}"])
+            out.append(Forecast(f"{study.name} {cell.name}", one.cost.total, minutes))
     return out

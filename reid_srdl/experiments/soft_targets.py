@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from .. import diagnostics, files
-from ..diagnostics import SoftTargets
 from ..runs import finished_stages
 from . import lines
 from .lines import SCORES, Line
@@ -61,10 +60,8 @@ def _figures(last: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _verdict(last: Sequence[Mapping[str, Any]]) -> str:
-    """The first words of the verdicts, in the order of the seeds; once where all agree."""
-    blank: dict[str, Any] = {"images": 0, "entropy": 0.0, "label_softened": 0.0, "entropy_counts": (), "label_counts": ()}
-    words = [diagnostics.verdict(SoftTargets(**{**blank, **{key: one[key] for key in KEPT}})) for one in last]
-    return "; ".join(dict.fromkeys(text.partition(",")[0].partition(":")[0].partition(".")[0].removeprefix("They are ") for text in words))
+    """What they were, in the order of the seeds; once where all agree."""
+    return "; ".join(dict.fromkeys(diagnostics.kind(agreement=one["agreement"], entropy_share=one["entropy_share"]) for one in last))
 
 
 def _gain(differences: Mapping[str, Difference]) -> str:
