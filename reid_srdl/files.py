@@ -119,14 +119,14 @@ def begin_like(path: Path, temporary: Path) -> None:
 
 
 @contextlib.contextmanager
-def writing_for_long(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
+def writing_for_long(path: Pathlike) -> Iterator[Path]:
     """As ``writing``, for what takes so long that its process may be killed before the end.
 
     Nobody writes the same file again soon, and what lies there half-made may be large: so what killed processes left of ``path`` is taken away
     first, whatever its suffix behind ``.tmp``. A living one is known by its lock, which dies with it, wherever it runs.
     """
     _remove_left(Path(os.path.realpath(path)))
-    with writing(path, flag) as temporary, open(temporary.with_suffix(_LOCK), "w") as lock:
+    with writing(path) as temporary, open(temporary.with_suffix(_LOCK), "w") as lock:
         try:
             with contextlib.suppress(OSError):  # a file system without locks: then nobody takes anything away there
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

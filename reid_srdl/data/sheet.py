@@ -11,11 +11,13 @@ from .decoding import decode
 from .pixels import Scan
 from .records import DISTRACTOR, JUNK, Split
 
+PEOPLE, IMAGES = 3, 4
 
-def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int = 4, tile: tuple[int, int] = (160, 80)) -> bytes:
+
+def sheet(splits: Sequence[Split], seen: Scan, *, tile: tuple[int, int] = (160, 80)) -> bytes:
     """A PNG with two rows a split, and one for its distractors and junk.
 
-    In a row stand ``people`` people (or classes) side by side, ``images`` images of each, on ``tile`` (height, width) pixels each.
+    In a row stand ``PEOPLE`` people (or classes) side by side, ``IMAGES`` images of each, on ``tile`` (height, width) pixels each.
     """
     tiles: list[np.ndarray] = []
     captions: list[str] = []
@@ -23,11 +25,11 @@ def sheet(splits: Sequence[Split], seen: Scan, *, people: int = 3, images: int =
     for split in splits:
         readable = seen.groups[start : start + len(split)] >= 0
         start += len(split)
-        for rows in _shown(split, readable, people, images):
+        for rows in _shown(split, readable):
             for row in rows:
                 tiles.append(np.full((*tile, 3), 255, dtype=np.uint8) if row is None else fit(decode(split.files[row]), tile))  # photographs are large
                 captions.append("" if row is None else _caption(split, row))
-    return contact_sheet(tiles, columns=people * images, captions=captions, tile=tile)
+    return contact_sheet(tiles, columns=PEOPLE * IMAGES, captions=captions, tile=tile)
 
 
 def _caption(split: Split, row: int) -> str:
@@ -38,23 +40,23 @@ def _caption(split: Split, row: int) -> str:
     return f"{split.name} {word}{f' c{split.cameras[row]}' if split.cameras.any() else ''}"
 
 
-def _shown(split: Split, readable: np.ndarray, people: int, images: int) -> list[list[int | None]]:
-    """Rows of the sheet, each ``people * images`` image rows of the split, None for an empty place."""
+def _shown(split: Split, readable: np.ndarray) -> list[list[int | None]]:
+    """Rows of the sheet, each ``PEOPLE * IMAGES`` image rows of the split, None for an empty place."""
     shown = []
-    for part in np.array_split(_spread(split.identities, 2 * people), 2):
+    for part in np.array_split(_spread(split.identities, 2 * PEOPLE), 2):
         row: list[int | None] = []
         for label in part:
             own = np.flatnonzero((split.labels == label) & readable)
-            own = _spread(own[np.argsort(split.cameras[own], kind="stable")], images).tolist()
-            row += own + [None] * (images - len(own))
-        shown.append(row + [None] * (people * images - len(row)))
+            own = _spread(own[np.argsort(split.cameras[own], kind="stable")], IMAGES).tolist()
+            row += own + [None] * (IMAGES - len(own))
+        shown.append(row + [None] * (PEOPLE * IMAGES - len(row)))
     special = [
-        _spread(np.flatnonzero((split.labels == label) & readable), people * images // 2).tolist()
+        _spread(np.flatnonzero((split.labels == label) & readable), PEOPLE * IMAGES // 2).tolist()
         for label in (DISTRACTOR, JUNK)
     ]
     if any(special):
         row = special[0] + special[1]
-        shown.append(row + [None] * (people * images - len(row)))
+        shown.append(row + [None] * (PEOPLE * IMAGES - len(row)))
     return [row for row in shown if any(place is not None for place in row)]
 
 

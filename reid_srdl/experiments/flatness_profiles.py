@@ -14,6 +14,9 @@ from .. import files
 from ..errors import UserError
 from .statistics import summary
 
+RISE = 1.0
+"""Of the mean loss: how far away it is found is how far a minimum reaches."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -101,21 +104,21 @@ class Profile:
         mean = band(self.loss).mean
         return float(np.interp(distance, self.distances, mean, right=np.nan) - mean[0])
 
-    def reach(self, rise: float = 1.0) -> float:
-        """The distance at which the mean loss has first risen by ``rise``, linearly between points; infinity where it never does.
+    def reach(self) -> float:
+        """The distance at which the mean loss has first risen by ``RISE``, linearly between points; infinity where it never does.
 
         A rise and not a level, since a network with a higher loss would reach a level sooner without being any sharper.
         """
         risen = band(self.loss).mean
         risen = risen - risen[0]
         # A loss that is no number any more has risen, too.
-        beyond = np.flatnonzero(~(risen < rise))
+        beyond = np.flatnonzero(~(risen < RISE))
         if len(beyond) == 0:
             return float("inf")
         last = int(beyond[0])
         if last == 0 or not np.isfinite(risen[last]):
             return float(self.distances[last])
-        return float(np.interp(rise, risen[last - 1 : last + 1], self.distances[last - 1 : last + 1]))
+        return float(np.interp(RISE, risen[last - 1 : last + 1], self.distances[last - 1 : last + 1]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LEVEL = 0.95
+"""Of the intervals of differences, as nearly everybody gives them."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -33,12 +36,12 @@ class Difference:
     high: float
 
 
-def paired(one: Sequence[float], other: Sequence[float], level: float = 0.95) -> Difference:
-    """``one - other``, pair by pair; the interval holds the true mean with probability ``level`` if differences are normal."""
+def paired(one: Sequence[float], other: Sequence[float]) -> Difference:
+    """``one - other``, pair by pair; the interval holds the true mean with probability ``LEVEL`` if differences are normal."""
     from scipy import stats
 
     differences = summary(np.asarray(one, dtype=float) - np.asarray(other, dtype=float))
     if differences.n < 2:
         return Difference(differences.n, differences.mean, math.nan, math.nan)
-    half = float(stats.t.ppf((1 + level) / 2, differences.n - 1)) * differences.sd / math.sqrt(differences.n)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, differences.n - 1)) * differences.sd / math.sqrt(differences.n)
     return Difference(differences.n, differences.mean, differences.mean - half, differences.mean + half)

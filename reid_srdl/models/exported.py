@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import files
+from ..config import MEAN, STD
 from ..errors import UserError, first_line
 from .classifier import Output
 from .exported_engine import Engine, Port
@@ -98,13 +99,12 @@ def is_from_elsewhere(path: Path | str) -> bool:
     return is_exported(path) and _opened(Path(path)).facts is None
 
 
-def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, ...], tuple[float, ...]]) -> Exported:
+def open_exported(path: Path, options: InputOptions) -> Exported:
     """Opens a file and tries it on a black image.
 
     Args:
         path: with a suffix of ``ENGINES``.
         options: of a file from elsewhere.
-        given: mean and standard deviation that images come with, in 0..1.
 
     Raises:
         UserError: no such file, a library that is not installed, no network of one image and one vector, options that are missing or idle.
@@ -119,7 +119,7 @@ def open_exported(path: Path, options: InputOptions, given: tuple[tuple[float, .
         if options != InputOptions():
             raise UserError(f"{path} was exported here and says itself what it takes", "Leave --input.… out.")
         pixels = Pixels(facts.size)
-    network = ExportedNetwork(engine, pixels, given, path)
+    network = ExportedNetwork(engine, pixels, path)
     digest = file_hash(path)
     return Exported(network, facts, digest if facts is not None else files.sha256_json([digest, dataclasses.asdict(pixels)]), pixels.size)
 
@@ -213,7 +213,6 @@ class ExportedNetwork(nn.Module):
     Args:
         engine: the opened file.
         pixels: what its input wants.
-        given: mean and standard deviation that images come with, in 0..1.
         path: of the file, for messages.
 
     Attributes:
@@ -224,11 +223,11 @@ class ExportedNetwork(nn.Module):
         UserError: the file cannot be run, or its output is no vector an image.
     """
 
-    def __init__(self, engine: Engine, pixels: Pixels, given: tuple[tuple[float, ...], tuple[float, ...]], path: Path) -> None:
+    def __init__(self, engine: Engine, pixels: Pixels, path: Path) -> None:
         super().__init__()
         self.engine, self._pixels, self._path = engine, pixels, path
         self._port = engine.inputs[0]
-        self._mean, self._std = (torch.tensor(values).view(1, 3, 1, 1) for values in given)
+        self._mean, self._std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
         black = (torch.zeros(1, 3, *pixels.size) - self._mean) / self._std
         self.dimension = self.embed(black).shape[1]
 

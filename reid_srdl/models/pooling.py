@@ -22,24 +22,25 @@ TIMM_S = "SelectAdaptivePool2d"
 KINDS = ("AdaptiveAvgPool2d", TIMM_S)
 # Large enough for any backbone, where no size is given.
 TRIAL = (128, 64)
+# The least that a power is taken of: of 0, the gradient by p is no number.
+EPS = 1e-6
 
 
 class GeM(nn.Module):
-    """Generalised mean (Radenović et al. 2019): ``(mean over the map of max(x, eps)^p)^(1/p)``, in float32; p is learnt.
+    """Generalised mean (Radenović et al. 2019): ``(mean over the map of max(x, EPS)^p)^(1/p)``, in float32; p is learnt.
 
     p = 1 is the average of what is positive, and the largest value is approached as p grows.
     """
 
-    def __init__(self, p: float = 3.0, eps: float = 1e-6) -> None:
+    def __init__(self, p: float = 3.0) -> None:
         super().__init__()
         self.p = nn.Parameter(torch.ones(1) * p)
-        self.eps = eps
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, D, h, w) to (B, D, 1, 1)."""
         with torch.autocast(maps.device.type, enabled=False):
             maps = maps.to(wide(maps.dtype))
-            return functional.adaptive_avg_pool2d(maps.clamp(min=self.eps).pow(self.p), 1).pow(1 / self.p)
+            return functional.adaptive_avg_pool2d(maps.clamp(min=EPS).pow(self.p), 1).pow(1 / self.p)
 
 
 class Average(nn.AdaptiveAvgPool2d):

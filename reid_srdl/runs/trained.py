@@ -13,7 +13,7 @@ import torch
 
 from .. import config as configuration
 from .. import devices, files, inference, ranks
-from ..config import MEAN, STD, Config, ModelConfig
+from ..config import Config, ModelConfig
 from ..data.decoding import Picture
 from ..data.images import GivenImages, ImageSource, open_source
 from ..data.records import Split
@@ -100,16 +100,14 @@ class Trained:
         """The hash that its embeddings bear: its own, or of a full-precision export that of its source, with whose they may stand in one index."""
         return self.facts.source if self.facts is not None and self.facts.precision == "fp32" else self.model_hash
 
-    def source(self, paths: Sequence[files.Pathlike], *, memory_gb: float = 0.0, track: inference.Track = iter) -> ImageSource:
+    def source(self, paths: Sequence[files.Pathlike], *, memory_gb: float = 0.0) -> ImageSource:
         """Image files as the network sees them where nothing is augmented, decoded on demand unless they fit into ``memory_gb``.
 
         Raises:
             UserError: no images, or (in memory at once; on demand, when it is met) one that cannot be read, by name.
         """
         workers = self.config.data.workers if self.config else 2
-        return open_source(
-            [Path(path) for path in paths], self.size, memory_gb=memory_gb, workers=workers, device=self.place.device, track=track, crop=self.crop
-        )
+        return open_source([Path(path) for path in paths], self.size, memory_gb=memory_gb, workers=workers, device=self.place.device, crop=self.crop)
 
     def embed(self, images: Iterable[files.Pathlike] | Iterable[Picture], *, flip: bool = False, batch: int = 64, track: inference.Track = iter) -> np.ndarray:
         """Embeddings float32 ``(N, D)`` of images, in their order.
@@ -187,7 +185,7 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
 def _exported(path: Path, device: str, options: InputOptions) -> Trained:
     if device != "auto" and devices.choose(device).type != "cpu":
         raise UserError(f"{path} runs on the CPU here", "Leave --device out, or take the run that it was exported from.")
-    opened = open_exported(path, options, (MEAN, STD))
+    opened = open_exported(path, options)
     facts, place = opened.facts, devices.Place(torch.device("cpu"), "fp32", *ranks.own() if torch.distributed.is_initialized() else ())
     if facts is None:
         return Trained(opened.network, opened.size, np.empty(0, np.int64), opened.hash, place, ModelConfig(path.name, "none"), file=path, input=options)

@@ -38,7 +38,7 @@ def test_rows_show_people_with_images_of_several_cameras():
     split = Split("gallery", Path("."), tuple(map(str, range(64))), labels, np.tile([1, 2, 3, 4], 16))
     readable = np.ones(64, dtype=bool)
     readable[split.labels == 7] = False
-    rows = sheet._shown(split, readable, 3, 4)
+    rows = sheet._shown(split, readable)
     assert [len(row) for row in rows] == [12, 12, 12]
     assert [split.labels[row] for row in rows[0]] == [1] * 4 + [2] * 4 + [3] * 4
     assert [split.cameras[row] for row in rows[0][:4]] == [1, 2, 3, 4]

@@ -45,7 +45,7 @@ def foreign(path, shape=("b", 3, 4, 2), kind=onnx.TensorProto.FLOAT, axes=(2, 3)
 
 
 def opened(path, options=SAID):
-    return open_exported(path, options, GIVEN)
+    return open_exported(path, options)
 
 
 def means(mean, std, white, flip=False) -> np.ndarray:

@@ -22,7 +22,7 @@ MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
 
 def opened(path) -> Exported:
-    return open_exported(path, InputOptions((4, 2), MEAN, STD), GIVEN)
+    return open_exported(path, InputOptions((4, 2), MEAN, STD))
 
 
 class Means(torch.nn.Module):
