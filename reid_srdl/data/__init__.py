@@ -14,8 +14,9 @@ import numpy as np
 from .. import files
 from ..errors import UserError
 from ..registered import Target, function_of
+from .finding import label_words
 from .joined import JoinedData, part_names, parts_of, read_joined
-from .records import DISTRACTOR, ClassData, ReIDData, Split
+from .records import DISTRACTOR, ClassData, ReIDData
 
 IDENTITY_READERS: dict[str, Target] = {
     "market1501": "reid_srdl.data.market1501:read_market1501",
@@ -115,16 +116,10 @@ def label_problems(data: ReIDData | ClassData) -> list[tuple[str, str]]:
         if not np.isin(asked, there).any():
             problems.append(
                 (
-                    f"no query person is in the gallery (asked for: {_some(data.query, asked)}; "
-                    f"there: {_some(data.gallery, there)}), so nothing can be scored",
+                    f"no query person is in the gallery (asked for: {label_words(data.query, asked) or 'nobody'}; "
+                    f"there: {label_words(data.gallery, there) or 'nobody'}), so nothing can be scored",
                     "Query and gallery must label the same people alike: put further images of the query people into "
                     "the gallery.",
                 )
             )
     return problems
-
-
-def _some(split: Split, labels: np.ndarray) -> str:
-    names = split.label_names
-    shown = [str(label) if names is None else names[label - 1] for label in labels[:3].tolist()]
-    return ", ".join(shown + (["…"] if len(labels) > 3 else [])) or "nobody"
