@@ -10,15 +10,14 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
-from ..report.plots import COLOURS
+from .charts import CYCLE, FAINT, INK, dress
 from .flatness_profiles import Curves, Profile, band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _FAINT, _GRID = (COLOURS[name][0] for name in ("ink", "faint", "grid"))
-_CYCLE = [*(COLOURS[name][0] for name in ("line1", "line2", "line3")), "#8a3fa0", "#7a6a00", "#a3003f"]
+_COLOURS = [*CYCLE, "#8a3fa0", "#7a6a00", "#a3003f"]
 _DASHES = {"train": "solid", "test": (0, (5, 2))}
 _AXIS = {"unit": "distance d from the weights", "filter": "distance d from the weights, in norms of each filter"}
 _FORMATS = ("png", "svg", "pdf")
@@ -62,10 +61,13 @@ def _drawn(curves: Curves) -> Figure:
     figure = Figure(figsize=(0.6 + 3.7 * len(shown), 3.5), layout="constrained", facecolor="white")
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     for axes, what in zip(panels, shown, strict=True):
-        _dress(axes, what, _AXIS[curves.settings.scale])
+        dress(axes, grid="y")
+        axes.set_title(what, loc="left", fontsize=10, color=INK)
+        axes.set_xlabel(_AXIS[curves.settings.scale])
+        axes.margins(x=0)
         for number, (name, splits) in enumerate(curves.profiles.items()):
             for split, profile in splits.items():
-                _draw(axes, profile, what, _CYCLE[number % len(_CYCLE)], split, f"{name}, {split}")
+                _draw(axes, profile, what, _COLOURS[number % len(_COLOURS)], split, f"{name}, {split}")
         axes.set_ylim(bottom=0)
     if _highest(curves) > _GUESSING:
         panels[0].set_yscale("log", nonpositive="clip")
@@ -74,11 +76,11 @@ def _drawn(curves: Curves) -> Figure:
     for axes in panels[1:]:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
     if curves.settings.directions > 1:
-        figure.supxlabel(f"means over {curves.settings.directions} directions, ± standard deviation, and range", color=_FAINT, fontsize=8)
+        figure.supxlabel(f"means over {curves.settings.directions} directions, ± standard deviation, and range", color=FAINT, fontsize=8)
     handles, labels = panels[0].get_legend_handles_labels()
     # Filled column by column: one a network, as long as they fit.
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=min(len(curves.profiles), 2 * len(shown)), frameon=False, fontsize=9, labelcolor=_INK, handlelength=2.6,
+        handles, labels, loc="outside upper left", ncols=min(len(curves.profiles), 2 * len(shown)), frameon=False, fontsize=9, labelcolor=INK, handlelength=2.6,
     )  # fmt: skip
     return figure
 
@@ -96,14 +98,3 @@ def _draw(axes: Axes, profile: Profile, what: str, colour: str, split: str, labe
     for low, high, faint in ((over.low, over.high, 0.10), (*near, 0.16)):
         axes.fill_between(profile.distances, low, high, where=np.isfinite(low) & np.isfinite(high), color=colour, alpha=faint, linewidth=0)
     axes.plot(profile.distances, np.where(np.isfinite(over.mean), over.mean, np.nan), color=colour, linestyle=_DASHES.get(split, "dotted"), linewidth=1.8, label=label)
-
-
-def _dress(axes: Axes, title: str, below: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10, color=_INK)
-    axes.set_xlabel(below, color=_FAINT, fontsize=9)
-    axes.grid(axis="y", color=_GRID, linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINT)
-    axes.tick_params(which="both", colors=_FAINT, labelsize=9, length=0)
-    axes.margins(x=0)
