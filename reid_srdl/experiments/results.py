@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..data.listing import natural_key
 from . import budget_map, lines, published, records, settings, soft_targets, spending, study, tables
 from .lines import SCORES, Line
 from .markdown import gain, percent, table
@@ -47,7 +47,7 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
         settings.check_records(folder / f"{plan.name}.json", plan, found)
         elsewhere = "" if costs is not None or name == plan.name else f" --records {shlex.quote(str(folder))}"
         parts += _study(plan, found, f"{shlex.quote(name)}{elsewhere}")
-    described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json"), key=_in_numbers) if path.stem not in installed]
+    described = [(records.read_study(path), records.read(path)) for path in sorted(folder.glob("*.json"), key=lambda path: natural_key(path.stem)) if path.stem not in installed]
     rows = [(plan, found) for plan, found in described if plan is not None]
     whole = {plan.name for _, plan in tables.studies(tables.read("1"))}
     if costs is not None and not any(plan.name in whole and found for plan, found in rows):
@@ -65,11 +65,6 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
     if costs is not None:
         parts += [f"## {spending.TITLE}", *spending.section(costs), *published.section(installed)]
     return "\n\n".join(parts) + "\n"
-
-
-def _in_numbers(path: Path) -> list[tuple[int, str]]:
-    """A key that puts ``e20`` before ``e120``."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.stem)]
 
 
 def _flatness(folder: Path, beside: Path) -> list[str]:
