@@ -10,14 +10,12 @@ from typing import Any
 
 from ..config import Config
 from ..config.keys import keys_of
+from ..data import DRAWN, OWN
 from ..data.joined import part_names
 from ..models.cost import Cost
 from .words import count
 
 NOT_RECORDED = "not recorded"
-
-_OWN = ("folder", "csv", "image-folder")  # data sets that are the user's own
-_DRAWN = ("synthetic",)
 
 _SETTINGS = {
     "Network": "model.backbone",
@@ -107,9 +105,9 @@ def held_out(config: Mapping[str, Any], classifies: bool) -> str:
 
 def terms(dataset: str) -> str:
     """Where the terms of a data set stand."""
-    if dataset in _OWN:
+    if dataset in OWN:
         return f"{NOT_RECORDED}: the images are the trainer’s own, and so is the duty to say on what terms they may be used"
-    if dataset in _DRAWN:
+    if dataset in DRAWN:
         return "none: every image was drawn by the program"
     if len(parts := part_names(dataset)) > 1:
         return "; ".join(f"{part}: {terms(part)}" for part in parts)
@@ -140,7 +138,7 @@ def responsible(dataset: str, weights: str, classifies: bool) -> str:
     alone = {"none": " alone", NOT_RECORDED: ""}.get(weights, f", beginning from other weights ({weights}) whose own data counts too")
     seen = (
         f"It learned from people who were drawn by a program (`{dataset}`{alone}). No real person is in these images, and on photographs its scores mean nothing."
-        if dataset in _DRAWN
+        if dataset in DRAWN
         else f"It learned from `{dataset}`{alone}: these people, at these places, in these clothes, through these cameras. Who they are (age, sex, skin, disability, what they wear) was "
         "not recorded, so how its errors differ between groups of people was not measured; whoever is rare in that data will be told apart worse."
     )
