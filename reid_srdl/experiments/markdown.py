@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..report.card_words import row
 from .statistics import Difference
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    out = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*out, *("| " + " | ".join(row) + " |" for row in rows)])
+    """A table in Markdown; what is in a cell stays in it."""
+    return "\n".join([row(head), "|" + "---|" * len(head), *map(row, rows)])
 
 
 def percent(value: float) -> str:

@@ -162,5 +162,8 @@ def licence(name: str) -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown; what is in a cell stays in it. Where there are more than two columns, all but the first hold numbers."""
-    lines = [head, [":--", *["--:" if len(head) > 2 else ":--"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+    return "\n".join(row(line) for line in [head, [":--", *["--:" if len(head) > 2 else ":--"] * (len(head) - 1)], *rows])
+
+
+def row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
