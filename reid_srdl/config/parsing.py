@@ -17,7 +17,7 @@ from .explained import explained, not_one
 from .fields import Config
 from .keys import keys_of, types_of
 from .recipes import recipe
-from .words import arranged, asked_dataset, texts_said
+from .words import arranged, asked_dataset, recipes_read, texts_said
 
 Options = TypeVar("Options")
 
@@ -47,12 +47,14 @@ class _Parser:
     def parse(self, argv: Sequence[str], defaults: Path | None) -> Any:
         from jsonargparse import ArgumentError
 
-        if defaults is not None:
+        helps = defaults is not None and bool({"-h", "--help"} & set(argv))
+        if helps:
             self.parser.default_config_files = [str(defaults)]
             self.parser.recipe_note = f"Defaults below are those of the recipe {defaults.stem}. With --dataset NAME or --config RECIPE, --help shows theirs, and --print_config all that holds."
         try:
             texts = texts_said(argv, self.kind)
-            parsed = self.parser.parse_args(list(argv))
+            words = recipes_read(argv if defaults is None or helps else [f"--config={defaults}", *argv])
+            parsed = self.parser.parse_args(words)
             # The parser reads a word as YAML, and what is quoted in a recipe once more; '#secret' and '&name' are nothing to it.
             for key, word in texts.items():
                 if parsed[key] is None:

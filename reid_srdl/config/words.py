@@ -40,6 +40,18 @@ def asked_dataset(argv: Sequence[str]) -> str | None:
     return named if flag is None else flag
 
 
+def recipes_read(argv: Sequence[str]) -> list[str]:
+    """Arranged words with the text of each recipe in place of its path: for a file, the parser changes into its folder, and all other threads with it."""
+    words = iter(argv)
+    read = []
+    for word in words:
+        name, equals, path = word.partition("=")
+        if name == "--config" and (path := path if equals else next(words, "")):
+            word = f"--config={Path(path).read_text()}"
+        read.append(word)
+    return read
+
+
 def texts_said(argv: Sequence[str], kind: type) -> dict[str, str | None]:
     """What arranged words, and the recipes that they name, say of what may be a text or null, by key; the last one counts."""
     keys = {key for key, kinds in types_of(kind) if str in kinds and type(None) in kinds}

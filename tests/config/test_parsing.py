@@ -29,6 +29,19 @@ def test_later_ones_win(tmp_path):
     assert (config.plan.epochs, config.seed) == (9, 5)
 
 
+def test_a_recipe_is_read_without_leaving_the_folder(tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("---\nseed: 4\n")
+    configuration.save(Config(seed=5), tmp_path / "config.yaml")
+
+    def chdir(folder):
+        raise AssertionError(f"all threads of this process would be in {folder}")
+
+    monkeypatch.setattr("os.chdir", chdir)
+    for words in (["--config", str(tmp_path / "mine.yaml")], [f"--config={tmp_path / 'mine.yaml'}"]):
+        assert configuration.parse(Config, words, recipes=True).seed == 4
+    assert configuration.load(tmp_path / "config.yaml").seed == 5
+
+
 def test_print_config_is_a_recipe(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         parse("--plan.epochs", "8", "--print_config")
