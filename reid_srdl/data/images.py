@@ -133,9 +133,13 @@ def storage_size(files: Sequence[Path], training_size: tuple[int, int]) -> tuple
     return first if all(image_size(file) == first for file in files) else training_size
 
 
+_LARGE = 4
+"""Times the pixels of the training size, as twice its height and width: where far more begins is a matter of taste."""
+
+
 def is_large(own: tuple[int, int], training_size: tuple[int, int]) -> bool:
     """Whether images of their own size would take far more memory than of the training size."""
-    return own[0] * own[1] > 4 * training_size[0] * training_size[1]
+    return own[0] * own[1] > _LARGE * training_size[0] * training_size[1]
 
 
 def unreadable(files: Sequence[Path], *, workers: int = 2) -> dict[Path, str]:

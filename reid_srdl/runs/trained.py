@@ -109,7 +109,7 @@ class Trained:
         workers = self.config.data.workers if self.config else 2
         return open_source([Path(path) for path in paths], self.size, memory_gb=memory_gb, workers=workers, device=self.place.device, crop=self.crop)
 
-    def embed(self, images: Iterable[files.Pathlike] | Iterable[Picture], *, flip: bool = False, batch: int = 64, track: inference.Track = iter) -> np.ndarray:
+    def embed(self, images: Iterable[files.Pathlike] | Iterable[Picture], *, flip: bool = False, batch: int = inference.BATCH, track: inference.Track = iter) -> np.ndarray:
         """Embeddings float32 ``(N, D)`` of images, in their order.
 
         Args:

@@ -17,8 +17,9 @@ from ..models import IdentityClassifier
 from ..seeds import states_restored
 
 TIMED_STEPS = 4
+"""The fastest counts: the first one warms up, and of three more one is likely to be undisturbed."""
 CLEARLY = 0.85
-"""A bf16 step has to take less than this share of an fp32 one."""
+"""A bf16 step has to take less than this share of an fp32 one, by more than a busy machine makes steps differ."""
 
 
 def check(wanted: str, device: torch.device) -> None:
