@@ -15,7 +15,8 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
-from .listing import compare_counts, find_folder, image_names, meanwhile, read_mat, split_of
+from .counts import compare_counts
+from .listing import find_folder, image_names, meanwhile, read_mat, split_of
 from .market1501 import read_layout
 from .records import ReIDData
 
@@ -59,16 +60,7 @@ def _read(root: Path, kind: str, name: str) -> ReIDData:
         data = ReIDData(
             name, **{split: split_of(split, folder, rows[split], "its list has no images") for split in rows}
         )
-    found = {
-        "training images": len(data.train),
-        "query images": len(data.query),
-        "gallery images": len(data.gallery),
-        "training identities": len(data.train.identities),
-        "query identities": len(data.query.identities),
-    }
-    compare_counts(
-        name, folder, found, OFFICIAL[kind] | _IDENTITIES, "Scores on it cannot be set beside published ones."
-    )
+    compare_counts(data, folder, OFFICIAL[kind] | _IDENTITIES)
     return data
 
 

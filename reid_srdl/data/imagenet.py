@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..errors import UserError
 from .class_tree import class_data, class_images
-from .listing import compare_counts, find_folder, folder_names, meanwhile
+from .counts import compare_counts
+from .listing import find_folder, folder_names, meanwhile
 from .records import ClassData
 
 OFFICIAL = {"training images": 1_281_167, "validation images": 50_000, "classes": 1_000}
@@ -33,8 +34,7 @@ def read_imagenet(root: Path) -> ClassData:
             f"Move each into the folder of its class, as {folder / 'val'}/n01440764/ILSVRC2012_val_00000293.JPEG; the development kit says which is which.",
         )
     data = class_data("imagenet", folder, {"train": class_images(folder, "train"), "test": class_images(folder, "val")})
-    found = {"training images": len(data.train), "validation images": len(data.test), "classes": len(data.class_names)}
-    compare_counts("imagenet", folder, found, OFFICIAL, "Scores on it cannot be set beside published ones.")
+    compare_counts(data, folder, OFFICIAL)
     return data
 
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -299,14 +299,3 @@ def read_mat(path: Path, *keys: str) -> dict[str, np.ndarray]:
     if missing:
         raise UserError(f"{path} has no {' and no '.join(missing)}", "Fetch it again.")
     return {key: content[key] for key in keys}
-
-
-def compare_counts(
-    name: str, folder: Path, found: Mapping[str, int], official: Mapping[str, int], remark: str = ""
-) -> None:
-    """Warns, in one line, where counts are not the official ones."""
-    differing = [
-        f"{what} {found[what]:,} (official: {count:,})" for what, count in official.items() if found[what] != count
-    ]
-    if differing:
-        warn(f"{name} in {folder} is not the whole official set: {', '.join(differing)}. {remark}")

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .listing import compare_counts, find_folder, image_names, meanwhile, split_of, warn
-from .records import DISTRACTOR, JUNK, ReIDData, Split
+from .counts import UNLIKE_PUBLISHED, compare_counts
+from .listing import find_folder, image_names, meanwhile, split_of, warn
+from .records import ReIDData, Split
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 MULTI_QUERY = "gt_bbox"
@@ -48,7 +49,9 @@ def read_market1501(root: Path) -> ReIDData:
         lambda folder: not is_dukes(folder),
     )
     data = read_layout(folder, "market1501")
-    compare_counts("market1501", folder, _counts(folder, data), OFFICIAL, _remark(data))
+    boxes = folder / MULTI_QUERY
+    of_people = sum(map(bool, map(parse_name, image_names(boxes)))) if boxes.is_dir() else 0
+    compare_counts(data, folder, OFFICIAL, _remark(data), {"gt_bbox images": of_people})
     return data
 
 
@@ -121,24 +124,10 @@ def read_split(folder: Path, inner: str, split: str) -> Split:
     return result
 
 
-def _counts(folder: Path, data: ReIDData) -> dict[str, int]:
-    boxes = folder / MULTI_QUERY
-    return {
-        "training images": len(data.train),
-        "training identities": len(data.train.identities),
-        "query images": len(data.query),
-        "query identities": len(data.query.identities),
-        "gallery images": len(data.gallery),
-        "gallery images that are junk": int((data.gallery.labels == JUNK).sum()),
-        "gallery images that are distractors": int((data.gallery.labels == DISTRACTOR).sum()),
-        "gt_bbox images": sum(map(bool, map(parse_name, image_names(boxes)))) if boxes.is_dir() else 0,
-    }
-
-
 def _remark(data: ReIDData) -> str:
     test = len(data.query) == OFFICIAL["query images"] and len(data.gallery) == OFFICIAL["gallery images"]
     if not test:
-        return "Scores on it cannot be set beside published ones."
+        return UNLIKE_PUBLISHED
     if data.multi_query is None:
         return "Without gt_bbox there is no multi-query score."
     people = len(data.multi_query.identities)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .listing import compare_counts, find_folder, meanwhile, split_of
+from .counts import compare_counts
+from .listing import find_folder, meanwhile, split_of
 from .records import ReIDData, Split
 
 VERSIONS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
@@ -50,14 +51,7 @@ def read_msmt17(root: Path) -> ReIDData:
     for split in ("query", "gallery"):
         rows[split] = [(path, label + last, camera) for path, label, camera in rows[split]]
     data = ReIDData("msmt17", **{split: _split(split, folder, rows[split]) for split in LISTS})
-    found = {
-        "training images": len(data.train),
-        "training identities": len(data.train.identities),
-        "query images": len(data.query),
-        "query identities": len(data.query.identities),
-        "gallery images": len(data.gallery),
-    }
-    compare_counts("msmt17", folder, found, OFFICIAL, "Scores on it cannot be set beside published ones.")
+    compare_counts(data, folder, OFFICIAL)
     return data
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..errors import UserError
 from .class_tree import class_data, class_images
-from .listing import compare_counts, find_folder, image_names, meanwhile, warn
+from .counts import compare_counts
+from .listing import find_folder, image_names, meanwhile, warn
 from .records import ClassData
 
 ANNOTATIONS = "val/val_annotations.txt"
@@ -26,8 +27,7 @@ def read_tiny_imagenet(root: Path) -> ClassData:
     root = Path(root)
     folder = find_folder(root, ("tiny-imagenet", "tiny-imagenet-200"), ("tiny-imagenet-200.zip",), _holds, lambda: _missing(root))
     data = class_data("tiny-imagenet", folder, {"train": class_images(folder, "train", "images"), "test": _annotated(folder)})
-    found = {"training images": len(data.train), "validation images": len(data.test), "classes": len(data.class_names)}
-    compare_counts("tiny-imagenet", folder, found, OFFICIAL, "Scores on it cannot be set beside published ones.")
+    compare_counts(data, folder, OFFICIAL)
     return data
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import UserError
-from .listing import compare_counts, find_folder, meanwhile
+from .counts import compare_counts
+from .listing import find_folder, meanwhile
 from .market1501 import read_layout
 from .records import ReIDData
 
@@ -37,11 +38,5 @@ def read_veri776(root: Path) -> ReIDData:
         ),
     )
     data = read_layout(folder, "veri776", FOLDERS)
-    found = {
-        "training images": len(data.train),
-        "query images": len(data.query),
-        "query identities": len(data.query.identities),
-        "gallery images": len(data.gallery),
-    }
-    compare_counts("veri776", folder, found, OFFICIAL, "Scores on it cannot be set beside published ones.")
+    compare_counts(data, folder, OFFICIAL)
     return data

@@ -192,16 +192,6 @@ def test_nothing_found_is_the_readers_own_error(tmp_path: Path):
         find(tmp_path)
 
 
-def test_counts_are_compared_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    listing.compare_counts("set", tmp_path, {"images": 5, "people": 2}, {"images": 5, "people": 2}, "Hm.")
-    assert capsys.readouterr().err == ""
-    listing.compare_counts("set", tmp_path, {"images": 5, "people": 2}, {"images": 1000, "people": 2}, "Hm.")
-    line = capsys.readouterr().err
-    assert line.count("\n") == 1
-    assert "images 5 (official: 1,000)" in line
-    assert "people" not in line
-
-
 def test_a_warning_is_one_line_that_gives_no_orders_to_the_terminal(capsys: pytest.CaptureFixture[str]):
     listing.warn("a\nfile \x1b[31mred.jpg")
     assert capsys.readouterr().err == "warning: a file \\x1b[31mred.jpg\n"

@@ -1,0 +1,35 @@
+"""How many images and people a data set has, beside what its publisher says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from .listing import warn
+from .records import DISTRACTOR, JUNK, ClassData, ReIDData
+
+UNLIKE_PUBLISHED = "Scores on it cannot be set beside published ones."
+
+
+def counts_of(data: ReIDData | ClassData) -> dict[str, int]:
+    """By the names that official counts have."""
+    if isinstance(data, ClassData):
+        return {"training images": len(data.train), "test images": len(data.test), "validation images": len(data.test), "classes": len(data.class_names)}
+    return {
+        "training images": len(data.train),
+        "training identities": len(data.train.identities),
+        "query images": len(data.query),
+        "query identities": len(data.query.identities),
+        "gallery images": len(data.gallery),
+        "gallery identities": len(data.gallery.identities),
+        "gallery images that are junk": int((data.gallery.labels == JUNK).sum()),
+        "gallery images that are distractors": int((data.gallery.labels == DISTRACTOR).sum()),
+    }
+
+
+def compare_counts(data: ReIDData | ClassData, folder: Path, official: Mapping[str, int], remark: str = UNLIKE_PUBLISHED, more: Mapping[str, int] | None = None) -> None:
+    """Warns, in one line, where counts are not the official ones; ``more`` are such as the splits do not tell."""
+    found = {**counts_of(data), **(more or {})}
+    differing = [f"{what} {found[what]:,} (official: {count:,})" for what, count in official.items() if found[what] != count]
+    if differing:
+        warn(f"{data.name} in {folder} is not the whole official set: {', '.join(differing)}. {remark}")
