@@ -72,14 +72,14 @@ def run(argv: list[str]) -> int:
         record = Path(options.records) / f"{plan.name}.json"
         found = records.read(record)
         extra = (*_extra(options), *trial.precision_flags(plan, found))
+        place = runner.Place(Path(options.runs) / plan.name, record, extra, options.jobs)
         if options.dry_run:
             cells = study.pending(plan, found, arms, seeds)
             for cell in cells:
-                print(f"{cell.name:<32} {command('train', *study.flags(plan, cell), *extra)}")
+                print(f"{cell.name:<32} {command(*runner.words_of(plan, cell, place))}")
             if not cells:
                 print(f"All runs of this study{' that were asked for' if arms or seeds else ''} are finished; without --dry_run the page of results is written anew.")
             return 0
-        place = runner.Place(Path(options.runs) / plan.name, record, extra, options.jobs)
         runner.carry_out(plan, place, says=says, arms=arms, seeds=seeds)
     if not any(Path(options.records).glob("*.json")):
         raise UserError(f"there are no records in {options.records}", "Start it in the root of the checkout, or name the folder with --records.")

@@ -26,7 +26,7 @@ from ..training.keys import stage_key
 from ..training.termination import Termination
 from . import cost, lines, records, settings, soft_targets, study
 from .children import Children
-from .study import Cell, Study
+from .study import Cell, Found, Study
 
 KEPT = ("rank1", "rank5", "rank10", "mAP", "mAP_trapezoid", "mINP", "top1", "top5", "loss", "ece")
 """Scores of a run that its record keeps."""
@@ -139,22 +139,34 @@ def _beginning(plan: Study, cell: Cell, extra: Sequence[str]) -> str | None:
 
 def run_cell(plan: Study, cell: Cell, place: Place, children: Children) -> dict[str, Any]:
     """Trains and scores one cell in a process of its own, or puts an ensemble together; returns its record."""
-    if cell.arm in plan.ensembles:
-        return _join(plan, cell, place, children)
+    _run(words_of(plan, cell, place), place, cell.name, children)
+    return _record_of_ensemble(plan, cell, place) if cell.arm in plan.ensembles else record_of(plan, cell, place.folder / cell.name)
+
+
+def words_of(plan: Study, cell: Cell, place: Place) -> list[str]:
+    """The sub-command, and its words, that trains and scores a cell, goes on with it, or puts an ensemble of finished runs together.
+
+    Raises:
+        UserError: its folder was begun by other settings, or a member of the ensemble is not there.
+    """
     run = place.folder / cell.name
-    words = [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", *place.extra, "--output", str(run)]
+    if cell.arm in plan.ensembles:
+        found = records.read(place.record)
+        checkpoints = [str(_network(place.folder / member.name, stage)) for stage, member in _members(plan, cell, found)]
+        words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--no_save", "true", "--output", str(run)]
+        return ["eval", *words, *(["--data_root", place.data_root] if place.data_root else [])]
+    words = [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", "--output", str(run), *place.extra]
     if (run / runs.CONFIG).is_file():
         settings.check_run(run, words)
         words = ["--resume", str(run)]
-    _command("train", words, place, cell.name, children)
-    return record_of(plan, cell, run)
+    return ["train", *words]
 
 
-def _command(name: str, words: list[str], place: Place, title: str, children: Children) -> None:
+def _run(words: list[str], place: Place, title: str, children: Children) -> None:
     """A sub-command in a process of its own, with its output in a log. Raises ``UserError`` with its last line where it fails."""
     log = place.folder / "logs" / f"{title}.log"
     files.make_folder(log.parent)
-    code = children.run([sys.executable, "-m", "reid_srdl", name, *words], log, place.environment)
+    code = children.run([sys.executable, "-m", "reid_srdl", *words], log, place.environment)
     if code != 0:
         last = next((line for line in reversed(log.read_text().splitlines()) if line.strip()), "it said nothing")
         raise UserError(f"{title} ended with code {code}: {last}", f"Its log is {log}.")
@@ -206,19 +218,20 @@ def _best_epoch(run: Path, stage: str) -> dict[str, Any] | None:
     return None
 
 
-def _join(plan: Study, cell: Cell, place: Place, children: Children) -> dict[str, Any]:
-    """Scores an ensemble of finished runs."""
+def _members(plan: Study, cell: Cell, found: Found) -> list[tuple[str | None, Cell]]:
+    """Of an ensemble each member's stage and run."""
+    return [(member.stage, study.member_cell(plan, member, cell.seed, found)) for member in study.members_of(plan, cell.arm)]
+
+
+def _record_of_ensemble(plan: Study, cell: Cell, place: Place) -> dict[str, Any]:
+    """What is kept of an ensemble that was scored."""
     found = records.read(place.record)
-    members = [(member, study.member_cell(plan, member, cell.seed, found)) for member in study.members_of(plan, cell.arm)]
-    checkpoints = [str(_network(place.folder / run.name, member.stage)) for member, run in members]
-    output = place.folder / cell.name
-    words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--no_save", "true", "--output", str(output)]
-    _command("eval", [*words, *(["--data_root", place.data_root] if place.data_root else [])], place, cell.name, children)
-    scored = files.read_json(output / "metrics.json")["ensemble"]
-    trained = {run: found[run] for _, run in members}  # a run that gives two networks is paid for once
+    members = [run for _, run in _members(plan, cell, found)]
+    scored = files.read_json(place.folder / cell.name / "metrics.json")["ensemble"]
+    trained = {run: found[run] for run in members}  # a run that gives two networks is paid for once
     first = next(iter(trained.values()))
     return {
-        "command": ["eval", "--checkpoint", members[0][1].name, "--members", *(run.name for _, run in members[1:])],
+        "command": ["eval", "--checkpoint", members[0].name, "--members", *(run.name for run in members[1:])],
         "scores": {name: scored[name] for name in KEPT if name in scored},
         "macs": sum(record["macs"] for record in trained.values()),
         "stages": [stage for record in trained.values() for stage in record["stages"]],

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from reid_srdl.commands import study
 from reid_srdl.errors import UserError
+from reid_srdl.experiments import records, runner
+from reid_srdl.experiments.study import Cell
 
 NAME = "market1501_mobilenet_v2_strong"
 
@@ -27,6 +31,26 @@ def test_a_dry_run_lists_commands_that_are_the_runs(tmp_path, capsys):
     with pytest.raises(UserError, match="has no seed '1' of b") as caught:
         study.run([str(own), "--dry_run", "--arms", "b", "--only_seeds", "1"])
     assert caught.value.hint == "It has seed 0 alone."
+
+
+def test_a_dry_run_prints_the_very_commands_that_are_run(tmp_path, capsys, monkeypatch):
+    own, begun = tmp_path / "own.yaml", []
+    tune = "tune: {key: optimiser.rate, values: [0.1], holdout_identities: 3}"
+    own.write_text(f"{{title: t, about: a, recipe: synthetic, arms: {{a: {{}}, b: {{}}}}, seeds: {{default: 1}}, baseline: a, compare: [], ensembles: {{pair: [a, a+1]}}, {tune}}}")
+    flags = ["--records", str(tmp_path), "--runs", str(tmp_path / "my runs"), "--threads", "1", "--data_root", "sets"]
+    finished = {Cell("a", 0, rate, True): score for rate, score in ((0.1, 0.5), (0.05, 0.4), (0.2, 0.4))} | {Cell("a", seed, 0.1, False): 0.5 for seed in (0, 1)}
+    for cell, score in finished.items():
+        records.add(tmp_path / "own.json", cell, {"scores": {"mAP": score}, "precision": "fp32"})
+    assert study.run([str(own), "--dry_run", *flags]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["b-0.1-s0-tune", "pair-s0"]
+    folder = tmp_path / "my runs" / "own"
+    assert f"--evaluate val --output '{folder}/b-0.1-s0-tune'" in lines[0]
+    assert f"eval --checkpoint '{folder}/a-0.1-s0' --members '{folder}/a-0.1-s1'" in lines[1]
+    monkeypatch.setattr(runner.Children, "run", lambda self, words, log, environment: begun.append(shlex.join(words[3:])) or log.touch() or 1)
+    with pytest.raises(UserError, match="ended with code 1"):
+        study.run([str(own), *flags])
+    assert len(begun) == 1 and lines[0].endswith(begun[0])
 
 
 def test_an_ensemble_may_be_asked_for(tmp_path, capsys):
