@@ -80,16 +80,17 @@ def gains(panels: Mapping[str, Mapping[str, Mapping[int, Difference]]]) -> bytes
     """
     figure = _figure(3.6 * len(panels) + 0.6, 3.4)
     drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    numbers, shown = {}, {}  # of each curve, which may be missing from some panels
     for axes, (title, curves) in zip(drawn, panels.items(), strict=True):
         dress(axes, grid="y")
         axes.axhline(0, color=INK, linewidth=1)
-        for number, (name, points) in enumerate(curves.items()):
-            epochs = sorted(points)
+        for name, points in curves.items():
+            number, epochs = numbers.setdefault(name, len(numbers)), sorted(points)
             means = [100 * points[epoch].mean for epoch in epochs]
             low, high = ([100 * getattr(points[epoch], end) for epoch in epochs] for end in ("low", "high"))  # NaN of a single seed, which draws no bar
             errors = [[mean - value for mean, value in zip(means, low, strict=True)], [value - mean for mean, value in zip(means, high, strict=True)]]
             shifted = [epoch * (1 + 0.03 * number) for epoch in epochs]  # so that bars do not hide each other
-            axes.errorbar(shifted, means, yerr=errors, fmt="o-", color=CYCLE[number % len(CYCLE)], capsize=3, label=name, linewidth=1.6, markersize=4)
+            shown[name] = axes.errorbar(shifted, means, yerr=errors, fmt="o-", color=CYCLE[number % len(CYCLE)], capsize=3, linewidth=1.6, markersize=4)
         every = sorted({epoch for points in curves.values() for epoch in points})
         axes.set_xscale("log")
         axes.set_xticks(every, [str(epoch) for epoch in every])
@@ -97,7 +98,7 @@ def gains(panels: Mapping[str, Mapping[str, Mapping[int, Difference]]]) -> bytes
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.set_xlabel("epochs in all")
     drawn[0].set_ylabel("gain in percentage points", color=FAINT, fontsize=9.5)
-    drawn[0].legend(frameon=False, fontsize=9, labelcolor=INK)
+    drawn[0].legend(handles=list(shown.values()), labels=list(shown), frameon=False, fontsize=9, labelcolor=INK)
     return _png(figure)
 
 

@@ -38,3 +38,12 @@ def test_a_single_seed_has_no_interval(monkeypatch):
     monkeypatch.setattr(Axes, "legend", lambda self, **how: None)
     charts.gains({"a − b": {"all": {20: paired([0.5], [0.4]), 60: paired([0.5, 0.6], [0.4, 0.6])}}})
     assert np.isnan(drawn[0][:, 0]).all() and (drawn[0][:, 1] > 0).all()
+
+
+def test_a_curve_has_one_colour_in_all_panels_and_one_line_in_the_legend(monkeypatch):
+    drawn, legends, points = [], [], {20: paired([0.5, 0.6], [0.4, 0.6])}
+    monkeypatch.setattr(charts, "_png", lambda figure: b"")
+    monkeypatch.setattr(Axes, "errorbar", lambda self, x, y, color, **how: drawn.append(color))
+    monkeypatch.setattr(Axes, "legend", lambda self, labels, **how: legends.append(labels))
+    charts.gains({"a − b": {"1,000": points, "2,000": points}, "a − c": {"2,000": points, "3,000": points}})
+    assert drawn[1] == drawn[2] and len(set(drawn)) == 3 and legends == [["1,000", "2,000", "3,000"]]
