@@ -92,7 +92,7 @@ def write(
         scores_section(run, wanted, evaluated),
         soft_targets_section(run, facts),
         _training(run, facts),
-        verification_section(run, evaluated, calibration.of_run(run), last.get("model")),
+        verification_section(run, _classifies(facts, evaluated), calibration.of_run(run), last.get("model")),
         camera_pairs_section(evaluated),
         found_section(run, evaluated, roots, seed, data_root),
     ]
@@ -142,7 +142,12 @@ def _trained(facts: Mapping[str, Any], labels: str) -> str:
 
 def _labels(facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
     """How many people, or classes, trained."""
-    return count(facts["identities"], *(("class", "classes") if facts.get("kind") == "classes" or (evaluated and evaluated.classifies) else ("person", "people")))
+    return count(facts["identities"], *(("class", "classes") if _classifies(facts, evaluated) else ("person", "people")))
+
+
+def _classifies(facts: Mapping[str, Any], evaluated: Evaluated | None) -> bool:
+    """Whether it tells classes apart; the scores say so of a run of an earlier version."""
+    return facts.get("kind") == "classes" or (evaluated is not None and evaluated.classifies)
 
 
 # --- its sections ------------------------------------------------------------------------------------------------

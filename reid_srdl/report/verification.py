@@ -12,7 +12,6 @@ import numpy as np
 from ..shell import command
 from . import drawing
 from .drawing import COLOURS, DASHES
-from .evaluated import Evaluated
 from .html import beside, figure, missing, named, percent, section, table
 from .words import METRICS, count
 
@@ -24,16 +23,16 @@ HARDEST = 8
 """Pairs of cameras that are named."""
 
 
-def verification_section(run: Path, evaluated: Evaluated | None, found: Calibration | None, model: str | None = None) -> str:
+def verification_section(run: Path, classifies: bool, found: Calibration | None, model: str | None = None) -> str:
     """Distances, errors and pairs of cameras; empty where the network tells classes apart.
 
     Args:
         run: the run folder.
-        evaluated: the evaluation that the page is of.
+        classifies: whether the network tells classes apart, and no people.
         found: what ``calibrate`` found, where it was run.
         model: hash of the run's network, where it is known.
     """
-    if evaluated is not None and evaluated.classifies:
+    if classifies:
         return ""
     again = command("calibrate", run)
     if found is None or "histogram" not in found.facts:

@@ -254,6 +254,16 @@ def test_a_classification_run(run):
     assert "First stage" in html and "12.50<small> %</small>" in html and "3.10<small> %</small>" in html
 
 
+def test_a_run_on_classes_is_no_matter_of_people_before_it_is_scored_either(run):
+    assert f"calibrate '{run}'" in unescape(page.write(run).read_text())
+    files.write_json(run / runs.FACTS, {**files.read_json(run / runs.FACTS), "kind": "classes"})
+    html = unescape(page.write(run).read_text())
+    assert "6 classes" in html and "calibrate" not in html
+    found = {"protocol": {"dataset": "people", "images": 10}, "classification": {"top1": 0.9312, "top5": 0.99, "loss": 0.25, "ece": 0.031}}
+    files.write_json(run / "eval/people/metrics.json", found)
+    assert "calibrate" not in unescape(page.write(run).read_text())
+
+
 def test_scores_that_are_not_known_are_dashes(evaluated, people):
     path = evaluated / "eval/people/metrics.json"
     metrics = files.read_json(path)

@@ -14,7 +14,6 @@ from reid_srdl.evaluation import calibration
 from reid_srdl.evaluation.calibration import Calibration
 from reid_srdl.evaluation.verification import facts_of, pairs_of
 from reid_srdl.report import verification
-from reid_srdl.report.evaluated import Evaluated
 
 RUN = Path("runs/a b")
 
@@ -32,7 +31,7 @@ def found() -> Calibration:
 
 
 def test_figures_are_those_of_the_calibration(found):
-    html = verification.verification_section(RUN, None, found, "f" * 64)
+    html = verification.verification_section(RUN, False, found, "f" * 64)
     facts = found.facts
     assert f"{100 * facts['eer']:.1f}<small> %</small><small> ({100 * facts['eer_low']:.1f} to {100 * facts['eer_high']:.1f})</small>" in html
     assert f"{100 * facts['tpr_at_fpr']['0.1']['tpr']:.1f}<small> %" in html and "TPR at FPR 10 %" in html
@@ -44,12 +43,12 @@ def test_figures_are_those_of_the_calibration(found):
 
 
 def test_without_one_the_page_says_how_it_is_made():
-    assert "calibrate 'runs/a b'" in unescape(verification.verification_section(RUN, None, None))
-    assert verification.verification_section(RUN, Evaluated("trees", {"classification": {"top1": 1.0}}), None) == ""
+    assert "calibrate 'runs/a b'" in unescape(verification.verification_section(RUN, False, None))
+    assert verification.verification_section(RUN, True, None) == ""
 
 
 def test_other_weights_are_said(found):
-    html = unescape(verification.verification_section(RUN, None, found, "e" * 64))
+    html = unescape(verification.verification_section(RUN, False, found, "e" * 64))
     assert "other weights" in html and "calibrate 'runs/a b'" in html
 
 
