@@ -85,9 +85,9 @@ class Reidentification:
         return [query, gallery, *boxes]
 
     def _pair(self, data: ReIDData, split: str) -> tuple[Split, Split]:
-        query, gallery = (data.query, data.gallery) if split == "test" else (data.val_query, data.val_gallery)
-        if query is None or gallery is None:
+        if split == "val" and (data.val_query is None or data.val_gallery is None):
             raise UserError("there are no held-out identities to score", "Set --data.holdout_identities, or score the test split (--evaluate test, --log.eval_split test).")
+        query, gallery = protocol.splits_of(data, split)
         return query.without_junk(), gallery.without_junk()
 
     def score_during(self, data: ReIDData, config: Config) -> Score:

@@ -287,7 +287,7 @@ def looked_at(data: ReIDData | ClassData, query: str, split: str, rules: Rules) 
     """What ``evaluate`` embeds: queries, gallery, and multi-query images where there are such. Raises ``UserError`` where that cannot be scored."""
     if query not in get_args(Queries):
         raise UserError(f"there are no {query!r} queries", f"Choose {', '.join(get_args(Queries))}.")
-    splits = _splits(data, split)
+    splits = splits_of(data, split)
     boxes = data.multi_query if split == "test" else None
     if query == "multi" and boxes is None:
         raise UserError(f"{data.name} has no multi-query images", "Use --query single.")
@@ -295,7 +295,8 @@ def looked_at(data: ReIDData | ClassData, query: str, split: str, rules: Rules) 
     return *splits, boxes
 
 
-def _splits(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:
+def splits_of(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:
+    """Query and gallery of ``test``, or of ``val``. Raises ``UserError`` where there are none, or held-out people leave the gallery empty."""
     if not isinstance(data, ReIDData):
         raise UserError(f"{data.name} is a classification set: it has no queries", "Only re-identification sets are ranked.")
     if split not in ("test", "val"):
@@ -306,7 +307,7 @@ def _splits(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:
     if split == "val" and not len(chosen[1]):
         raise UserError(
             "the people who were held out have one image a camera: all of them are queries, and none is left for the gallery",
-            "Hold out more people (--data.holdout_identities), or score the test split (--split test; while training --log.eval_split test).",
+            "Hold out more people (--data.holdout_identities), or score the test split (--split test; of train --evaluate test and --log.eval_split test).",
         )
     return chosen
 

@@ -85,6 +85,14 @@ def test_splits_that_are_not_there(config, copied):
     assert "--evaluate none" in error.value.hint and "--ignore_camera" in error.value.hint
 
 
+def test_held_out_people_of_one_image_a_camera_are_told_of_as_eval_does(config, copied):
+    query, gallery = copied.query, copied.gallery.take(np.zeros(0, dtype=int))
+    held_out = dataclasses.replace(copied, val_query=query, val_gallery=gallery)
+    with pytest.raises(UserError, match="one image a camera: all of them are queries") as error:
+        checks.can_be_scored(dataclasses.replace(config, evaluate="val"), held_out)
+    assert "--evaluate test" in error.value.hint and "--ignore_camera" not in error.value.hint
+
+
 def test_a_bar_goes_over_all_images(config, copied):
     seen = []
 
