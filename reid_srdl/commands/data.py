@@ -13,6 +13,7 @@ from ..shell import command
 
 if TYPE_CHECKING:
     from ..data.doctor import Diagnosis
+    from ..data.records import ClassData, ReIDData
 
 USAGE = """usage: data check DATASET [--data_root DIR] [--output DIR] [--ignore_camera]
        data verify DATASET [--data_root DIR]
@@ -93,8 +94,23 @@ def check(dataset: str, options: CheckOptions) -> int:
     print(f"\nSee {output / 'contact_sheet.png'}; {output / 'findings.json'} lists all images that are spoken of.")
     if diagnosis.stops:
         return 1
-    print("Next, train on it:", command("train", "--dataset", dataset, *(["--data_root", options.data_root] if options.data_root else [])))
+    root_words = ["--data_root", options.data_root] if options.data_root else []
+    scored = not options.ignore_camera or _is_scored(data)
+    print("Next, train on it:", command("train", "--dataset", dataset, *root_words, *([] if scored else ["--evaluate", "none"])))
+    if not scored:
+        print("Then score it:", command("eval", "--checkpoint", "RUN", "--ignore_camera"))
     return 0
+
+
+def _is_scored(data: ReIDData | ClassData) -> bool:
+    """Whether ``train`` can score on it, which takes no images of a query's own camera for matches."""
+    from .kinds import kind_of
+
+    try:
+        kind_of(data).scored(data, "test")
+    except UserError:
+        return False
+    return True
 
 
 def verify(dataset: str, options: VerifyOptions) -> int:

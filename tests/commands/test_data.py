@@ -43,6 +43,8 @@ def test_a_sound_set_is_0(root: Path, capsys: pytest.CaptureFixture[str]):
     assert found["dataset"] == "folder"
     assert [row["images"] for row in found["counts"]] == [4, 1, 4]
     assert {finding["severity"] for finding in found["findings"]} == {"note"}
+    assert check(root, "--ignore_camera") == 0
+    assert "--evaluate" not in capsys.readouterr().out
     with Image.open(root.parent / "out/contact_sheet.png") as opened:
         assert opened.format == "PNG"
 
@@ -74,6 +76,8 @@ def test_one_camera_is_1_unless_cameras_are_ignored(root: Path, capsys: pytest.C
     assert check(root) == 1
     assert "1 of 1 queries have no valid match" in capsys.readouterr().out
     assert check(root, "--ignore_camera=true") == 0
+    out = capsys.readouterr().out
+    assert f"train --dataset folder --data_root {root} --evaluate none\n" in out and "eval --checkpoint RUN --ignore_camera\n" in out
 
 
 def test_labels_that_cannot_be_scored_are_a_finding_not_an_end(root: Path, capsys: pytest.CaptureFixture[str]):
