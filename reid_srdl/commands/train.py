@@ -51,8 +51,9 @@ def run(argv: list[str]) -> int:
     folder = accept(config, resumed)
     if resumed and _is_whole(folder, config):
         if first:
-            print(f"The run in {folder} is finished: its scores are in {folder / 'eval'}, its report is {folder / runs.REPORT}.")
-            print("To score it anew:", command("eval", "--checkpoint", folder))
+            scored = (folder / "eval").is_dir()  # which a run that was trained with --evaluate none may have been since
+            print(f"The run in {folder} is finished: {f'its scores are in {folder}/eval' if scored else 'it was not scored'}, its report is {folder / runs.REPORT}.")
+            print("To score it anew:" if scored else "To score it:", command("eval", "--checkpoint", folder))
         return 0
     try:
         with Termination() as termination:

@@ -71,13 +71,16 @@ def test_from_images_to_the_report(argv, capsys):
         assert part in page
 
 
-def test_the_held_out_images_or_nothing_can_be_scored(argv):
+def test_the_held_out_images_or_nothing_can_be_scored(argv, capsys):
     train.run([*argv, "--evaluate", "val", "--data.holdout_per_class", "2", "--log.diagnostics", "false"])
     assert metrics("image-folder-val")["protocol"]["images"] == 12
     assert [path.name for path in Path("runs/run/eval").iterdir()] == ["image-folder-val"]
     assert "Scores on image-folder-val" in Path("runs/run/report.html").read_text()
     train.run([*argv, "--evaluate", "none", "--output", "runs/none"])
     assert not Path("runs/none/eval").exists() and "reid-srdl eval --checkpoint runs/none" in Path("runs/none/report.html").read_text()
+    capsys.readouterr()
+    train.run(["--resume", "runs/none"])
+    assert re.search("finished: it was not scored, .*\nTo score it: .*eval --checkpoint runs/none", capsys.readouterr().out)
     with pytest.raises(UserError, match="no held-out images"):
         train.run([*argv, "--evaluate", "val", "--output", "runs/other"])
     assert not Path("runs/other").exists()
@@ -156,7 +159,7 @@ def test_a_run_that_is_whole_is_left_as_it_is(argv, monkeypatch, capsys):
     capsys.readouterr()
     assert train.run(["--resume", "runs/run"]) == 0
     out = capsys.readouterr().out
-    assert "The run in runs/run is finished" in out and "eval --checkpoint runs/run" in out
+    assert "The run in runs/run is finished: its scores are in runs/run/eval" in out and "eval --checkpoint runs/run" in out
 
 
 @pytest.mark.parametrize("form", [["--resume", "RUN", "--device", "cpu"], ["--resume=RUN", "--device=cpu"], ["--device", "cpu", "--resume", "RUN"]])
