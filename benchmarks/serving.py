@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
+import math
 import os
 import re
 import signal
@@ -84,9 +85,8 @@ def run(repeats: int, setup: Setup = Setup()) -> Report:
             rounds.append(_load(port, uploads, dataclasses.replace(setup, seconds=setup.seconds / repeats)))
             memory.append(_memory(process))
         passed = [what for what, body in _malformed(uploads[0]).items() if not _refused(port, body)]
-        alive = _health(port)
-        answered = process.poll() is None and alive
-        memory_after = _memory(process)
+        answered = _health(port) and process.poll() is None
+        memory_after = _memory(process) if answered else math.nan
     errors = [error for one in rounds for error in one.errors]
     for line in [*errors[:5], *passed]:
         print(f"  {line}", file=sys.stderr)
@@ -239,8 +239,11 @@ def _refused(port: int, request: tuple[bytes | None, dict[str, str]]) -> bool:
 
 def _health(port: int) -> bool:
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as line:
-        status, content = _answer(line, "GET", "/health", None, {})
-        return status == 200 and json.loads(content)["status"] == "ok"
+        try:
+            status, content = _answer(line, "GET", "/health", None, {})
+            return status == 200 and json.loads(content)["status"] == "ok"
+        except (OSError, http.client.HTTPException, ValueError):  # none is there any more
+            return False
 
 
 def main(argv: list[str]) -> int:
