@@ -29,6 +29,9 @@ Pathlike = str | os.PathLike[str]
 
 
 def _cannot_write(path: Path, error: OSError, flag: str) -> UserError:
+    message = f"cannot write {path}: {error.strerror}"
+    if error.errno == errno.EISDIR:
+        return UserError(message, f"Name a file in it with {flag}." if flag else "Move it away.")
     reason, way = {
         errno.ENOSPC: ("The disk is full", "free some space"),
         errno.EDQUOT: ("The disk quota is used up", "free some space"),
@@ -37,7 +40,7 @@ def _cannot_write(path: Path, error: OSError, flag: str) -> UserError:
         errno.EACCES: ("There is no permission to write there", ""),
     }.get(error.errno, ("", ""))
     ways = ", or ".join(filter(None, (way, f"choose another folder with {flag}" if flag else ""))) or "have it made writable"
-    return UserError(f"cannot write {path}: {error.strerror}", f"{reason}: {ways}." if reason else f"{ways[0].upper()}{ways[1:]}.")
+    return UserError(message, f"{reason}: {ways}." if reason else f"{ways[0].upper()}{ways[1:]}.")
 
 
 def expanded(path: Pathlike) -> Path:
@@ -185,10 +188,11 @@ def canonical_safetensors(data: bytes) -> bytes:
 
 
 def check_writable(path: Pathlike, flag: str = _OUTPUT) -> None:
-    """Raises ``UserError`` where ``writing`` would for want of permission: before work whose result would have no place."""
-    folder = Path(path).parent
-    if folder.is_dir() and not os.access(folder, os.W_OK):
-        raise _cannot_write(Path(path), OSError(errno.EACCES, os.strerror(errno.EACCES)), flag)
+    """Raises ``UserError`` where ``writing`` would for want of permission, or for a folder of that name: before work whose result would have no place."""
+    path = Path(path)
+    number = errno.EISDIR if path.is_dir() else errno.EACCES if path.parent.is_dir() and not os.access(path.parent, os.W_OK) else None
+    if number is not None:
+        raise _cannot_write(path, OSError(number, os.strerror(number)), flag)
 
 
 def write_bytes(path: Pathlike, data: bytes, flag: str = _OUTPUT) -> None:

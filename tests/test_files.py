@@ -157,6 +157,10 @@ def test_a_name_that_only_begins_like_a_home_stays_as_it_is(tmp_path, monkeypatc
 def test_where_nothing_may_be_written_is_known_before(tmp_path, monkeypatch):
     files.check_writable(tmp_path / "a.json")
     files.check_writable(tmp_path / "not there yet/a.json")
+    for flag, way in (("--output", "Name a file in it with --output."), ("", "Move it away.")):
+        for write in (files.check_writable, lambda path, flag: files.write_text(path, "text", flag)):
+            with pytest.raises(UserError, match=f"cannot write .*: Is a directory. {way}$"):
+                write(tmp_path, flag)
     monkeypatch.setattr(files.os, "access", lambda path, how: False)
     with pytest.raises(UserError, match="cannot write .*a.json: Permission denied. .*have it made writable"):
         files.check_writable(tmp_path / "a.json", flag="")

@@ -83,6 +83,8 @@ def write(
     run = Path(run)
     if not (run / runs.FACTS).is_file():
         raise UserError(f"{run} is no run folder", "A run folder holds run.json and stages/; the command train makes one.")
+    target = Path(output) if output else run / runs.REPORT
+    files.check_writable(target)
     facts = runs.read_facts(run)
     wanted = dataset or (data.name if data is not None else facts["dataset"])
     evaluated = evaluation_of(run, wanted, facts["stages"])
@@ -107,7 +109,6 @@ def write(
     header = _header(run, facts, evaluated)
     room = LARGEST - len(files.utf8(_page(run, header, [*before, *after])))
     browse = browse_section(evaluated, roots, seed, queries=extras.browse, budget=room, track=track) if extras.browse else ""
-    target = Path(output) if output else run / runs.REPORT
     files.write_text(target, _page(run, header, [*before, browse, *after]))
     return target
 

@@ -271,8 +271,11 @@ def test_scores_that_are_not_known_are_dashes(evaluated, people):
     assert "<td>–</td>" in page.write(evaluated, data=people).read_text()
 
 
-def test_another_place_and_no_run_folder(run, tmp_path):
+def test_another_place_and_no_run_folder(run, tmp_path, monkeypatch):
     assert page.write(run, output=tmp_path / "elsewhere.html").is_file() and not (run / "report.html").exists()
+    with monkeypatch.context() as patched, pytest.raises(UserError, match="Is a directory. Name a file in it with --output."):
+        patched.setattr(page, "evaluation_of", lambda *asked: pytest.fail("the page was begun"))
+        page.write(run, output=tmp_path)
     with pytest.raises(UserError, match="no run folder"):
         page.write(tmp_path)
 
