@@ -71,6 +71,7 @@ def run(argv: list[str]) -> int:
     from ..evaluation.verification import facts_of, pairs_of
     from ..progress import says, tracked
 
+    calibration.check_prior(options.prior)
     trained = runs.load(checkpoint, options.device, input=options.input)
     path = trained.calibration_file
     files.check_writable(path, flag="")

@@ -155,13 +155,18 @@ def fit(pairs: Pairs, *, model: str, metric: Metric, flip: bool, method: Method 
     Raises:
         UserError: a prior that is none, or too few people for folds.
     """
-    if not 0 < prior < 1:
-        raise UserError(f"a prior of {prior}", "It must lie between 0 and 1: the share of genuine pairs among those that will be asked about.")
+    check_prior(prior)
     losses = {name: _held_out_loss(name, pairs, seed) for name in _FITS}
     chosen = min(losses, key=losses.__getitem__) if method == "auto" else method
     distances, log_odds = _FITS[chosen](pairs)
     facts = {"method": chosen, "held_out_log_loss": losses, "log_loss_of_no_knowledge": float(np.log(2))}
     return Calibration(model, metric, flip, distances, log_odds, prior, facts)
+
+
+def check_prior(prior: float) -> None:
+    """Raises ``UserError`` for one that is none."""
+    if not 0 < prior < 1:
+        raise UserError(f"a prior of {prior}", "It must lie between 0 and 1: the share of genuine pairs among those that will be asked about.")
 
 
 def _platt(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:

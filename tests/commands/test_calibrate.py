@@ -80,8 +80,10 @@ def test_kept_embeddings_are_of_the_run_s_own_place(run, monkeypatch, capsys):
     monkeypatch.setenv("REID_DATA", "elsewhere")
     calibrate.run([str(run), "--draws", "20", "--dataset", "folder"])
     assert asked[embedded:] == ["query", "gallery"]
-    with pytest.raises(UserError, match="--seed is -1"):
-        calibrate.run([str(run), "--seed", "-1"])
+    for option, message in (("--seed=-1", "--seed is -1"), ("--prior=2", "a prior of 2")):
+        with pytest.raises(UserError, match=message):
+            calibrate.run([str(run), option])
+    assert len(asked) == embedded + 2, "nothing was embedded for what is refused"
 
 
 def test_kept_embeddings_are_used_and_those_of_another_network_are_not(run, monkeypatch):
