@@ -105,9 +105,11 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
     paths = [folder / f"{plan.name}.json" for _, plan in rows]
     for (_, plan), path in zip(rows, paths, strict=True):
         _check(path, plan, records.read(path), options.precision)
+    runs = Path(options.runs) if options.runs else output / "runs"
+    if table.name == "fig4":
+        flatness_figure.check(rows[0][1], runs, **dataclasses.asdict(options.fig4))
     if options.dry_run:
         return _forecast([(row, plan, records.read(path)) for (row, plan), path in zip(rows, paths, strict=True)], arms)
-    runs = Path(options.runs) if options.runs else output / "runs"
     for (_, plan), path in zip(rows, paths, strict=True):
         records.describe(path, plan)
         shared = ("--precision", trial.shared_precision([reproducing.configuration_of(plan, arm) for arm in plan.arms], records.read(path)))

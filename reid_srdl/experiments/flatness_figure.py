@@ -29,6 +29,14 @@ VARIANTS = {
 """The paper's way comes first: directions of length 1, running statistics as training left them."""
 
 
+def check(study: Study, folder: Path, *, seed: int | None = None, **measured: int) -> None:
+    """Before the runs of the figure are made. Raises ``UserError`` for what ``write`` would refuse once they are."""
+    Settings(**measured)
+    if seed is not None and not all(0 <= seed < study.seeds_of(arm) or (_run(study, folder, arm, seed) / runs.FACTS).is_file() for arm in study.arms):
+        most = min(study.seeds_of(arm) for arm in study.arms)
+        raise UserError(f"--fig4.seed is {seed}, of which {study.name} will have no runs of all arms", f"Name one below {most}, or ask for more runs with --seeds.")
+
+
 def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data_root: str | None = None, seed: int | None = None, **measured: int) -> list[Path]:
     """``fig4-VARIANT.csv`` and ``.png`` for each of ``VARIANTS``, and their numbers in ``fig4-flatness.md``.
 
