@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Optional
 import numpy as np
 
 from .. import config as configuration
-from .. import embeddings, retrieval
+from .. import embeddings, files, retrieval
 from ..data.records import JUNK
 from ..embeddings import Embeddings
 from ..errors import UserError
@@ -107,12 +107,12 @@ def _build(options: IndexOptions) -> int:
 
     if options.output is None or options.index is not None:
         raise UserError("--embeddings needs --output" if options.output is None else "--index means nothing where one is built", "Name the index with --output, such as gallery.index.")
-    if options.images is not None and not Path(options.images).is_dir():
+    if options.images is not None and not files.expanded(options.images).is_dir():
         raise UserError(f"there is no folder {options.images}", "Name the one that the paths are relative to, or leave --images out.")
     names = _names(options.names or ())
     gallery = _loaded(options.embeddings or ())
     _refuse_two_of_a_path(gallery)
-    root = os.path.abspath(options.images) if options.images else None
+    root = os.path.abspath(files.expanded(options.images)) if options.images else None
     former = place_of(Path(options.output))
     token = options.token or os.environ.get("MILVUS_TOKEN")  # goes to --uri alone, which the user named
     index, added = retrieval.create_index(

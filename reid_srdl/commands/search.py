@@ -65,7 +65,7 @@ def run(argv: list[str]) -> int:
     for name in ("index", "checkpoint", "query"):
         if getattr(options, name) is None:
             raise UserError(f"search needs --{name}", "For instance: search --index gallery.index --checkpoint runs/demo --query photo.jpg")
-    if options.images is not None and not Path(options.images).is_dir():
+    if options.images is not None and not files.expanded(options.images).is_dir():
         raise UserError(f"there is no folder {options.images}", "Name the one that the paths of the index are relative to.")
     if options.camera is not None and not options.camera:
         raise UserError("--camera names no camera", "Give one or more numbers, or leave it out.")
@@ -167,7 +167,7 @@ def _page(options: SearchOptions, index: Index, queries: Listed, records: list[l
     from ..retrieval import page
 
     lists = [page.Shown(name, file, hits) for name, file, hits in zip(queries.paths, queries.files, records, strict=True)]
-    root = options.images or index.about.root
+    root = files.expanded(options.images) if options.images else index.about.root
     order = "ordered by k-reciprocal re-ranking" if options.rerank else "nearest first"
     seen = f" of camera {', '.join(map(str, options.camera))}" if options.camera else ""
     lead = f"The {options.top_k} nearest images{seen} among {len(index):,}, {order}: each with its distance ({index.about.distance})."

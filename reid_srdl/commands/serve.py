@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from .. import config as configuration
-from .. import devices, retrieval
+from .. import devices, files, retrieval
 from ..errors import UserError
 from ..models.exported import InputOptions
 
@@ -107,7 +107,7 @@ def _service(options: ServeOptions, index: Index) -> Service:
     from ..retrieval.serve.pictures import Pictures
     from ..retrieval.serve.service import Service
 
-    root = options.images or index.about.root
+    root = files.expanded(options.images) if options.images else index.about.root
     pictures = Pictures(Path(root) if root else None)
     trained = runs.load(str(options.checkpoint), options.device, input=options.input)
     return Service(index, trained, str(options.checkpoint), pictures, flip=mirrored(index, options.flip), prior=options.prior)

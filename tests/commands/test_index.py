@@ -43,13 +43,15 @@ def run(*words) -> int:
     return command.run([str(word) for word in words])
 
 
-def test_several_files_become_one_index_and_what_comes_next_is_said(files, capsys):
+def test_several_files_become_one_index_and_what_comes_next_is_said(files, capsys, monkeypatch):
     (files / "photos").mkdir()
     (files / "names.csv").write_text("label,name\n1,Zoë\n2, Yi\n")
     assert run("--embeddings", "one.npz", "two.parquet", "--output", "g.index", "--images", "photos", "--names", "names.csv") == 0
     out = capsys.readouterr().out
     assert "g.index holds 4 images as vectors of 4 numbers (1 of junk (label -1) left out)." in out
     assert "Next, search it: " in out and "search --index g.index --checkpoint RUN --query IMAGE_OR_FOLDER" in out and "does not know where" not in out
+    monkeypatch.setenv("HOME", str(files))
+    assert run("--embeddings", "one.npz", "--output", "home.index", "--images=~/photos") == 0 and open_index("home.index").about.root == str(files / "photos")
     index = open_index("g.index")
     assert index.about.root == str(files / "photos") and index.about.names == {1: "Zoë", 2: "Yi"} and index.model == "m"
     assert sorted(index.search(np.ones((1, 4), np.float32), 9).paths[0]) == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]

@@ -84,15 +84,17 @@ def test_what_is_missing_is_said_in_a_line(index, checkpoint, people, tmp_path, 
     assert "Next, see the pictures:" in out and "--top_k 1000 --html found.html" in out
 
 
-def test_a_folder_of_images_that_moved_is_said_and_named_anew(index, checkpoint, people, gallery, tmp_path, capsys):
+def test_a_folder_of_images_that_moved_is_said_and_named_anew(index, checkpoint, people, gallery, tmp_path, capsys, monkeypatch):
     photos = tmp_path / "photos"
     moved, _ = retrieval.create_index(tmp_path / "moved.index", gallery, root=str(photos))
     moved.close()
     search(tmp_path / "moved.index", checkpoint, people.query.files[0], "--top_k", 3, "--html", tmp_path / "out.html")
     assert f"3 of 3 pictures are not in {photos}" in capsys.readouterr().out
     shutil.copytree(people.gallery.root / "gallery", tmp_path / "new" / "gallery")
-    search(tmp_path / "moved.index", checkpoint, people.query.files[0], "--top_k", 3, "--html", tmp_path / "out.html", "--images", tmp_path / "new")
-    assert "pictures are not in" not in capsys.readouterr().out and (tmp_path / "out.html").read_text().count("data:image/jpeg") == 4
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for new in (tmp_path / "new", "~/new"):
+        search(tmp_path / "moved.index", checkpoint, people.query.files[0], "--top_k", 3, "--html", tmp_path / "out.html", "--images", new)
+        assert "pictures are not in" not in capsys.readouterr().out and (tmp_path / "out.html").read_text().count("data:image/jpeg") == 4
 
 
 def test_another_network_is_refused(index, people, tmp_path):

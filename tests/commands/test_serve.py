@@ -61,9 +61,11 @@ def test_it_says_what_it_serves_and_where(serve, index):
     assert "No probabilities are shown" in out and "has no calibration" in out and "encrypted" not in out and "not in" not in out
 
 
-def test_what_is_amiss_with_an_index_is_said_beforehand(serve, index, tmp_path):
+def test_what_is_amiss_with_an_index_is_said_beforehand(serve, index, tmp_path, monkeypatch):
     assert "name their folder with --images" in serve(index("bare.index", root=None))
-    assert f"20 of 20 images that were looked for are not in {tmp_path}" in serve(index("moved.index"), "--images", tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for images in (tmp_path, "~"):
+        assert f"20 of 20 images that were looked for are not in {tmp_path}" in serve(index(f"moved{len(str(images))}.index"), "--images", images)
     assert "is taken on trust" in serve(index("unsigned.index", model=""))
 
 
