@@ -27,7 +27,7 @@ from .eval import default_output, show
 from .eval_options import EvalOptions
 from .kinds import kind_of
 
-NOTES = "train --resume RUN goes on with a run that was broken off (--resume RUN --device cpu on a machine without its GPU). --eval_every N and --skip_corrupt are short for --log.eval_every and --data.skip_corrupt."
+NOTES = "train --resume RUN goes on with a run that was broken off (--resume RUN --device cpu on a machine without its GPU, --data_root DIR where the data sets have moved). --eval_every N and --skip_corrupt are short for --log.eval_every and --data.skip_corrupt."
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,12 @@ class ResumeOptions:
     Args:
         resume: the run folder.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; null means the run's.
+        data_root: where the data sets are now; null means the run's.
     """
 
     resume: Optional[str] = None
     device: Optional[str] = None
+    data_root: Optional[str] = None
 
 
 def run(argv: list[str]) -> int:
@@ -87,9 +89,9 @@ def _asked(argv: list[str]) -> tuple[Config, bool]:
     except UserError:
         asked = ResumeOptions()
     if not asked.resume:
-        raise UserError("--resume takes one run folder, and at most --device", "The run goes on with its own configuration.")
+        raise UserError("--resume takes one run folder, and at most --device and --data_root", "The run goes on with its own configuration.")
     config = configuration.load(Path(asked.resume) / runs.CONFIG)
-    return dataclasses.replace(config, output=asked.resume, device=asked.device or config.device), True
+    return dataclasses.replace(config, output=asked.resume, device=asked.device or config.device, data_root=asked.data_root or config.data_root), True
 
 
 def _is_whole(folder: Path, config: Config) -> bool:

@@ -71,7 +71,8 @@ def train(
     folder = accept(config, resume)
     if resume:
         # What the first start settled (the precision) stands in the run folder.
-        config = dataclasses.replace(configuration.load(folder / runs.CONFIG), output=str(folder), device=config.device)
+        begun = configuration.load(folder / runs.CONFIG)
+        config = dataclasses.replace(begun, output=str(folder), device=config.device, data_root=config.data_root or begun.data_root)
     plan = plans.build(config)
     kept.check_asked(plan, scores=score is not None)
     return _Run(config, folder, plan, data, watch, score, termination).carry_out(resume)
@@ -161,10 +162,18 @@ class _Run:
             for line in differences(before, facts, self.folder):
                 self.watch.says(line)
             facts = before
+            if self.rank == 0:
+                self._keep_place()
         elif self.rank == 0 and not resume:
             configuration.save(dataclasses.replace(self.config, output=str(self.folder)), self.folder / runs.CONFIG)
         self._write_facts(facts)
         return facts
+
+    def _keep_place(self) -> None:
+        """Where the data set has moved to, for all that looks for it later."""
+        begun = configuration.load(self.folder / runs.CONFIG)
+        if begun.data_root != self.config.data_root:
+            configuration.save(dataclasses.replace(begun, data_root=self.config.data_root), self.folder / runs.CONFIG)
 
     def _write_facts(self, facts: dict[str, Any]) -> None:
         if self.rank == 0:

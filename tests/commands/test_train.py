@@ -153,6 +153,18 @@ def test_a_run_is_taken_up_again_in_another_folder(argv, photos, tmp_path, monke
     assert train.run(["--resume", str(tmp_path / "runs/run")]) == 0 and report.is_file()
 
 
+def test_a_run_goes_on_where_its_data_have_moved(argv, photos, tmp_path):
+    argv[argv.index("--data_root") + 1] = "old"
+    (tmp_path / "old").symlink_to(photos)
+    train.run([*argv, "--plan.name", "vanilla", "--plan.epochs", "1"])
+    (tmp_path / "old").rename(tmp_path / "new")
+    Path("runs/run/report.html").unlink()  # as where it was broken off at the very end
+    with pytest.raises(UserError, match="old"):
+        train.run(["--resume", "runs/run"])
+    assert train.run(["--resume", "runs/run", "--data_root", "new"]) == 0 and Path("runs/run/report.html").is_file()
+    assert config.load("runs/run/config.yaml").data_root == str(tmp_path / "new"), "where eval and report look from now on"
+
+
 def test_a_run_that_is_whole_is_left_as_it_is(argv, monkeypatch, capsys):
     train.run(argv)
     monkeypatch.setattr(train, "data_of", lambda config: pytest.fail("the data set was read"))
