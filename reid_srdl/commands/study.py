@@ -72,7 +72,7 @@ def run(argv: list[str]) -> int:
         record = Path(options.records) / f"{plan.name}.json"
         found = records.read(record)
         extra = (*_extra(options), *trial.precision_flags(plan, found))
-        place = runner.Place(Path(options.runs) / plan.name, record, extra, options.jobs)
+        place = runner.Place(Path(options.runs) / plan.name, record, extra, options.jobs, options.data_root)
         if options.dry_run:
             cells = study.pending(plan, found, arms, seeds)
             for cell in cells:

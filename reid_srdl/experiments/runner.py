@@ -149,16 +149,15 @@ def words_of(plan: Study, cell: Cell, place: Place) -> list[str]:
     Raises:
         UserError: its folder was begun by other settings, or a member of the ensemble is not there.
     """
-    run = place.folder / cell.name
+    run, moved = place.folder / cell.name, ["--data_root", place.data_root] if place.data_root else []
     if cell.arm in plan.ensembles:
         found = records.read(place.record)
         checkpoints = [str(_network(place.folder / member.name, stage)) for stage, member in _members(plan, cell, found)]
-        words = ["--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--no_save", "true", "--output", str(run)]
-        return ["eval", *words, *(["--data_root", place.data_root] if place.data_root else [])]
+        return ["eval", "--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--no_save", "true", "--output", str(run), *moved]
     words = [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", "--output", str(run), *place.extra]
     if (run / runs.CONFIG).is_file():
         settings.check_run(run, words)
-        words = ["--resume", str(run)]
+        words = ["--resume", str(run), *moved]
     return ["train", *words]
 
 

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from reid_srdl import config
 from reid_srdl.commands import study
 from reid_srdl.errors import UserError
 from reid_srdl.experiments import records, runner
@@ -51,6 +52,11 @@ def test_a_dry_run_prints_the_very_commands_that_are_run(tmp_path, capsys, monke
     with pytest.raises(UserError, match="ended with code 1"):
         study.run([str(own), *flags])
     assert len(begun) == 1 and lines[0].endswith(begun[0])
+    parsed = config.parse(config.Config, shlex.split(lines[0].partition(" train ")[2]), recipes=True)
+    config.save(parsed, folder / "b-0.1-s0-tune" / "config.yaml")
+    assert study.run([str(own), "--dry_run", *flags]) == 0
+    resumed, joined = capsys.readouterr().out.splitlines()
+    assert resumed.endswith(f"train --resume '{folder}/b-0.1-s0-tune' --data_root sets") and joined.endswith(" --data_root sets")
 
 
 def test_an_ensemble_may_be_asked_for(tmp_path, capsys):
