@@ -113,10 +113,7 @@ class Reidentification:
             load_faiss()
 
     def evaluate(self, trained: Trained, data: ReIDData, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
-        return protocol.evaluate(
-            trained, data, query=options.query, flip=options.flip, rules=rules(options), split=options.split, ensemble=others, tracks=tracks,
-            place=trained.place,
-        )  # fmt: skip
+        return protocol.evaluate(trained, data, query=options.query, flip=options.flip, rules=rules(options), split=options.split, ensemble=others, tracks=tracks)
 
 
 class Classification:
@@ -195,4 +192,4 @@ def rules(options: EvalOptions) -> protocol.Rules:
         raise UserError("--rerank has distances of its own, which --engine faiss does not compute", "Leave one of them out.")
     if options.expand < 0:
         raise UserError(f"--expand is {options.expand}", "Name the gallery items that each query is averaged with; 0 for none.")
-    return protocol.Rules(options.metric or "euclidean", options.ignore_camera, options.engine, options.multi_query, options.device, options.expand, reranking)
+    return protocol.Rules(options.metric or "euclidean", options.ignore_camera, options.engine, options.multi_query, options.expand, reranking)

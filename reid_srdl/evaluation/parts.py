@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
 from ..data.loader import share
 from ..devices import Place
@@ -28,20 +27,20 @@ def own_part(gallery: Embeddings, place: Place) -> Embeddings:
 
 
 def rank_parts(
-    query: Embeddings, part: Embeddings, place: Place, *, metric: Metric = "euclidean", same_camera: bool = False, device: str | torch.device = "auto"
+    query: Embeddings, part: Embeddings, place: Place, *, metric: Metric = "euclidean", same_camera: bool = False
 ) -> RankResult:
     """As ``ranking.rank``, in every process: the ranks do not depend on how the gallery is cut.
 
     Args:
         query: all queries, the same in every process.
         part: consecutive gallery items, those of the ranks before this one's standing before them; may hold none.
-        place: which of how many processes this is.
-        metric, same_camera, device: as in ``rank``.
+        place: where it is computed, and which of how many processes this is.
+        metric, same_camera: as in ``rank``.
     """
     sizes = place.gathered(len(part))
     if not sum(sizes):
         raise UserError("the gallery holds no vectors", "There is nothing to rank.")
-    choices = {"offset": sum(sizes[: place.rank]), "metric": metric, "same_camera": same_camera, "device": device}
+    choices = {"offset": sum(sizes[: place.rank]), "metric": metric, "same_camera": same_camera, "device": place.device}
     nothing = Matches(np.zeros(len(query) + 1, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     matches = Matches.merged(place.gathered(find_matches(query, part, **choices) if len(part) else nothing))
     closer = count_closer(query, part, matches, **choices) if len(part) else np.zeros(len(matches.positions), np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 from .. import __version__, embeddings, files
 from ..data import matches
 from ..data.records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
-from ..devices import ALONE, Place
+from ..devices import ALONE, Place, choose
 from ..embeddings import Embeddings
 from ..errors import UserError
 from . import parts
@@ -49,8 +49,11 @@ class Embeds(Protocol):
     @property
     def distance(self) -> Metric: ...
 
+    @property
+    def place(self) -> Place: ...
+
     def embeddings(self, split: Split, *, flip: bool = False, track: Track = iter, own: bool = False) -> Embeddings:
-        """Embeddings of a split, its junk left out; ``own`` of this process's part of it."""
+        """Embeddings of a split, its junk left out; ``own`` of this process's part of it, which is all where there is one process."""
         ...
 
 
@@ -120,9 +123,8 @@ def evaluate(
     split: Literal["test", "val"] = "test",
     ensemble: Sequence[Embeds] = (),
     tracks: Callable[[str], Track] = lambda title: iter,
-    place: Place = ALONE,
 ) -> Evaluation:
-    """Embeds a data set and scores it.
+    """Embeds a data set and scores it, where the network is.
 
     Several processes share out the images, and keep each its part of the gallery; all get the same scores.
 
@@ -136,21 +138,19 @@ def evaluate(
         split: ``test``, or ``val`` for the held-out training people.
         ensemble: further networks; the embeddings of all, side by side, are scored as ``ensemble``.
         tracks: from a title to what wraps an iteration, for progress bars.
-        place: which of how many processes this is.
 
     Raises:
         UserError: a choice of ``query`` or ``split`` that there is not, a classification set, no held-out people, no multi-query images, no query with a match; as in ``Rules.check``.
     """
-    rules = Rules(metric=trained.distance) if rules is None else rules
+    rules, place = Rules(metric=trained.distance) if rules is None else rules, trained.place
     rules.check(place)
     *splits, boxes = looked_at(data, query, split, rules)
 
-    def embed(model: Embeds, of: Split, what: str, **own: bool) -> Embeddings:
-        return model.embeddings(of, flip=flip, track=tracks(what), **own)
+    def embed(model: Embeds, of: Split, what: str, *, own: bool = False) -> Embeddings:
+        return model.embeddings(of, flip=flip, track=tracks(what), own=own)
 
     def embed_pair(model: Embeds, by: str = "") -> tuple[Embeddings, Embeddings]:
-        own = {"own": True} if place.world > 1 else {}
-        return embed(model, splits[0], f"embedding {splits[0].name}{by}"), embed(model, splits[1], f"embedding {splits[1].name}{by}", **own)
+        return embed(model, splits[0], f"embedding {splits[0].name}{by}"), embed(model, splits[1], f"embedding {splits[1].name}{by}", own=True)
 
     single, gallery = embed_pair(trained)
     multi = None
@@ -185,7 +185,7 @@ def score(
     multi: tuple[Embeddings, int] | None = None,
     single: bool = True,
     track: Track = iter,
-    place: Place = ALONE,
+    place: Place | None = None,
     known: Embeddings | Split | None = None,
 ) -> Evaluation:
     """Scores embeddings, whoever made them.
@@ -197,13 +197,14 @@ def score(
         multi: what ``multi_queries`` made.
         single: whether the single queries are scored.
         track: wraps the search for neighbours in re-ranking, for a progress bar.
-        place: which of how many processes this is.
+        place: where it is computed, and which of how many processes this is; null means one process, on the GPU where there is one.
         known: labels and cameras of the whole gallery, where ``gallery`` is a part.
 
     Raises:
         UserError: no query has a match; as in ``rank``.
     """
     known = gallery if known is None else known
+    place = place or Place(choose("auto"))
     _require_matches(query, known, rules)
     queries = ({"single": query} if single else {}) | ({"multi": multi[0]} if multi else {})
     results = {name: rules.rank(some, gallery, track, place) for name, some in queries.items()}

@@ -34,7 +34,6 @@ class Rules:
         same_camera: images of the query's person by the query's own camera are matches too.
         engine: ``exact``, or ``faiss`` for its flat index.
         multi_query: how the images of a person and camera become one query: their ``mean``, or the ``max`` of each number.
-        device: where the exact engine computes: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         expand: gallery items that each query is averaged with before it is ranked (average query expansion); 0 for none.
         rerank: k-reciprocal re-ranking; the distances of the engine are then not used.
     """
@@ -43,7 +42,6 @@ class Rules:
     same_camera: bool = False
     engine: Literal["exact", "faiss"] = "exact"
     multi_query: Pooling = "mean"
-    device: str = "auto"
     expand: int = 0
     rerank: Reranking | None = None
 
@@ -55,7 +53,7 @@ class Rules:
             raise UserError(f"{asked[0]} works in one process", "Score without torchrun, with --embeddings of what was saved under it.")
 
     def rank(self, query: Embeddings, gallery: Embeddings, track: Track = iter, place: Place = ALONE) -> RankResult:
-        """By the engine that is asked for, or by re-ranking; of several processes each has a part of the gallery."""
+        """By the engine that is asked for, or by re-ranking, on the device of ``place``; of several processes each has a part of the gallery."""
         self.check(place)
         require_one_network(query, gallery)
         if self.expand or self.rerank is not None or self.engine == "faiss":  # the exact engine looks itself, tile by tile
@@ -72,7 +70,7 @@ class Rules:
             return rank_distances(query, gallery, reranked(query.vectors, gallery.vectors, self.rerank, track=track), same_camera=self.same_camera)
         if self.engine == "faiss":
             return rank_with_faiss(query, gallery, metric=self.metric, same_camera=self.same_camera, gpu=self._on_gpu(place))
-        return rank_parts(query, gallery, place, metric=self.metric, same_camera=self.same_camera, device=self.device)
+        return rank_parts(query, gallery, place, metric=self.metric, same_camera=self.same_camera)
 
     def engine_used(self, place: Place) -> str:
         """In words, as ``rank`` uses it there."""

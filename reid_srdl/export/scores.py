@@ -17,4 +17,4 @@ def mean_average_precision(network: Trained, data: ReIDData, *, metric: Metric =
     Raises:
         UserError: no query has a match.
     """
-    return evaluate(network, data, query="single", rules=Rules(metric=metric, device="cpu"), tracks=tracks).results["single"].mAP
+    return evaluate(network, data, query="single", rules=Rules(metric=metric), tracks=tracks).results["single"].mAP

@@ -20,7 +20,7 @@ from reid_srdl.models import build
 
 CHOICES = {
     "metric": ("cosine", "metric"), "ignore_camera": (True, "same_camera"), "multi_query": ("max", "multi_query"), "engine": ("faiss", "engine"),
-    "device": ("cpu", "device"), "expand": (3, "expand"), "rerank_k1": (5, "rerank.k1"), "rerank_k2": (2, "rerank.k2"), "rerank_weight": (0.7, "rerank.weight"),
+    "expand": (3, "expand"), "rerank_k1": (5, "rerank.k1"), "rerank_k2": (2, "rerank.k2"), "rerank_weight": (0.7, "rerank.weight"),
 }  # fmt: skip
 """Of each option another value than the usual one, and where it belongs among the rules."""
 
@@ -37,7 +37,7 @@ def test_what_is_asked_for_is_what_is_ranked_by(name):
 
 def test_every_option_of_ranking_is_among_them():
     again = {field.name for field in dataclasses.fields(EvalOptions) if field.name.startswith("rerank_")}
-    assert again < RANKS and set(CHOICES) == RANKS - {"query", "rerank"} | {"device"}
+    assert again < RANKS and set(CHOICES) == RANKS - {"query", "rerank"}
     assert rules(EvalOptions()) == USUAL and rules(EvalOptions(rerank=True)).rerank is not None
 
 

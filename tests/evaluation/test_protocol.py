@@ -12,6 +12,7 @@ import pytest
 
 from reid_srdl import __version__, files
 from reid_srdl.data.records import ReIDData, Split, limit_identities
+from reid_srdl.devices import ALONE
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import rank
@@ -41,12 +42,12 @@ DATA = ReIDData(
 class Fake:
     """Embeds an image as numbers that depend on its path alone, and remembers what it was asked for."""
 
-    distance = "euclidean"
+    distance, place = "euclidean", ALONE
 
     def __init__(self, seed: int = 0, scale: float = 1.0) -> None:
         self.model_hash, self.asked, self.seed, self.scale = f"hash{seed}", [], seed, scale
 
-    def embeddings(self, split: Split, *, flip: bool = False, track=iter) -> Embeddings:
+    def embeddings(self, split: Split, *, flip: bool = False, track=iter, own: bool = False) -> Embeddings:
         split = split.without_junk()
         self.asked.append((split.name, len(split), flip))
         vectors = np.stack([np.random.default_rng([self.seed, flip, *path.encode()]).standard_normal(4) for path in split.paths])
@@ -235,7 +236,7 @@ def test_reranking_and_expansion_are_those_of_their_rooms():
 def test_embeddings_of_a_network_that_tells_nobody_apart_are_named(apart, told):
     """Their order is then that of roundings."""
     class Collapsed(Fake):
-        def embeddings(self, split: Split, *, flip: bool = False, track=iter) -> Embeddings:
+        def embeddings(self, split: Split, *, flip: bool = False, track=iter, own: bool = False) -> Embeddings:
             found = super().embeddings(split, flip=flip, track=track)
             noise = np.random.default_rng(len(split)).standard_normal(found.vectors.shape)
             return dataclasses.replace(found, vectors=1 + apart * noise)
