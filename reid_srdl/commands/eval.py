@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..models.exported import is_exported, is_from_elsewhere
 from ..shell import command
 from . import sets
-from .eval_options import EvalOptions
+from .eval_options import EvalOptions, rules
 
 if TYPE_CHECKING:
     from ..data.records import ClassData, ReIDData
@@ -64,7 +64,6 @@ _OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "
 def _score_files(options: EvalOptions) -> int:
     from ..evaluation.parts import own_part
     from ..evaluation.protocol import score
-    from .kinds import rules
 
     idle = [name for name in _OF_A_NETWORK if getattr(options, name) != getattr(EvalOptions(), name)]
     if idle:

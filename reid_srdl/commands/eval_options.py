@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Optional
+from typing import TYPE_CHECKING, Literal, Optional
 
+from ..errors import UserError
 from ..models.exported import InputOptions
+
+if TYPE_CHECKING:
+    from ..evaluation.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -61,3 +65,17 @@ class EvalOptions:
     output: Optional[str] = None
     no_save: bool = False
     input: InputOptions = InputOptions()
+
+
+def rules(options: EvalOptions) -> Rules:
+    """The choices that concern ranking. Raises ``UserError`` for those that mean nothing, or not together."""
+    from ..evaluation.rerank import Reranking
+    from ..evaluation.rules import Rules
+
+    idle = [name for name in ("rerank_k1", "rerank_k2", "rerank_weight") if not options.rerank and getattr(options, name) != getattr(EvalOptions(), name)]
+    if idle:
+        raise UserError(f"--{idle[0]} means nothing without --rerank", "Add --rerank, or leave it out.")
+    reranking = Reranking(options.rerank_k1, options.rerank_k2, options.rerank_weight) if options.rerank else None
+    made = Rules(options.metric or "euclidean", options.ignore_camera, options.engine, options.multi_query, options.expand, reranking)
+    made.check()
+    return made

@@ -18,15 +18,14 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from ..evaluation import classification, protocol, rank
 from ..evaluation.flat_index import load_faiss
-from ..evaluation.rerank import Reranking
 from ..evaluation.scored import Scored, Track
 from ..inference import embed, logits
 from ..models import IdentityClassifier
+from .eval_options import EvalOptions, rules
 
 if TYPE_CHECKING:
     from ..runs import Trained
     from ..training.run import Score
-    from .eval_options import EvalOptions
 
 Tracks = Callable[[str], Track]
 
@@ -177,19 +176,3 @@ def _refuse(config: Config, why: str, **fields: str) -> None:
     for name, instead in fields.items():
         if getattr(config.data, name):
             raise UserError(f"{why}: data.{name} means nothing there", f"Use --data.{instead}.")
-
-
-def rules(options: EvalOptions) -> protocol.Rules:
-    """The choices that concern ranking."""
-    usual = type(options)()
-    idle = [name for name in ("rerank_k1", "rerank_k2", "rerank_weight") if not options.rerank and getattr(options, name) != getattr(usual, name)]
-    if idle:
-        raise UserError(f"--{idle[0]} means nothing without --rerank", "Add --rerank, or leave it out.")
-    reranking = Reranking(options.rerank_k1, options.rerank_k2, options.rerank_weight) if options.rerank else None
-    if reranking is not None:
-        reranking.check()
-    if reranking is not None and options.engine == "faiss":
-        raise UserError("--rerank has distances of its own, which --engine faiss does not compute", "Leave one of them out.")
-    if options.expand < 0:
-        raise UserError(f"--expand is {options.expand}", "Name the gallery items that each query is averaged with; 0 for none.")
-    return protocol.Rules(options.metric or "euclidean", options.ignore_camera, options.engine, options.multi_query, options.expand, reranking)

@@ -45,8 +45,14 @@ class Rules:
     expand: int = 0
     rerank: Reranking | None = None
 
-    def check(self, place: Place) -> None:
-        """Raises ``UserError`` for what several processes cannot do together: it looks at the whole gallery."""
+    def check(self, place: Place = ALONE) -> None:
+        """Raises ``UserError`` for choices that nothing ranks by, and for what several processes cannot do together: it looks at the whole gallery."""
+        if self.rerank is not None:
+            self.rerank.check()
+            if self.engine == "faiss":
+                raise UserError("--rerank has distances of its own, which --engine faiss does not compute", "Leave one of them out.")
+        if self.expand < 0:
+            raise UserError(f"--expand is {self.expand}", "Name the gallery items that each query is averaged with; 0 for none.")
         whole = {"--rerank": self.rerank is not None, "--expand": self.expand > 0, "--engine faiss": self.engine == "faiss"}
         asked = [name for name, chosen in whole.items() if chosen]
         if place.world > 1 and asked:

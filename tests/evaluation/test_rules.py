@@ -39,6 +39,13 @@ def test_what_looks_at_the_whole_gallery_is_refused_to_several_processes(rules, 
     Rules().check(Place(torch.device("cpu"), rank=1, world=2))
 
 
+@pytest.mark.parametrize(("rules", "message"), [(Rules(rerank=Reranking(), engine="faiss"), "distances of its own"), (Rules(expand=-1), "expand is -1"), (Rules(rerank=Reranking(k1=0)), "by 0")])
+def test_choices_that_nothing_ranks_by_are_refused(rules, message):
+    some = Embeddings(np.ones((2, 3)), labels=[1, 2], cameras=[1, 2])
+    with pytest.raises(UserError, match=message):
+        rules.rank(some, some)
+
+
 @pytest.mark.parametrize("rules", [Rules(), Rules(rerank=Reranking(k1=2, k2=1)), Rules(expand=1), Rules(engine="faiss")])
 def test_every_engine_counts_the_query_s_own_camera_where_that_is_asked_for(rules):
     if rules.engine == "faiss":
