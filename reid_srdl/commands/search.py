@@ -91,8 +91,8 @@ def run(argv: list[str]) -> int:
         records = [search.as_records(found, row, index) for row in range(len(queries))]
         for name, hits in zip(queries.paths, records, strict=True):
             _show(name, hits)
-        if calibration is not None and options.expand:
-            why_not = "distances of expanded queries are not those that were calibrated"
+        if calibration is not None:
+            why_not = wanted.why_no_probability
         prior = calibration.prior if calibration is not None and not why_not else None
         anything = any(records)
         if prior is not None and anything:

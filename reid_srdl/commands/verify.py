@@ -6,14 +6,15 @@ import itertools
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, Optional
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Optional
 
 from .. import config as configuration
 from ..errors import UserError, shown
 from ..models.exported import InputOptions
 from ..report.words import percent
+
+if TYPE_CHECKING:
+    from ..evaluation.comparison import Comparison
 
 USAGE = """usage: verify A.jpg B.jpg [C.jpg ...] --checkpoint RUN [--probability P] [--prior P] [--json]
 
@@ -55,38 +56,28 @@ def run(argv: list[str]) -> int:
 
     from .. import runs
     from ..evaluation import calibration
+    from ..evaluation.comparison import Comparison
 
     trained = runs.load(options.checkpoint, options.device, input=options.input)
-    found = calibration.of_network(trained)
-    if found is None or not calibration.fits(found, trained):
-        state = "has no calibration" if found is None else "has a calibration of another network"
-        raise UserError(f"{options.checkpoint} {state}", f"Make one: {calibration.making(trained, options.checkpoint)}")
-    prior = found.prior if options.prior is None else options.prior
+    found = calibration.required(trained, options.checkpoint)
     # What can be refused is refused before anything is computed.
-    limit = found.threshold(options.probability, prior)
-    vectors = trained.embed(images, flip=found.flip)
-    rows = [_compared(images, vectors, pair, found, limit, prior) for pair in itertools.combinations(range(len(images)), 2)]
-    most = found.most(prior)
+    how = Comparison.by(found, options.probability, options.prior)
+    pairs = itertools.combinations(zip(images, trained.embed(images, flip=found.flip), strict=True), 2)
+    rows = [{"images": [one, other], **how.of(*vectors)} for (one, other), vectors in (zip(*pair, strict=True) for pair in pairs)]
     if options.json:
-        print(json.dumps({"threshold": limit if math.isfinite(limit) else None, "most": most, "metric": found.metric, "prior": prior, "pairs": rows}, indent=2))
+        print(json.dumps({**how.facts(), "pairs": rows}, indent=2))
     else:
-        _show(rows, limit, most, prior, options.probability)
+        _show(rows, how)
         if found.tells_nothing:
             print(calibration.NOTHING)
     return 0
 
 
-def _compared(images: list[str], vectors: np.ndarray, pair: tuple[int, int], found: Any, limit: float, prior: float) -> dict[str, Any]:
-    distance = found.distance(*(vectors[row] for row in pair))
-    probability = float(found.probability(np.array([distance]), prior)[0])
-    return {"images": [images[row] for row in pair], "distance": distance, "probability": probability, "same": distance <= limit}
-
-
-def _show(rows: list[dict[str, Any]], limit: float, most: float, prior: float, probability: float) -> None:
+def _show(rows: list[dict[str, Any]], how: Comparison) -> None:
     for row in rows:
         called = "the same identity" if row["same"] else "different identities"
         print(f"{shown(' and '.join(row['images']))}: {called} (probability {percent(row['probability'])}%, distance {row['distance']:.4g})")
-    none = f"no distance (the most that one has is {percent(most)}%)"
-    distances = f"a distance of up to {limit:.4g}" if math.isfinite(limit) else "any distance" if limit > 0 else none
-    print(f"Called the same from a probability of {probability:g} on, which is {distances}, where {prior:.4g} of all pairs are genuine (--prior).")
+    none = f"no distance (the most that one has is {percent(how.most)}%)"
+    distances = f"a distance of up to {how.limit:.4g}" if math.isfinite(how.limit) else "any distance" if how.limit > 0 else none
+    print(f"Called the same from a probability of {how.probability:g} on, which is {distances}, where {how.prior:.4g} of all pairs are genuine (--prior).")
     print("A near embedding is a hint and no proof of identity.")

@@ -130,6 +130,19 @@ def fits(calibration: Calibration, trained: Trained) -> bool:
     return calibration.model in trained.same_as
 
 
+class NotCalibrated(UserError):
+    """There is no calibration of the network."""
+
+
+def required(trained: Trained, checkpoint: object) -> Calibration:
+    """That of a network that is called so. Raises ``NotCalibrated``, or another ``UserError`` where the file is damaged."""
+    found = of_network(trained)
+    if found is None or not fits(found, trained):
+        state = "has no calibration" if found is None else "has a calibration of another network"
+        raise NotCalibrated(f"{checkpoint} {state}", f"Make one: {making(trained, checkpoint)}")
+    return found
+
+
 def making(trained: Trained, checkpoint: object) -> str:
     """The command that makes one for a network that is called so; what no run says stays to be filled in."""
     return command("calibrate", checkpoint, *([] if trained.config is not None else ["--dataset", "NAME"]), *input_words(trained.input))

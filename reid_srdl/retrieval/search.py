@@ -49,6 +49,11 @@ class Wanted:
     candidates: int = CANDIDATES
     without: int | None = None
 
+    @property
+    def why_no_probability(self) -> str:
+        """Why what is found so has no probability, whatever is calibrated; empty where it may have one."""
+        return "distances of expanded queries are not those that were calibrated" if self.expand else ""
+
     def check(self) -> None:
         """Raises ``UserError`` for numbers that no search has."""
         for name in ("top_k", "candidates"):
@@ -102,7 +107,7 @@ def find(index: Index, vectors: np.ndarray, wanted: Wanted, calibration: Calibra
     if wanted.rerank is not None:
         hits, reranked = _reranked(index, vectors, hits, wanted, track)
     probabilities = None
-    if calibration is not None and not wanted.expand:  # the distances of an average are not those that were calibrated
+    if calibration is not None and not wanted.why_no_probability:
         probabilities = np.full(hits.ids.shape, np.nan)
         there = hits.ids >= 0
         probabilities[there] = calibration.probability(hits.distances[there])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -113,7 +112,7 @@ class Service:
             wanted = dataclasses.replace(wanted, without=int(row.ids[0]))
         found = self._asked(search.find, self.index, vector[None], wanted, calibration)
         hits = search.as_records(found, 0, self.index)
-        why_not = self.why_not or ("distances of expanded queries are not those that were calibrated" if wanted.expand else "")
+        why_not = self.why_not or wanted.why_no_probability
         return {
             "query": None if row is None else self._records(row)[0],
             "hits": [self._pictured(hit) for hit in hits],
@@ -130,16 +129,16 @@ class Service:
             Refused: no image; no calibration (409), or a damaged one (503).
         """
         from ...evaluation import calibration
+        from ...evaluation.comparison import Comparison
 
-        found = self._asked(calibration.of_network, self.trained)
-        if found is None or not calibration.fits(found, self.trained):
-            state = "has no calibration" if found is None else "has a calibration of another network"
-            raise Refused(409, f"{self.checkpoint} {state}", f"Make one: {calibration.making(self.trained, self.checkpoint)}")
-        prior = prior or self._prior or found.prior
-        limit = found.threshold(probability, prior)
-        distance = found.distance(*(self._embedded(data, flip=found.flip) for data in (one, other)))
-        sure = float(found.probability(np.array([distance]), prior)[0])
-        return {"same": distance <= limit, "probability": sure, "distance": distance, "threshold": limit if math.isfinite(limit) else None, "most": found.most(prior), "at": probability, "prior": prior, "metric": found.metric}
+        try:
+            found = calibration.required(self.trained, self.checkpoint)
+        except calibration.NotCalibrated as error:
+            raise Refused(409, error.message, error.hint) from None
+        except UserError as error:
+            raise _unable(error) from None
+        how = Comparison.by(found, probability, prior or self._prior)
+        return {**how.of(*(self._embedded(data, flip=found.flip) for data in (one, other))), **how.facts(), "at": probability}
 
     def health(self) -> dict[str, Any]:
         """How it is, and what it serves. Raises ``Refused`` where the index does not answer."""
@@ -197,7 +196,7 @@ class Service:
         try:
             return function(*arguments)
         except UserError as error:  # what the request could be blamed for has been looked at before
-            raise Refused(503, error.message, error.hint, {"Retry-After": "10"}) from None
+            raise _unable(error) from None
 
     def _row(self, number: int | None, path: str | None) -> Rows:
         try:
@@ -228,3 +227,8 @@ class Service:
     def _pictured(self, record: dict[str, Any]) -> dict[str, Any]:
         """With the address of its picture; null where the file is gone."""
         return {**record, "picture": None if self.pictures.file_of(record["path"]) is None else f"/image/{record['id']}"}
+
+
+def _unable(error: UserError) -> Refused:
+    """No fault of the request, and perhaps over soon."""
+    return Refused(503, error.message, error.hint, {"Retry-After": "10"})
