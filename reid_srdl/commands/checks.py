@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..config import Config
@@ -30,32 +29,14 @@ def can_be_scored(config: Config, data: ReIDData | ClassData, tracks: Tracks = l
     after = {config.evaluate} - {"none"}
     for split in sorted(during | after):
         files = [file for part in kind_of(data).scored(data, split) for file in part.files]
-        bad = unreadable(files, config, tracks(f"checking images to be scored ({split})"))
+        look = decoding.decode if _fit(files, config) else decoding.image_size
+        bad = images.unreadable(files, workers=config.data.workers, look=look, track=tracks(f"checking images to be scored ({split})"))
         if bad:
             named = "; ".join(f"{file} ({why})" for file, why in list(bad.items())[:NAMED]) + ("; …" if len(bad) > NAMED else "")
             raise UserError(
                 f"{len(bad):,} of the {len(files):,} images to be scored cannot be read: {named}",
                 "Restore them, since a score is of all images (--data.skip_corrupt is for training images), or train with --evaluate none.",
             )
-
-
-def unreadable(files: Sequence[Path], config: Config, track: Callable[[range], Iterator[int]]) -> dict[Path, str]:
-    """The images that cannot be read, each with its reason."""
-    look = decoding.decode if _fit(files, config) else decoding.image_size
-
-    def reason(file: Path) -> str:
-        try:
-            look(file)
-        except UserError as error:
-            return error.message.removeprefix(f"cannot read image {file}: ")
-        return ""
-
-    pool = ThreadPoolExecutor(max(1, config.data.workers))
-    try:
-        reasons = pool.map(reason, files)
-        return {files[row]: why for row in track(range(len(files))) if (why := next(reasons))}
-    finally:
-        pool.shutdown(cancel_futures=True)  # whoever breaks off does not wait for all that are still to be looked at
 
 
 def _fit(files: Sequence[Path], config: Config) -> bool:

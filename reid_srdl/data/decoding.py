@@ -16,14 +16,14 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from . import bombs, crops
 
 MAX_PIXELS = 50_000_000
 MAX_SCANNED = 20 * MAX_PIXELS
 """Pixels of all scans of a JPEG together, which take seconds: libjpeg writes 10 scans of a progressive photograph, and 18 of one in CMYK."""
 MAX_BYTES = 200 << 20
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 """Of files with these suffixes (JPEG is several pictures in one too, as phones write it), whatever a file is called: others' readers run programs (EPS), or have not been looked at here."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
@@ -40,8 +40,21 @@ Picture = Image.Image | np.ndarray
 """An image that is decoded already: Pillow's, or uint8 ``(H, W, 3)`` in RGB."""
 
 
-def _unreadable(file: Path, why: str) -> UserError:
-    return UserError(f"cannot read image {file}: {why}", "Replace or remove it (the command data check lists all such images; train leaves them out with --skip_corrupt).")
+class UnreadableImage(UserError):
+    """A file that is no image that can be read.
+
+    Args:
+        file: its name.
+        why: in words that do without the name.
+        message, hint: where they are not as usual.
+    """
+
+    def __init__(
+        self, file: Path, why: str, message: str = "",
+        hint: str = "Replace or remove it (the command data check lists all such images; train leaves them out with --skip_corrupt).",
+    ) -> None:  # fmt: skip
+        super().__init__(message or f"cannot read image {file}: {why}", hint)
+        self.file, self.why = file, shown(why)
 
 
 def _orientation(opened: Image.Image) -> int:
@@ -58,17 +71,17 @@ def _orientation(opened: Image.Image) -> int:
 def header(file: Path, data: IO[bytes]) -> tuple[int, int]:
     """(height, width) from the header alone, so that a bomb is refused before it is decoded."""
     try:
-        with Image.open(data, formats=_FORMATS) as opened:
+        with Image.open(data, formats=FORMATS) as opened:
             width, height = opened.size
             if _orientation(opened) >= 5:
                 width, height = height, width
             stored = stored_pixels(opened, data)
     except Exception as error:  # a broken file makes Pillow raise nearly anything
-        raise _unreadable(file, str(error).split("<")[0].strip() or "no image that is known here") from None
+        raise UnreadableImage(file, str(error).split("<")[0].strip() or "no image that is known here") from None
     if width * height > MAX_PIXELS:
-        raise _unreadable(file, f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+        raise UnreadableImage(file, f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
     if stored > MAX_PIXELS:
-        raise _unreadable(file, f"the {stored:,} pixels of its tiles are more than {MAX_PIXELS:,}")
+        raise UnreadableImage(file, f"the {stored:,} pixels of its tiles are more than {MAX_PIXELS:,}")
     return height, width
 
 
@@ -85,12 +98,12 @@ def stored_pixels(opened: Image.Image, data: IO[bytes]) -> int:
 def _eight_bits(picture: Image.Image, file: Path) -> Image.Image:
     """16-bit grey as 8-bit; Pillow's own conversion would cut all that is brighter than 255 off."""
     if picture.mode == "F":
-        raise _unreadable(file, "its pixels are floating-point numbers, of which nobody knows the white")
+        raise UnreadableImage(file, "its pixels are floating-point numbers, of which nobody knows the white")
     if picture.mode != "I" and not picture.mode.startswith("I;16"):
         return picture
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > 0xFFFF:
-        raise _unreadable(file, "its pixels are 32-bit numbers, of which nobody knows the white")
+        raise UnreadableImage(file, "its pixels are 32-bit numbers, of which nobody knows the white")
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 
@@ -104,17 +117,18 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
     try:
         size = os.stat(file).st_size
         if size == 0:
-            raise _unreadable(file, "it is empty (0 bytes)")
+            raise UnreadableImage(file, "it is empty (0 bytes)")
         if size > MAX_BYTES:
-            raise _unreadable(file, f"it is larger than {MAX_BYTES >> 20} MiB")
+            raise UnreadableImage(file, f"it is larger than {MAX_BYTES >> 20} MiB")
         with open(file, "rb") as opened:
             yield opened
     except FileNotFoundError:
-        raise UserError(f"there is no image {file}", "Its name is wrong, or it has gone; of a whole data set, the command data check lists what is missing.") from None
+        hint = "Its name is wrong, or it has gone; of a whole data set, the command data check lists what is missing."
+        raise UnreadableImage(file, "it is not there", f"there is no image {file}", hint) from None
     except OSError as error:
-        raise _unreadable(file, error.strerror or str(error)) from None
+        raise UnreadableImage(file, error.strerror or str(error)) from None
     except ValueError as error:  # a NUL in its name
-        raise _unreadable(file, str(error)) from None
+        raise UnreadableImage(file, str(error)) from None
 
 
 def image_size(file: Path) -> tuple[int, int]:
@@ -127,21 +141,21 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
     """An encoded image as uint8 RGB ``(H, W, 3)``, upright by its EXIF data; ``crop`` takes a part of it, or else ``size`` (height, width) resizes it.
 
     Raises:
-        UserError: no image, a truncated one, or more pixels than ``MAX_PIXELS``, or than ``MAX_SCANNED`` in all scans; ``name`` stands for it in the message.
+        UnreadableImage: no image, a truncated one, or more pixels than ``MAX_PIXELS``, or than ``MAX_SCANNED`` in all scans; ``name`` stands for it in the message.
     """
     if not data:
-        raise _unreadable(name, "it is empty (0 bytes)")
+        raise UnreadableImage(name, "it is empty (0 bytes)")
     height, width = header(name, io.BytesIO(data))
     if scans := bombs.scans(data, width, height, MAX_SCANNED):
-        raise _unreadable(name, f"{scans:,} scans of {width} x {height} pixels are more than {MAX_SCANNED:,}")
+        raise UnreadableImage(name, f"{scans:,} scans of {width} x {height} pixels are more than {MAX_SCANNED:,}")
     try:
         # Pillow, unlike OpenCV, refuses a truncated JPEG instead of filling it with grey.
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             return fitted(_upright(opened, name), size, crop)
     except UserError:
         raise
     except Exception as error:  # as above
-        raise _unreadable(name, str(error) or type(error).__name__) from None
+        raise UnreadableImage(name, str(error) or type(error).__name__) from None
 
 
 def _upright(opened: Image.Image, name: Path) -> Image.Image:

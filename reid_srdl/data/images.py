@@ -19,7 +19,7 @@ import torch
 
 from ..errors import UserError
 from . import crops
-from .decoding import Picture, decode, decode_bytes, fitted, header, image_size, of_memory
+from .decoding import Picture, UnreadableImage, decode, decode_bytes, fitted, header, image_size, of_memory
 
 
 class ImageSource(Protocol):
@@ -44,7 +44,7 @@ def decode_alone(data: bytes, name: Path, size: tuple[int, int], crop: str = "no
         crop: ``imagenet`` takes the centre of the image, ``none`` all of it.
 
     Raises:
-        UserError: as ``decode_bytes``.
+        UnreadableImage: as ``decode_bytes``.
     """
     clean = crops.clean(crop, size)
     if clean is not None:
@@ -142,18 +142,31 @@ def is_large(own: tuple[int, int], training_size: tuple[int, int]) -> bool:
     return own[0] * own[1] > _LARGE * training_size[0] * training_size[1]
 
 
-def unreadable(files: Sequence[Path], *, workers: int = 2) -> dict[Path, str]:
-    """The images that cannot be decoded, each with its reason."""
+def unreadable(
+    files: Sequence[Path], *, workers: int = 2, look: Callable[[Path], object] = decode, track: Callable[[Iterable[int]], Iterable[int]] = iter
+) -> dict[Path, str]:
+    """The images that cannot be read, each with its reason, which does not name it.
 
-    def reason(file: Path) -> str | None:
+    Args:
+        files: N image files.
+        workers: threads that read them.
+        look: what has to succeed: ``decode``, or ``image_size`` for the headers alone.
+        track: wraps the iteration over images, for a progress bar.
+    """
+
+    def reason(file: Path) -> str:
         try:
-            decode(file)
-        except UserError as error:
-            return error.message
-        return None
+            look(file)
+        except UnreadableImage as error:
+            return error.why
+        return ""
 
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        return {file: why for file, why in zip(files, pool.map(reason, files), strict=True) if why}
+    pool = ThreadPoolExecutor(max(1, workers))
+    try:
+        reasons = pool.map(reason, files)
+        return {files[row]: why for row in track(range(len(files))) if (why := next(reasons))}
+    finally:
+        pool.shutdown(cancel_futures=True)  # whoever breaks off does not wait for all that are still to be looked at
 
 
 def open_source(

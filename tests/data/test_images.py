@@ -6,6 +6,7 @@ from PIL import Image
 
 from reid_srdl.data import images
 from reid_srdl.data.augment import resized
+from reid_srdl.data.decoding import image_size
 from reid_srdl.errors import UserError
 
 from .test_decoding import write
@@ -51,7 +52,16 @@ def test_a_bad_image_is_named(tmp_path, content):
         images.open_source([good, file], (64, 64))
     with pytest.raises(UserError, match=r"bad\.jpg"):
         images.StreamedImages([good, file], (64, 64)).batch([0, 1])
-    assert list(images.unreadable([good, file])) == [file]
+    found = images.unreadable([good, file])
+    assert list(found) == [file] and "bad.jpg" not in found[file]
+
+
+def test_what_is_looked_for_in_unreadable_images_is_asked_for(tmp_path):
+    file, gone, seen = write(tmp_path / "bad.jpg", (64, 64)), tmp_path / "gone.jpg", []
+    file.write_bytes(file.read_bytes()[:700])
+    found = images.unreadable([file, gone], look=image_size, track=lambda rows: (seen.append(row) or row for row in rows))
+    assert found == {gone: "it is not there"}, "its header is whole"
+    assert seen == [0, 1]
 
 
 def test_no_images():

@@ -9,13 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ...data.decoding import stored_pixels
+from ...data.decoding import FORMATS, UnreadableImage, stored_pixels
 from ...data.images import decode_alone
-from ...errors import UserError
 from .refused import Refused
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-"""Of Pillow, which would else try all that it knows, and some of these start other programs."""
 
 NAME = Path("upload")
 """Stands for an upload in messages: the name that it comes with is a stranger's, and nothing is ever done with it."""
@@ -40,8 +36,8 @@ def decode(data: bytes, size: tuple[int, int], crop: str) -> np.ndarray:
     check(data)
     try:
         return decode_alone(data, NAME, size, crop)
-    except UserError as error:
-        raise Refused(422, error.message.replace(f"cannot read image {NAME}", "the upload cannot be read"), _HINT) from None
+    except UnreadableImage as error:
+        raise Refused(422, f"the upload cannot be read: {error.why}", _HINT) from None
 
 
 def check(data: bytes) -> None:
