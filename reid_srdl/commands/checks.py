@@ -44,5 +44,5 @@ def _fit(files: Sequence[Path], config: Config) -> bool:
     height, width = config.size
     if config.data.crop == "none":
         with contextlib.suppress(UserError):  # an unreadable header, which is about to be named
-            height, width = images.storage_size(files, config.size)
+            height, width = images.storage_size(map(decoding.image_size, files), config.size)
     return len(files) * height * width * 3 <= config.data.memory_gb * 2**30

@@ -167,7 +167,7 @@ def stored_size(images: Sequence[Path], size: tuple[int, int], workers: int = 2,
     So the vectors are those of ``Trained.embed``, however the images are shared out; ``images`` are this process's share.
     """
     from ..data.decoding import image_size
-    from ..data.images import is_large
+    from ..data.images import storage_size
 
     def own(file: Path) -> tuple[int, int] | None:
         try:
@@ -180,9 +180,7 @@ def stored_size(images: Sequence[Path], size: tuple[int, int], workers: int = 2,
         for start in range(0, len(images), _LOOKED_AT):
             if len(found) < 2:
                 found |= set(pool.map(own, images[start : start + _LOOKED_AT])) - {None}
-    found = set().union(*place.gathered(found))
-    stored = found.pop() if len(found) == 1 else size
-    return size if is_large(stored, size) else stored
+    return storage_size(set().union(*place.gathered(found)), size)
 
 
 def embed_in_batches(

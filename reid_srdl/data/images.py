@@ -49,8 +49,7 @@ def decode_alone(data: bytes, name: Path, size: tuple[int, int], crop: str = "no
     clean = crops.clean(crop, size)
     if clean is not None:
         return decode_bytes(data, name, size, clean)
-    own = header(name, io.BytesIO(data)) if data else size
-    return decode_bytes(data, name, size if is_large(own, size) else own)
+    return decode_bytes(data, name, storage_size([header(name, io.BytesIO(data))] if data else [], size))
 
 
 Cropping = Callable[[int, int, int], crops.Crop]
@@ -125,21 +124,21 @@ def _channels_first(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
-def storage_size(files: Sequence[Path], training_size: tuple[int, int]) -> tuple[int, int]:
-    """The files' own size where they are all alike and not larger than the training size allows for, else the latter."""
-    first = image_size(files[0])
-    if is_large(first, training_size):
-        return training_size
-    return first if all(image_size(file) == first for file in files) else training_size
-
-
 _LARGE = 4
 """Times the pixels of the training size, as twice its height and width: where far more begins is a matter of taste."""
 
 
-def is_large(own: tuple[int, int], training_size: tuple[int, int]) -> bool:
-    """Whether images of their own size would take far more memory than of the training size."""
-    return own[0] * own[1] > _LARGE * training_size[0] * training_size[1]
+def storage_size(sizes: Iterable[tuple[int, int]], training_size: tuple[int, int]) -> tuple[int, int]:
+    """The images' own size where they are all alike and would not take far more memory than of the training size, else the latter.
+
+    Looks at no more of ``sizes`` than it has to; of none it is the training size.
+    """
+    own = None
+    for size in sizes:
+        if size[0] * size[1] > _LARGE * training_size[0] * training_size[1] or size != (own or size):
+            return training_size
+        own = size
+    return own or training_size
 
 
 def unreadable(
@@ -201,7 +200,7 @@ def open_source(
     if crop != "none" and seed is not None:
         return StreamedImages(files, size, workers, functools.partial(crops.random_resized, size, seed))
     clean = crops.clean(crop, size)
-    stored = storage_size(files, size) if clean is None else size
+    stored = storage_size(map(image_size, files), size) if clean is None else size
     if len(files) * stored[0] * stored[1] * 3 > memory_gb * 2**30:
         return StreamedImages(files, stored, workers, None if clean is None else lambda stage, epoch, index: clean)
     images = np.empty((len(files), 3, *stored), dtype=np.uint8)  # as it stays: a copy in another order would take as much again

@@ -35,6 +35,14 @@ def test_an_image_is_the_same_alone_and_among_others(tmp_path, size):
     assert (alone - among).abs().max() <= 1.01, "but for the rounding to whole numbers"
 
 
+@pytest.mark.parametrize(
+    ("sizes", "stored"),
+    [([(20, 10)] * 3, (20, 10)), ([(20, 10), (8, 4)], (16, 8)), ([(32, 16)], (32, 16)), ([(33, 16)] * 2, (16, 8)), ([(20, 10), (99, 99)], (16, 8)), ([], (16, 8))],
+)
+def test_images_are_stored_as_they_are_where_they_are_alike_and_not_large(sizes, stored):
+    assert images.storage_size(iter(sizes), (16, 8)) == stored
+
+
 def test_colours_are_red_green_blue(tmp_path):
     image = np.zeros((4, 4, 3), dtype=np.uint8)
     image[..., 0] = 200
