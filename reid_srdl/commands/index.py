@@ -161,11 +161,10 @@ def _delete(options: IndexOptions) -> int:
             print(f"Unknown to it: {count(len(unknown), 'path')} (such as {unknown[0]}). Paths are those that the embeddings were given with.")
         if not gone:
             return 2
-        dead = getattr(index, "dead", 0.0)
-        if dead:
+        if index.dead:
             from ..retrieval.faiss_index import COMPACT_AT
 
-            print(f"{dead:.1%} of the vectors in its graph are deleted and passed over; beyond {COMPACT_AT:.0%} the graph is built anew without them.")
+            print(f"{index.dead:.1%} of the vectors in its graph are deleted and passed over; beyond {COMPACT_AT:.0%} the graph is built anew without them.")
         _next(index)
     return 0
 
@@ -282,10 +281,10 @@ def _but(added: Added) -> str:
 
 def _about(index: Index) -> list[str]:
     """Lines on how exact it is, and on what it lacks."""
-    lines = list(getattr(index, "facts", {}).get("remarks", []))
-    if not index.exact and "recall" in getattr(index, "facts", {}):
-        facts = index.facts  # type: ignore[attr-defined]
-        effort = f", at effort {index.effort}" if index.effort else ""  # type: ignore[attr-defined]
+    facts = index.facts
+    lines = list(facts.get("remarks", []))
+    if not index.exact and "recall" in facts:
+        effort = f", at effort {index.effort}" if index.effort else ""
         lines.append(f"recall@{facts['depth']} against exact search is {facts['recall']:.3f}, measured on images that it holds{effort}.")
     if not index.true_distances:
         lines.append("It keeps approximations of the vectors, so distances are approximate, and no probabilities are shown for them.")

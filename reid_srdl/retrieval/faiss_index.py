@@ -95,8 +95,8 @@ class FaissIndex:
         return made, Added(len(rows), fresh.repeated, fresh.junk)
 
     @classmethod
-    def open(cls, path: Path) -> FaissIndex:
-        """As ``open_index``."""
+    def open(cls, path: Path, *, token: str | None = None) -> FaissIndex:
+        """As ``open_index``; a file asks for no token."""
         abouts: list[About] = []
         with readable(path):
             stamp = stamp_of(path)

@@ -128,6 +128,8 @@ class Index(Protocol):
         about: what it knows of itself.
         exact: whether ``search`` finds the k nearest for certain; otherwise ``vectors`` may be approximations, too.
         true_distances: whether distances are those of the vectors that were added.
+        effort: what is looked at a query where not all is; 0 where there is nothing to say.
+        facts: of its building: ``remarks``, and of one that is not exact the ``recall`` at a ``depth``, where it was measured.
     """
 
     backend: str
@@ -135,6 +137,13 @@ class Index(Protocol):
     about: About
     exact: bool
     true_distances: bool
+    effort: int
+    facts: Mapping[str, Any]
+
+    @property
+    def dead(self) -> float:
+        """Share of the vectors that are looked at although they are deleted."""
+        ...
 
     @property
     def model(self) -> str: ...

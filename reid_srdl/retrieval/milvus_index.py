@@ -54,6 +54,8 @@ class MilvusIndex:
     backend = "milvus"
     exact = True
     true_distances = True
+    effort = 0
+    dead = 0.0
 
     def __init__(self, path: Path, about: About, collection: Collection, token: str | None = None) -> None:
         self.path, self.about, self._collection, self._token = path, about, collection, token
@@ -99,8 +101,16 @@ class MilvusIndex:
         return cls(path, about, rows_of, token), Added(len(rows), fresh.repeated, fresh.junk)
 
     @classmethod
-    def open(cls, path: Path, values: dict[str, Any], *, token: str | None = None) -> MilvusIndex:
-        """As ``open_index``, with what stands in its JSON."""
+    def open(cls, path: Path, *, token: str | None = None) -> MilvusIndex:
+        """As ``open_index``."""
+        values = files.read_json(path)
+        if not isinstance(values, dict) or values.get("backend") != cls.backend:
+            raise UserError(f"{path} is no index", "The command index writes such files.")
+        return cls._described(path, values, token)
+
+    @classmethod
+    def _described(cls, path: Path, values: dict[str, Any], token: str | None) -> MilvusIndex:
+        """By what stands in its JSON."""
         about = About.of_json(values, path)
         values = read_description(path, values)
         try:
@@ -242,7 +252,7 @@ class MilvusIndex:
                 check_backend(self.backend, self.path)
             values = files.read_json(self.path)
             check_rebuilt(self.about, About.of_json(values, self.path), self.path, fits)
-            other = MilvusIndex.open(self.path, values, token=self._token)
+            other = MilvusIndex._described(self.path, values, self._token)
         except UserError as error:
             self._barred = error
             raise

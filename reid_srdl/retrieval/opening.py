@@ -20,7 +20,7 @@ BACKENDS: dict[str, str] = {
     "faiss": "reid_srdl.retrieval.faiss_index:FaissIndex",
     "milvus": "reid_srdl.retrieval.milvus_index:MilvusIndex",
 }
-"""Name to ``"module:class"``; each has ``create`` and ``open``."""
+"""Name to ``"module:class"``; each has ``create``, and ``open(path, *, token=None)``."""
 
 
 def create_index(
@@ -76,12 +76,7 @@ def open_index(path: files.Pathlike, *, token: str | None = None) -> Index:
         if not path.is_file():
             raise UserError(f"there is no index {path}", f"Build one: {command('index', '--embeddings', 'FILE', '--output', path)}")
         backend = backend_of(path)
-    if backend == "faiss":
-        return _by_its_metric(_class_of(backend).open(path))
-    values = files.read_json(path)
-    if not isinstance(values, dict) or values.get("backend") != backend:
-        raise UserError(f"{path} is no index", "The command index writes such files.")
-    return _by_its_metric(_class_of(backend).open(path, values, token=token))
+    return _by_its_metric(_class_of(backend).open(path, token=token))
 
 
 def _by_its_metric(index: Index) -> Index:
