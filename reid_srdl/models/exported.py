@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from .. import files
 from ..config import MEAN, STD
 from ..errors import UserError, first_line
+from ..registered import function_of
 from .classifier import Output
 from .exported_engine import Engine, Port
 from .exported_facts import ExportFacts, read_facts
@@ -127,8 +127,7 @@ def open_exported(path: Path, options: InputOptions) -> Exported:
 def _opened(path: Path) -> Engine:
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, a model.safetensors, or a file that export wrote.")
-    module, _, function = ENGINES[path.suffix.lower()].partition(":")
-    return getattr(importlib.import_module(module), function)(path)
+    return function_of(ENGINES[path.suffix.lower()])(path)
 
 
 def file_hash(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from .. import files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..evaluation.tiles import Metric
+from ..registered import function_of
 from ..shell import command
 from .cosine import CosineIndex, at_unit_length
 from .index import About, Added, Index, Track
@@ -86,5 +86,4 @@ def _by_its_metric(index: Index) -> Index:
 def _class_of(backend: str) -> Any:
     if backend not in BACKENDS:
         raise UserError(f"there is no backend {backend!r}", f"There are {', '.join(BACKENDS)}.")
-    module, _, name = BACKENDS[backend].partition(":")
-    return getattr(importlib.import_module(module), name)
+    return function_of(BACKENDS[backend])
