@@ -15,6 +15,7 @@ from ..config import ModelConfig
 from ..data import CLASS_READERS, part_names, reader
 from ..errors import UserError
 from ..shell import command
+from .options import require
 
 if TYPE_CHECKING:
     from ..models import IdentityClassifier
@@ -61,9 +62,7 @@ def run(argv: list[str]) -> int:
     example = f"For instance: {command('adopt', 'FILE.pth', '--backbone', 'torchreid:osnet_x1_0', '--dataset', 'market1501')}"
     if not named:
         raise UserError("adopt needs the checkpoint first", example)
-    for name in ("backbone", "dataset"):
-        if getattr(options, name) is None:
-            raise UserError(f"adopt needs --{name}", f"The file does not say it. {example}")
+    require(options, ("backbone", "dataset"), "adopt", f"The file does not say it. {example}")
     if min(options.height, options.width) < 1:
         raise UserError(f"images of {options.height}x{options.width} pixels are none", "Give --height and --width that the network was trained at.")
     reader(options.dataset)

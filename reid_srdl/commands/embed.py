@@ -22,6 +22,7 @@ from ..report.words import count
 from ..shell import command
 from ..training.termination import Termination
 from .image_list import LabelsBy, Listed, list_images, other_people_by_folders
+from .options import require
 
 if TYPE_CHECKING:
     from ..runs import Trained
@@ -62,9 +63,7 @@ class EmbedOptions:
 def run(argv: list[str]) -> int:
     """``--checkpoint RUN --images WHERE --output FILE``; 1 where an image was skipped."""
     options = configuration.parse(EmbedOptions, argv, prog="embed")
-    for name in ("checkpoint", "images", "output"):
-        if getattr(options, name) is None:
-            raise UserError(f"embed needs --{name}", "For instance: embed --checkpoint runs/demo --images photos --output photos.npz")
+    require(options, ("checkpoint", "images", "output"), "embed", "For instance: embed --checkpoint runs/demo --images photos --output photos.npz")
     if options.batch < 1:
         raise UserError(f"batch is {options.batch}", "It must be above 0.")
     embeddings.check_suffix(options.output)

@@ -16,6 +16,7 @@ from ..models.exported import is_exported, is_from_elsewhere
 from ..shell import command
 from . import sets
 from .eval_options import EvalOptions, rules
+from .options import given
 
 if TYPE_CHECKING:
     from ..data.records import ClassData, ReIDData
@@ -65,7 +66,7 @@ def _score_files(options: EvalOptions) -> int:
     from ..evaluation.parts import own_part
     from ..evaluation.protocol import score
 
-    idle = [name for name in _OF_A_NETWORK if getattr(options, name) != getattr(EvalOptions(), name)]
+    idle = given(options, _OF_A_NETWORK)
     if idle:
         raise UserError(f"--{idle[0]} means nothing for embeddings that are there already", "Leave it out, or score a network with --checkpoint.")
     paths = options.embeddings or ()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Optional
 
 from ..errors import UserError
 from ..models.exported import InputOptions
+from .options import given
 
 if TYPE_CHECKING:
     from ..evaluation.rules import Rules
@@ -72,8 +73,8 @@ def rules(options: EvalOptions) -> Rules:
     from ..evaluation.rerank import Reranking
     from ..evaluation.rules import Rules
 
-    idle = [name for name in ("rerank_k1", "rerank_k2", "rerank_weight") if not options.rerank and getattr(options, name) != getattr(EvalOptions(), name)]
-    if idle:
+    idle = given(options, ("rerank_k1", "rerank_k2", "rerank_weight"))
+    if idle and not options.rerank:
         raise UserError(f"--{idle[0]} means nothing without --rerank", "Add --rerank, or leave it out.")
     reranking = Reranking(options.rerank_k1, options.rerank_k2, options.rerank_weight) if options.rerank else None
     made = Rules(options.metric or "euclidean", options.ignore_camera, options.engine, options.multi_query, options.expand, reranking)

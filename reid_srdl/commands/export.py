@@ -13,6 +13,7 @@ from .. import __version__, files
 from .. import config as configuration
 from ..errors import UserError
 from ..shell import command
+from .options import require
 
 if TYPE_CHECKING:
     from ..data.records import ClassData, ReIDData
@@ -61,9 +62,7 @@ class ExportOptions:
 def run(argv: list[str]) -> int:
     """``--checkpoint RUN --format NAME --output FILE`` and their options."""
     options = configuration.parse(ExportOptions, argv, prog="export")
-    for name in ("checkpoint", "output"):
-        if getattr(options, name) is None:
-            raise UserError(f"export needs --{name}", "For instance: export --checkpoint runs/demo --format onnx --output model.onnx")
+    require(options, ("checkpoint", "output"), "export", "For instance: export --checkpoint runs/demo --format onnx --output model.onnx")
     for name in ("images", "calibration"):
         if getattr(options, name) < 1:
             raise UserError(f"{name} is {getattr(options, name)}", "It must be above 0.")

@@ -23,6 +23,7 @@ from ..evaluation.flat_index import unit_length
 from ..report.words import count
 from ..retrieval.index import check_fits
 from ..shell import command, python
+from .options import given
 
 if TYPE_CHECKING:
     from ..retrieval import Added, Index
@@ -91,7 +92,7 @@ def run(argv: list[str]) -> int:
         return _build(options)
     if options.index is None:
         raise UserError(f"--{asked[0]} needs --index", "Name the index that is changed.")
-    idle = [name for name in (*_OF_BUILDING, *(["names", "replace"] if asked[0] == "delete" else [])) if getattr(options, name) != getattr(IndexOptions(), name)]
+    idle = given(options, (*_OF_BUILDING, *(["names", "replace"] if asked[0] == "delete" else [])))
     if idle:
         raise UserError(f"--{idle[0]} means nothing where an index is changed", "It belongs to the building of one, with --embeddings.")
     return _add(options) if asked[0] == "add" else _delete(options)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,6 +21,7 @@ from ..evaluation.scored import Scored, Track
 from ..inference import embed, logits
 from ..models import IdentityClassifier
 from .eval_options import EvalOptions, rules
+from .options import given
 
 if TYPE_CHECKING:
     from ..runs import Trained
@@ -141,11 +141,9 @@ class Classification:
         return score
 
     def accept(self, data: ClassData, options: EvalOptions) -> None:
-        meant = {field.name: field.default for field in fields(options) if field.name in RANKS}
-        said = [f"--{name}" for name, default in meant.items() if getattr(options, name) != default]
-        if said:
+        if said := given(options, RANKS):
             raise UserError(
-                f"{data.name} is a classification set: there are no queries for {' and '.join(said)}",
+                f"{data.name} is a classification set: there are no queries for {' and '.join(f'--{name}' for name in said)}",
                 "Leave it out; --flip, --ensemble, --members and --split are for such sets too.",
             )
         classification.split_of(data, options.split)

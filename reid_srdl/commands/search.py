@@ -14,6 +14,7 @@ from ..models.exported import InputOptions
 from ..report.words import percent
 from ..shell import command
 from .image_list import Listed, list_images
+from .options import require
 
 if TYPE_CHECKING:
     from ..retrieval import Index
@@ -62,9 +63,7 @@ class SearchOptions:
 def run(argv: list[str]) -> int:
     """``--index INDEX --checkpoint RUN --query IMAGE_OR_FOLDER`` and their options."""
     options = configuration.parse(SearchOptions, argv, prog="search")
-    for name in ("index", "checkpoint", "query"):
-        if getattr(options, name) is None:
-            raise UserError(f"search needs --{name}", "For instance: search --index gallery.index --checkpoint runs/demo --query photo.jpg")
+    require(options, ("index", "checkpoint", "query"), "search", "For instance: search --index gallery.index --checkpoint runs/demo --query photo.jpg")
     if options.images is not None and not files.expanded(options.images).is_dir():
         raise UserError(f"there is no folder {options.images}", "Name the one that the paths of the index are relative to.")
     if options.camera is not None and not options.camera:

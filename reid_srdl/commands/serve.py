@@ -12,6 +12,7 @@ from .. import config as configuration
 from .. import devices, files, retrieval
 from ..errors import UserError
 from ..models.exported import InputOptions
+from .options import require
 
 if TYPE_CHECKING:
     import socket
@@ -66,9 +67,7 @@ class ServeOptions:
 def run(argv: list[str]) -> int:
     """``--index INDEX --checkpoint RUN`` and options; 0 once a signal has ended it."""
     options = configuration.parse(ServeOptions, argv, prog="serve")
-    for name in ("index", "checkpoint"):
-        if getattr(options, name) is None:
-            raise UserError(f"serve needs --{name}", "For instance: serve --index gallery.index --checkpoint runs/demo")
+    require(options, ("index", "checkpoint"), "serve", "For instance: serve --index gallery.index --checkpoint runs/demo")
     missing = [name for name in ("fastapi", "uvicorn", "python_multipart") if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(f"{missing[0].replace('_', '-')} is not installed", "Install it: pip install 'reid-srdl[serve]'")
