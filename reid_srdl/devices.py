@@ -185,6 +185,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 def launch(device: torch.device, precision: str, loggers: list[Any] | None = None) -> Fabric:
     """Lightning Fabric on this device; under torchrun with all processes and DDP."""
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
     from lightning_fabric.strategies import DDPStrategy
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # advice on settings that are chosen here
@@ -198,6 +199,7 @@ def launch(device: torch.device, precision: str, loggers: list[Any] | None = Non
         num_nodes=ranks.machines(),
         strategy=DDPStrategy(timeout=ranks.PATIENCE) if world > 1 else "auto",
         precision=PRECISIONS[precision].fabric,
+        plugins=[] if world > 1 else [LightningEnvironment()],  # else Fabric takes the scheduler around it at its word, and wants as many devices as the job has tasks
         loggers=loggers or [],
     )
     fabric.launch()

@@ -78,3 +78,11 @@ def test_a_gpu_that_computes_nothing_is_named_and_auto_takes_the_cpu(monkeypatch
     with pytest.raises(UserError, match="device cuda cannot be used .* --device cpu"):
         devices.choose("cuda")
     devices._is_of_use.cache_clear()
+
+
+def test_alone_in_a_job_of_several_tasks(monkeypatch):
+    """As where each trains for itself, with a seed of its own."""
+    for name, value in {"NTASKS": "4", "PROCID": "3", "LOCALID": "3", "NODEID": "0", "JOB_ID": "123", "JOB_NAME": "train"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    fabric = devices.launch(torch.device("cpu"), "fp32")
+    assert (fabric.global_rank, fabric.world_size, fabric.device) == (0, 1, torch.device("cpu"))
