@@ -187,11 +187,13 @@ def launch(device: torch.device, precision: str, loggers: list[Any] | None = Non
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments import LightningEnvironment
     from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # advice on settings that are chosen here
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # so that a resumed run goes on as the first would have
-    world = ranks.own()[1]
+    rank, world = ranks.own()
+    rank_zero_only.rank = rank  # by which loggers write or not; it was read from the environment, where a scheduler numbers those that are alone, too
     devices: Any = world // ranks.machines() if world > 1 else ([device.index] if device.index is not None else 1)
     fabric = Fabric(
         accelerator="cuda" if device.type == "cuda" else "cpu",

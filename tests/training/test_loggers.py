@@ -8,6 +8,7 @@ import types
 from pathlib import Path
 
 import pytest
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from reid_srdl import runs
 from reid_srdl.errors import UserError
@@ -59,6 +60,13 @@ def test_of_a_score_the_log_has_its_columns_and_the_others_are_told_all(config, 
     folder = train(asking(config, wandb=True, tensorboard=False, eval_every=2), people, watch=watch, score=lambda network, place: {"mAP": 0.5, "mINP": 0.25})
     row, told = runs.read_log(folder / "stages/1-first")[1], wandb.begun[0].rows[1]
     assert row["val_mAP"] == told["val_mAP"] == 0.5 and "val_mINP" not in row and told["val_mINP"] == 0.25
+
+
+def test_a_run_that_is_alone_is_logged_whatever_number_its_job_gives_it(config, people, watch, monkeypatch):
+    """As in a job of several seeds: lightning reads RANK or SLURM_PROCID when it is imported."""
+    monkeypatch.setattr(rank_zero_only, "rank", 3)
+    folder = train(config, people, watch=watch)
+    assert list((folder / "tensorboard").glob("events.*"))
 
 
 def test_a_run_that_fails_says_so_and_goes_on_under_its_name(config, people, watch, wandb, monkeypatch):
