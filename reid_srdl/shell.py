@@ -26,7 +26,7 @@ def _among_as_many(program: list[str]) -> list[str]:
     here, world = os.environ.get("LOCAL_WORLD_SIZE", "1"), os.environ.get("WORLD_SIZE", "1")
     if world == "1" or "MASTER_ADDR" not in os.environ:  # by which ranks.own, too, tells whether this one is alone
         return program
-    started = ["torchrun", "--nproc-per-node", here]
+    started = [_beside_python("torchrun"), "--nproc-per-node", here]
     if here != world:
         started += ["--nnodes", str(int(world) // int(here)), "--node-rank", os.environ.get("GROUP_RANK", "0"), "--master-addr", os.environ["MASTER_ADDR"]]
     # What stands behind it is a script or a module of Python, which it starts itself, or a command.
@@ -48,6 +48,12 @@ def _program(name: str) -> list[str]:
 def python() -> str:
     """``python`` where that is the one that runs now, and else its path."""
     return "python" if _same(shutil.which("python"), sys.executable) else sys.executable
+
+
+def _beside_python(name: str) -> str:
+    """A program of the environment that runs now: its name where the shell finds that one by it, and else its path."""
+    own = os.path.join(os.path.dirname(sys.executable), name)
+    return own if os.path.isfile(own) and not _same(shutil.which(name), own) else name
 
 
 def _same(one: str | None, other: str) -> bool:

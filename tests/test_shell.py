@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,14 @@ def test_several_processes_go_on_as_so_many(started, tmp_path, monkeypatch):
     ]
     monkeypatch.setenv("WORLD_SIZE", "8")
     assert shell.command("train").startswith("torchrun --nproc-per-node 4 --nnodes 2 --node-rank 0 --master-addr one ")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "env" / "python"))
+    assert shell.command("train").startswith("torchrun "), "this environment has none of its own"
+    shutil.copytree(tmp_path / "bin", tmp_path / "env")
+    (tmp_path / "env" / "torchrun").touch()
+    assert shell.command("train").startswith(f"{tmp_path}/env/torchrun "), "it is not active"
+    monkeypatch.setenv("PATH", str(tmp_path / "env"))
+    (tmp_path / "env" / "torchrun").chmod(0o755)
+    assert shell.command("train").startswith("torchrun ")
     monkeypatch.delenv("MASTER_ADDR")
     assert "torchrun" not in shell.command("train"), "this one is alone"
 
