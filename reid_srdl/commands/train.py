@@ -95,9 +95,12 @@ def _asked(argv: list[str]) -> tuple[Config, bool]:
 
 
 def _is_whole(folder: Path, config: Config) -> bool:
-    """Whether a run has been trained, scored and reported on to the end."""
+    """Whether a run has been trained, scored and reported on to the end, and no network of it has been deleted since."""
+    if not (folder / runs.FACTS).is_file() or not (facts := runs.read_facts(folder))["finished"]:
+        return False
+    models = [folder / "stages" / stage["folder"] / runs.MODEL for stage in facts["stages"]]
     scored = [] if config.evaluate == "none" else [runs.score_file(folder, name, config.evaluate) for name in part_names(config.dataset)]
-    return (folder / runs.FACTS).is_file() and runs.read_facts(folder)["finished"] and all(path.is_file() for path in (folder / runs.REPORT, *scored))
+    return all(path.is_file() for path in (folder / runs.REPORT, *models, *scored))
 
 
 def _from_anywhere(config: Config) -> Config:
