@@ -28,7 +28,7 @@ def accept(config: Config, resume: bool = False) -> Path:
     Raises:
         UserError: another run or other files are in that folder, or the plan cannot be.
     """
-    folder = Path(config.output) if config.output else default_folder(config)
+    folder = files.expanded(config.output) if config.output else default_folder(config)
     if resume and (folder / runs.FACTS).is_file() and runs.is_adopted(runs.read_facts(folder)):
         weights = runs.checkpoint_file(folder)
         raise UserError(f"{folder} was trained elsewhere, so there is nothing to go on with", f"A run of its own begins from its weights with --model.weights {weights}.")

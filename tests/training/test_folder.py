@@ -18,6 +18,11 @@ def test_a_claimed_folder_is_refused_to_others(tmp_path):
         pass
 
 
+def test_a_folder_at_home_is_meant_by_a_recipe_as_by_a_shell(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert accept(dataclasses.replace(config, output="~/runs/run")) == tmp_path / "runs/run"
+
+
 def test_a_run_that_goes_on_is_not_called_broken_off(config, tmp_path):
     config = dataclasses.replace(config, output=str(tmp_path / "run"))
     with claimed(tmp_path / "run"):
