@@ -27,6 +27,7 @@ def idle(config: Config) -> list[str]:
         "loss.ramp_": imitated,
         "plan.generations": ("plan.name is not born_again", config.plan.name != "born_again"),
         "plan.teacher.": ("plan.name is not kd", config.plan.name != "kd"),
+        "log.eval_every": ("no stage has so many epochs", config.log.eval_every > max(stage.epochs for stage in plan)),
         "log.eval_split": ("log.eval_every is 0", not config.log.eval_every),
         "optimiser.momentum": of_sgd,
         "optimiser.nesterov": of_sgd,

@@ -33,6 +33,7 @@ def of(*words):
         (["--optimiser.name", "adam", "--optimiser.momentum", "0.8"], "optimiser.momentum (optimiser.name is adam)"),
         (["--optimiser.name", "adamw", "--optimiser.nesterov", "false"], "optimiser.nesterov (optimiser.name is adamw)"),
         (["--optimiser.betas", "0.8", "0.9"], "optimiser.betas (optimiser.name is sgd)"),
+        (["--plan.epochs", "4", "--log.eval_every", "5"], "log.eval_every (no stage has so many epochs)"),
         (["--log.eval_split", "test"], "log.eval_split (log.eval_every is 0)"),
         (["--augment.pad", "0", "--augment.pad_mode", "zeros"], "augment.pad_mode (augment.pad is 0)"),
     ],
@@ -43,6 +44,7 @@ def test_what_changes_nothing_is_named_with_the_reason(words, told):
 
 def test_what_is_used_is_no_matter():
     assert of("--metric.name", "triplet", "--metric.margin", "0.3", "--data.sampler", "identity", "--data.instances", "8") == []
+    assert of("--plan.epochs", "4", "--log.eval_every", "2", "--plan.second.epochs", "1") == []
     assert of("--plan.name", "no_restart", "--reference.flip", "true", "--loss.temperature", "4", "--plan.second.scale", "0.25") == []
     assert of("--plan.name", "born_again", "--plan.generations", "4", "--ema.decay", "0.9", "--ema.use", "false", "--schedule.name", "cosine", "--schedule.final", "0.1") == []
 
