@@ -13,6 +13,7 @@ from .. import config as configuration
 from .. import devices, embeddings, files, ranks
 from ..errors import UserError
 from ..models.exported import is_exported, is_from_elsewhere
+from ..runs.layout import METRICS
 from ..shell import command
 from . import sets
 from .eval_options import EvalOptions, rules
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ..evaluation.scored import Scored, Track
     from ..runs import Trained
 
-METRICS = "metrics.json"
 WORDS = ("", "query", "tested on")
 """Columns of words in the tables of scores; the others are figures."""
 LEFT_OUT = ("Rank-20", "mAP (trapezoid)")

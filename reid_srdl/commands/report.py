@@ -50,7 +50,7 @@ def run(argv: list[str]) -> int:
     from ..progress import says, tracked
     from ..report import NONE, Extras, write
 
-    own, scored_on = _own_dataset(folder), sorted(file.parent.name for file in (folder / "eval").glob("*/metrics.json"))
+    own, scored_on = _own_dataset(folder), sorted(file.parent.name for file in (folder / "eval").glob(f"*/{runs.METRICS}"))
     # Of a run on several sets the first that is scored is shown. Where the usual scores are not there, but one other kind is, it is meant.
     usual = next((name for name in part_names(own) if name in scored_on), None)
     dataset = options.dataset or usual or (scored_on[0] if len(scored_on) == 1 else own)
@@ -86,10 +86,10 @@ def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | 
     from ..progress import says
 
     evaluation = folder / "eval" / dataset
-    if not (evaluation / "metrics.json").is_file() or not any((evaluation / name).is_file() for name in PICTURED):
+    if not (evaluation / runs.METRICS).is_file() or not any((evaluation / name).is_file() for name in PICTURED):
         return None
     # Scores on held-out people or of an earlier stage stand in folders of other names than the data set's.
-    stamp = files.read_json(evaluation / "metrics.json").get("protocol") or {}
+    stamp = files.read_json(evaluation / runs.METRICS).get("protocol") or {}
     trained = configuration.load(folder / runs.CONFIG)
     try:  # of one's own images in another place the scores say where; the run's own place may have others of the same names
         return read_set(trained, stamp.get("dataset", dataset), options.data_root or stamp.get("data_root"))

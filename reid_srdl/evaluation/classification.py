@@ -15,10 +15,10 @@ from ..data.records import ClassData, Split
 from ..devices import ALONE, Place
 from ..diagnostics import BINS, Reliability, reliability
 from ..errors import UserError
-from ..runs import Trained, check_same_classes
+from ..runs import METRICS, Trained, check_same_classes
 from . import predictions
 from .predictions import Predictions
-from .scored import METRICS, Track, forget
+from .scored import Track, forget
 
 _BLOCK = 1 << 22
 """Numbers in double precision at a time."""

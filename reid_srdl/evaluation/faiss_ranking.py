@@ -7,6 +7,7 @@ import numpy as np
 from ..data import matches
 from ..embeddings import Embeddings
 from ..errors import UserError
+from .columns import require
 from .flat_index import FlatIndex
 from .result import RankResult
 from .tiles import Metric
@@ -30,8 +31,7 @@ def rank_with_faiss(
     for part, name in ((query, "query"), (gallery, "gallery")):
         if not len(part):
             raise UserError(f"the {name} holds no vectors", "There is nothing to rank.")
-        if part.labels is None or (part.cameras is None and not same_camera):
-            raise UserError(f"the {name} vectors have no {'labels' if part.labels is None else 'cameras'}", "Save them with that column.")
+    require(query, gallery, same_camera=same_camera)
     query_cameras, gallery_cameras = (
         np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras for part in (query, gallery)
     )

@@ -16,15 +16,17 @@ from ..data.records import DISTRACTOR, JUNK, ClassData, ReIDData, Split
 from ..devices import ALONE, Place, choose
 from ..embeddings import Embeddings
 from ..errors import UserError
+from ..runs import METRICS
 from . import parts
 from .columns import require
 from .flat_index import unit_length
 from .result import RankResult
 from .rules import USUAL, Pooling, Rules
-from .scored import METRICS, Track, forget
+from .scored import Track, forget
 from .tiles import Metric
 
 CMC_DEPTH = 50
+"""Ranks of the curve."""
 COLUMNS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "rank20": "Rank-20", "mAP": "mAP", "mAP_trapezoid": "mAP (trapezoid)", "mINP": "mINP"}
 
 Queries = Literal["single", "multi", "both"]

@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 from .. import files
 from ..inference import Track
+from ..runs import METRICS
 
-__all__ = ["METRICS", "Scored", "Track", "forget"]
-
-METRICS = "metrics.json"
+__all__ = ["Scored", "Track", "forget"]
 
 
 def forget(folder: Path) -> None:

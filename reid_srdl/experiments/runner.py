@@ -226,7 +226,7 @@ def _record_of_ensemble(plan: Study, cell: Cell, place: Place) -> dict[str, Any]
     """What is kept of an ensemble that was scored."""
     found = records.read(place.record)
     members = [run for _, run in _members(plan, cell, found)]
-    scored = files.read_json(place.folder / cell.name / "metrics.json")["ensemble"]
+    scored = files.read_json(place.folder / cell.name / runs.METRICS)["ensemble"]
     trained = {run: found[run] for run in members}  # a run that gives two networks is paid for once
     first = next(iter(trained.values()))
     return {

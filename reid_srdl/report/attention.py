@@ -16,7 +16,7 @@ from ..data.augment import clean, resized
 from ..errors import UserError
 from ..models import IdentityClassifier
 from . import again
-from .evaluated import Evaluated
+from .evaluated import Evaluated, how_ranked
 from .html import missing, section
 from .lists import MEANING, Choice, RankedList, file_of, ranked_lists, shot
 from .recorded import network_files
@@ -117,7 +117,7 @@ def attention_section(run: Path, evaluated: Evaluated | None, chosen: Choice | N
         return section(title, missing("These embeddings are of another network than the run holds. Its own come from", again.scoring(run, evaluated)))
     query, gallery, result, _ = evaluated.ranked
     groups = {"The best": chosen.best[: PAIRS // 2], "The worst": chosen.worst[: PAIRS // 2]}
-    how = {"metric": evaluated.protocol.get("metric", "euclidean"), "same_camera": bool(evaluated.protocol.get("same_camera", False))}
+    how = how_ranked(evaluated.protocol)
     try:
         lists = {name: ranked_lists(query, gallery, result, rows, depth=1, **how) for name, rows in groups.items() if rows}
         trained = runs.load(checkpoint, "cpu")

@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..evaluation import RankResult, predictions
 from ..evaluation.predictions import Predictions
 from ..evaluation.ranking import rank_matches
-from ..evaluation.scored import METRICS
+from ..runs import METRICS
 
 
 class Ranked(NamedTuple):

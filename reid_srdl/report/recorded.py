@@ -13,7 +13,6 @@ from .. import diagnostics, files, runs
 from ..errors import UserError
 from ..evaluation import calibration
 from ..evaluation.calibration import Calibration
-from ..evaluation.scored import METRICS
 from ..shell import command
 
 
@@ -77,7 +76,7 @@ def read(run: files.Pathlike) -> Recorded:
         config=config,
         logs={stage["folder"]: runs.read_log(run / "stages" / stage["folder"]) for stage in stages},
         verdicts=verdicts,
-        scores={file.parent.name: files.read_json(file) for file in sorted((run / "eval").glob(f"*/{METRICS}"))},
+        scores={file.parent.name: files.read_json(file) for file in sorted((run / "eval").glob(f"*/{runs.METRICS}"))},
         calibration=calibration.of_run(run),
         networks=_networks(run, stages),
     )

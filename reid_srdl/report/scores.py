@@ -9,6 +9,8 @@ from typing import Any
 
 from ..diagnostics import reliability
 from ..evaluation.classification import telling
+from ..evaluation.protocol import CMC_DEPTH
+from ..runs import METRICS
 from ..shell import command
 from . import plots, words
 from .evaluated import Evaluated
@@ -31,8 +33,6 @@ CLASSIFICATION = {
 }
 KINDS = {"single": "Single query", "multi": "Multi-query", "classification": "The network", "ensemble": "Ensemble"}
 TILES = {"single": ("rank1", "mAP"), "multi": ("rank1", "mAP"), "classification": ("top1", "top5", "ece")}
-CMC_DEPTH = 50
-"""Ranks of the curve."""
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -61,7 +61,7 @@ def tiles(evaluated: Evaluated | None) -> str:
 def scores_section(run: Path, dataset: str, evaluated: Evaluated | None) -> str:
     """The table, the curve, and the protocol in words."""
     if evaluated is None:
-        others = sorted(path.parent.name for path in (run / "eval").glob("*/metrics.json"))
+        others = sorted(path.parent.name for path in (run / "eval").glob(f"*/{METRICS}"))
         also = f" There are scores on {', '.join(others)}, which --dataset shows." if others else ""
         return section("Scores", missing(f"Not scored on {dataset} yet.{also} Scores come from", command("eval", "--checkpoint", run, "--dataset", dataset)))
     sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in words.protocol(evaluated.protocol))

@@ -11,6 +11,7 @@ from .layout import (
     FACTS,
     LAST,
     LOG,
+    METRICS,
     MODEL,
     REFERENCE,
     REPORT,
@@ -27,7 +28,7 @@ from .model_file import ModelFile, network_of, read_model, save_model, state_has
 from .trained import Trained, load
 
 __all__ = [
-    "AVERAGED", "BEST", "CALIBRATION", "CONFIG", "FACTS", "LAST", "LOG", "MODEL", "REFERENCE", "REPORT", "RESUME", "ModelFile", "Trained",
+    "AVERAGED", "BEST", "CALIBRATION", "CONFIG", "FACTS", "LAST", "LOG", "METRICS", "MODEL", "REFERENCE", "REPORT", "RESUME", "ModelFile", "Trained",
     "check_same_classes", "checkpoint_file", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "score_file", "stage_folder",
     "state_hash",
 ]  # fmt: skip

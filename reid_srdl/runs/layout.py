@@ -26,11 +26,13 @@ BEST = "best.safetensors"
 LOG = "log.csv"
 REFERENCE = "reference.safetensors"
 CALIBRATION = "calibration.json"
+METRICS = "metrics.json"
+"""Of each folder in ``eval/``."""
 
 
 def score_file(run: Path, dataset: str, split: str) -> Path:
     """Where the scores of a run's last network on a set are kept; ``split`` is ``test``, or ``val``, the people that were held out."""
-    return run / "eval" / (dataset if split == "test" else f"{dataset}-{split}") / "metrics.json"
+    return run / "eval" / (dataset if split == "test" else f"{dataset}-{split}") / METRICS
 
 
 def stage_folder(run: Path, number: int, name: str) -> Path:
