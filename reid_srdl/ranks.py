@@ -54,13 +54,18 @@ def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
         wait: for what they then do together.
 
     Raises:
-        UserError: not all of them came within ``MEETING``.
+        UserError: not all of them came within ``MEETING``, or this one was not told where and as whom it meets them.
     """
     global _store
     rank, world = own()
     if world == 1 or torch.distributed.is_initialized():
         return
     machines()
+    if missing := [name for name in ("RANK", "MASTER_PORT") if name not in os.environ]:
+        raise UserError(
+            f"MASTER_ADDR and WORLD_SIZE have {world} processes meet, and {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+            "Start them by torchrun, which sets all of it; for one that works alone unset MASTER_ADDR.",
+        )
     try:
         _store, _, _ = next(torch.distributed.rendezvous("env://", rank, world, timeout=MEETING))
         _store.set(f"here/{rank}", "")

@@ -64,6 +64,17 @@ def test_who_waits_in_vain_says_so(monkeypatch):
     assert not torch.distributed.is_initialized()
 
 
+def test_who_was_told_half_of_how_to_meet_says_what_is_missing(monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MASTER_PORT", raising=False)
+    with pytest.raises(UserError, match="2 processes meet, and MASTER_PORT is not set. Start them by torchrun"):
+        ranks.join()
+    monkeypatch.delenv("RANK")
+    with pytest.raises(UserError, match="and RANK and MASTER_PORT are not set"):
+        ranks.join()
+
+
 def test_a_broken_connection_is_told_with_its_cause_and_other_errors_are_not(monkeypatch):
     monkeypatch.setattr(ranks, "_FIRST_SAYS", 0)
     monkeypatch.setenv("MASTER_ADDR", "one")
