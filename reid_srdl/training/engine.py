@@ -152,13 +152,17 @@ class StageTrainer:
         for batch in self.loader.epoch(self.number, at.epoch, at.step):
             self._step(batch)
             at.step = batch.step + 1
-            looks = batch.step % self._look_every == 0 or at.step == len(self.loader)
+            last = at.step == len(self.loader)
+            looks = batch.step % self._look_every == 0 or last
             mean = self._looked_at(batch) if looks else None
             at.seconds, at.waited = before + time.perf_counter() - began, waited + self.loader.waited
             watch.step_ends(batch.total, mean)
             ends = self.told_to_end(termination)
-            if ends or (time.perf_counter() - saved > save_every and at.step < len(self.loader)):
-                self._looked_at(batch)  # what is no number any more must not take the place of the last good state
+            saves = ends or (time.perf_counter() - saved > save_every and not last)
+            if saves or last:  # what is no number any more must not take the place of the last good state, nor be handed on
+                self._looked_at(batch)
+                self._check_weights(batch)
+            if saves:
                 save()
                 saved = time.perf_counter()
             if ends:
@@ -235,6 +239,11 @@ class StageTrainer:
             raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist(), self._look_every)
         return mean
 
+    def _check_weights(self, batch: Batch) -> None:
+        """Stops training where the step just done has left weights that are not finite, which no loss shows before the next one."""
+        if not all(value.isfinite().all() for value in self.network.parameters()):
+            raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist(), 1, "weights are")
+
     def _row(self) -> dict[str, Any]:
         at = self.progress
         loss, cross_entropy, imitation, accuracy, *metric = at.means()
@@ -253,13 +262,13 @@ class StageTrainer:
 
 
 class NonFiniteLoss(UserError):
-    """The loss became infinite or no number.
+    """The loss, or weights, became infinite or no number.
 
     Attributes:
         indices: rows of the training split in the batch where it was noticed; none where only one of ``every`` steps is looked at.
     """
 
-    def __init__(self, epoch: int, step: int, indices: list[int], every: int) -> None:
+    def __init__(self, epoch: int, step: int, indices: list[int], every: int, what: str = "loss is") -> None:
         at = f"step {step}" if every == 1 else f"step {step} or one of the {every - 1} before"
-        super().__init__(f"the loss is not finite at epoch {epoch}, {at}", "Lower --optimiser.rate.")
+        super().__init__(f"the {what} not finite at epoch {epoch}, {at}", "Lower --optimiser.rate.")
         self.indices = indices if every == 1 else []

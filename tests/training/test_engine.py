@@ -353,3 +353,11 @@ def test_the_shares_of_two_processes_make_the_step_of_the_whole(watch):
         run(made, watch)
         steps.append(flat(made.network) - before)
     assert steps[0].norm() > 1e-3 and torch.allclose((steps[1] + steps[2]) / 2, steps[0], atol=1e-6)
+
+
+def test_weights_that_the_very_last_step_breaks_are_not_handed_on(watch):
+    """The loss that it began with was a number, and there is no later one."""
+    made = trainer(dataclasses.replace(plans.build(Config(plan=PlanConfig(epochs=2)))[0], rates=(1e39,)), rows=10)
+    with pytest.raises(NonFiniteLoss, match="the weights are not finite at epoch 0, step 0") as caught:
+        run(made, watch)
+    assert len(caught.value.indices) == 10 and math.isfinite(made.progress.means()[0])
