@@ -45,7 +45,7 @@ class IndexOptions:
         effort: of HNSW candidates, of IVF lists that are looked at for a query; null means what its size asks for.
         uri: of Milvus: an address such as http://localhost:19530, or a local path that ends in .db; null means OUTPUT.db.
         collection: of Milvus; null means gallery.
-        token: of a Milvus that asks for one, USER:PASSWORD or a key; null means ``$MILVUS_TOKEN``, which goes to no address but --uri and
+        milvus_token: of a Milvus that asks for one, USER:PASSWORD or a key; null means ``$MILVUS_TOKEN``, which goes to no address but --uri and
             ``$MILVUS_URI``: an index file may name a stranger's. It is not written down.
         metric: ``euclidean`` (squared), or ``cosine``, which networks with a BNNeck want; null means euclidean.
         images: folder that the paths are relative to, so that pictures can be shown.
@@ -63,7 +63,7 @@ class IndexOptions:
     effort: Optional[int] = None
     uri: Optional[str] = None
     collection: Optional[str] = None
-    token: Optional[str] = None
+    milvus_token: Optional[str] = None
     metric: Optional[Literal["euclidean", "cosine"]] = None
     images: Optional[str] = None
     names: Optional[tuple[str, ...]] = None
@@ -115,11 +115,11 @@ def _build(options: IndexOptions) -> int:
     _refuse_two_of_a_path(gallery)
     root = os.path.abspath(files.expanded(options.images)) if options.images else None
     former = place_of(Path(options.output))
-    token = options.token or os.environ.get("MILVUS_TOKEN")  # goes to --uri alone, which the user named
+    token = options.milvus_token or own_token(options.uri or "", named=True)
     index, added = retrieval.create_index(
         options.output, gallery, backend=options.backend, root=root, names=names, metric=options.metric or "euclidean", replace=options.replace, track=tracked("indexing"),
         factory=options.factory, effort=options.effort, uri=options.uri, collection=options.collection,
-        token=token if options.backend == "milvus" else options.token,
+        token=token if options.backend == "milvus" else options.milvus_token,
     )  # fmt: skip
     with contextlib.closing(index):
         print(f"{index.path} holds {count(len(index), 'image')} as vectors of {index.dimension:,} numbers{' at length 1, for the cosine' if index.about.metric == 'cosine' else ''}{_but(added)}.")
@@ -128,7 +128,7 @@ def _build(options: IndexOptions) -> int:
         place = place_of(index.path)
         if former is not None and not _same_place(former, place) and former.still_holds(token if place is not None and place.uri == former.uri else None):
             print(_left_behind(former))
-        if place is not None and not is_lite(place.uri) and token and not options.token and not own_token(place.uri):
+        if place is not None and not is_lite(place.uri) and token and not options.milvus_token and not own_token(place.uri):
             print(f"Other commands send $MILVUS_TOKEN there once $MILVUS_URI is {place.uri}.")
         if root is None and not _readable(gallery):
             print("It does not know where the images are: give their folder with --images, here or to search, to see pictures.")
@@ -139,7 +139,7 @@ def _build(options: IndexOptions) -> int:
 def _add(options: IndexOptions) -> int:
     from ..progress import tracked
 
-    with contextlib.closing(retrieval.open_index(str(options.index), token=options.token)) as index:
+    with contextlib.closing(retrieval.open_index(str(options.index), token=options.milvus_token)) as index:
         more = _loaded(options.add or ())
         check_fits(more, index.about, index.path)
         _refuse_two_of_a_path(more)
@@ -152,7 +152,7 @@ def _add(options: IndexOptions) -> int:
 
 
 def _delete(options: IndexOptions) -> int:
-    with contextlib.closing(retrieval.open_index(str(options.index), token=options.token)) as index:
+    with contextlib.closing(retrieval.open_index(str(options.index), token=options.milvus_token)) as index:
         paths = dict.fromkeys(_paths(options.delete or ()))
         there = set(index.holding(list(paths)).paths)
         unknown = [path for path in paths if path not in there]

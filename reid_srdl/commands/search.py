@@ -38,7 +38,7 @@ class SearchOptions:
         json: a file to write all hits into.
         images: folder that the paths of the index are relative to, where it has moved.
         flip: average the embeddings of the query and its mirror; null does as was done for the index, where it knows that.
-        token: of a Milvus that asks for one; null means ``$MILVUS_TOKEN``, which goes to no address but ``$MILVUS_URI``: an index file may name a stranger's.
+        milvus_token: of a Milvus that asks for one; null means ``$MILVUS_TOKEN``, which goes to no address but ``$MILVUS_URI``: an index file may name a stranger's.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         input: what an exported file from elsewhere takes.
     """
@@ -55,7 +55,7 @@ class SearchOptions:
     json: Optional[str] = None
     images: Optional[str] = None
     flip: Optional[bool] = None
-    token: Optional[str] = None
+    milvus_token: Optional[str] = None
     device: str = "auto"
     input: InputOptions = InputOptions()
 
@@ -79,7 +79,7 @@ def run(argv: list[str]) -> int:
 
     wanted = search.Wanted(options.top_k, options.camera, options.expand, PAPER if options.rerank else None, options.candidates)
     wanted.check()
-    index = retrieval.open_index(str(options.index), token=options.token)
+    index = retrieval.open_index(str(options.index), token=options.milvus_token)
     try:
         trained = runs.load(str(options.checkpoint), options.device, input=options.input)
         search.check_network(trained, index.about, index.path, options.checkpoint)
@@ -153,7 +153,7 @@ def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: L
     if options.html:
         _page(options, index, queries, records, prior)
     elif not options.json:
-        words = argv if options.token is None else [word for word in argv if options.token not in word and word != "--token"]
+        words = argv if options.milvus_token is None else [word for word in argv if options.milvus_token not in word and word != "--milvus_token"]
         print("Next, see the pictures:", command("search", *words, "--html", "found.html"))
 
 

@@ -36,9 +36,9 @@ def check_address(uri: str) -> None:
         raise UserError("the address holds a name or password, and would be written into the index", "Give USER:PASSWORD as the token, or in $MILVUS_TOKEN.")
 
 
-def own_token(uri: str) -> str | None:
-    """``$MILVUS_TOKEN``, where the address is ``$MILVUS_URI``: one that stands in an index file is whatever its writer wrote, and may be a stranger's."""
-    return os.environ.get("MILVUS_TOKEN") if uri.rstrip("/") == os.environ.get("MILVUS_URI", "").rstrip("/") else None
+def own_token(uri: str, *, named: bool = False) -> str | None:
+    """``$MILVUS_TOKEN``, where the user named the address, just now (``named``) or as ``$MILVUS_URI``: one that stands in an index file is whatever its writer wrote, and may be a stranger's."""
+    return os.environ.get("MILVUS_TOKEN") if named or uri.rstrip("/") == os.environ.get("MILVUS_URI", "").rstrip("/") else None
 
 
 def connected(uri: str, token: str | None) -> Any:
@@ -69,7 +69,7 @@ def connected(uri: str, token: str | None) -> Any:
             raise UserError(f"the Milvus Lite in {uri} cannot be opened ({first_line(str(error))})", "Is it one, and whole?") from None
         hint = "Start it, or correct its uri; a local path that ends in .db needs no server."
         if _refused(error):
-            hint = "Give USER:PASSWORD as --token (to serve as --milvus_token, since its --token is the page's), or as $MILVUS_TOKEN, which goes to no address but $MILVUS_URI: set that to this one where you trust it."
+            hint = "Give USER:PASSWORD as --milvus_token, or as $MILVUS_TOKEN, which goes to no address but $MILVUS_URI: set that to this one where you trust it."
         raise UserError(f"there is no Milvus at {uri} ({first_line(getattr(error, 'message', str(error)))})", hint) from None
 
 

@@ -159,7 +159,7 @@ def test_a_milvus_index_is_built_added_to_and_deleted_from(files, capsys):
         (("--embeddings", "one.npz", "--output", "x.index", "--names", "list.txt"), "cannot read list.txt"),
         (("--embeddings", "one.npz", "--output", "x.index", "--names", "bad.csv"), "no columns label and name"),
         (("--embeddings", "one.npz", "--output", "x.index", "--names", "words.csv"), "cannot be read as labels and names"),
-        (("--embeddings", "one.npz", "--output", "x.index", "--token", "a"), "token means nothing for a faiss index"),
+        (("--embeddings", "one.npz", "--output", "x.index", "--milvus_token", "a"), "token means nothing for a faiss index"),
         (("--embeddings", "one.npz", "other.npz", "--output", "x.index"), "different networks"),
         (("--embeddings", "one.npz", "--output", "x.index", "--factory", "IVF9,Flat"), "too few to train"),
     ],
@@ -208,8 +208,8 @@ def test_the_token_of_the_environment_goes_to_addresses_that_the_user_named(file
     monkeypatch.delenv("MILVUS_URI", raising=False)
     keeping.write_description(files / "g.index", {**About("m", 4).as_json(), "backend": "milvus", "uri": "http://stranger:1", "collection": "gallery", "build": "1"})
     add, build = ("--add", "one.npz", "--index", "g.index"), ("--embeddings", "one.npz", "--output", "h.index", "--backend", "milvus", "--uri", "http://own:1")
-    for words in (add, (*add, "--token", "given"), build, (*build, "--token", "given")):
-        with pytest.raises(UserError, match=r"Give USER:PASSWORD as --token .*\$MILVUS_TOKEN, which goes to no address but \$MILVUS_URI"):
+    for words in (add, (*add, "--milvus_token", "given"), build, (*build, "--milvus_token", "given")):
+        with pytest.raises(UserError, match=r"Give USER:PASSWORD as --milvus_token, or as .*\$MILVUS_TOKEN, which goes to no address but \$MILVUS_URI"):
             run(*words)
     assert sent == [("http://stranger:1", ""), ("http://stranger:1", "given"), ("http://own:1", "from outside"), ("http://own:1", "given")]
     monkeypatch.setenv("MILVUS_URI", "http://stranger:1/")

@@ -164,8 +164,8 @@ def test_what_is_asked_for_is_needed():
 
 
 def test_the_token_is_not_printed(index, checkpoint, people, capsys):
-    search(index, checkpoint, people.query.files[0], "--token", "root:secret", "--top_k", 2)
-    assert "secret" not in (out := capsys.readouterr().out) and "--token" not in out and "--top_k 2 --html" in out
+    search(index, checkpoint, people.query.files[0], "--milvus_token", "root:secret", "--top_k", 2)
+    assert "secret" not in (out := capsys.readouterr().out) and "--milvus_token" not in out and "--top_k 2 --html" in out
 
 
 def test_saved_embeddings_lead_to_the_same_index(gallery, checkpoint, people, tmp_path, capsys):
