@@ -159,8 +159,10 @@ class StageTrainer:
             watch.step_ends(batch.total, mean)
             ends = self.told_to_end(termination)
             saves = ends or (time.perf_counter() - saved > save_every and not last)
-            if saves or last:  # what is no number any more must not take the place of the last good state, nor be handed on
+            # What is no number any more must not take the place of the last good state, nor be handed on.
+            if saves and not looks:
                 self._looked_at(batch)
+            if saves or last:
                 self._check_weights(batch)
             if saves:
                 save()

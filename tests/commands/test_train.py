@@ -192,23 +192,6 @@ def test_a_deleted_stage_of_a_run_that_was_whole_comes_back_as_it_was(argv, caps
     assert metrics("image-folder")["protocol"]["checkpoint"] == runs.read_facts(run)["stages"][1]["model"] and not (run / runs.RESUME).exists()
 
 
-@pytest.mark.parametrize("stage", ["1-first", "2-second"])
-@pytest.mark.parametrize("stored", [True, False])
-def test_a_deleted_stage_of_a_run_that_was_whole_comes_back_as_it_was(argv, capsys, stage, stored):
-    """Which is the way out that a damaged network is named with."""
-    train.run(argv)
-    run = Path("runs/run")
-    before = {path: path.read_bytes() for path in run.rglob("*.safetensors")}
-    (run / "stages" / stage / runs.MODEL).unlink()
-    if not stored:
-        shutil.rmtree("runs/.stages")
-    capsys.readouterr()
-    assert train.run(["--resume", "runs/run"]) == 0
-    assert ("taken from an earlier run" in capsys.readouterr().err) == stored
-    assert {path: path.read_bytes() for path in run.rglob("*.safetensors")} == before
-    assert metrics("image-folder")["protocol"]["checkpoint"] == runs.read_facts(run)["stages"][1]["model"] and not (run / runs.RESUME).exists()
-
-
 @pytest.mark.parametrize("form", [["--resume", "RUN", "--device", "cpu"], ["--resume=RUN", "--device=cpu"], ["--device", "cpu", "--resume", "RUN"]])
 def test_a_run_goes_on_on_another_device(argv, tmp_path, form):
     begun = config.parse(config.Config, [*argv, "--device", "cuda"], "train")
