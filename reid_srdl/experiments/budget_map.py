@@ -1,7 +1,6 @@
 """When does it pay? The gain of SRDL over vanilla training and over label smoothing, by epochs and by number of training images.
 
-A grid of studies with paired seeds. The question is the one that a reader of the paper is left with: its gains were measured at
-one budget for each data set.
+A grid of studies with paired seeds. The paper leaves the question open: it measured its gains at one budget for each data set.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ COMPARED = (("srdl", "vanilla"), ("srdl", "label_smoothing"))
 
 @dataclass(frozen=True)
 class Cell:
-    """One budget and one number of training images: the paired differences of the first score, by ``COMPARED``."""
+    """The paired differences of the first score at one budget and one number of training images, by pair of ``COMPARED``."""
 
     epochs: int
     images: int
@@ -31,7 +30,7 @@ class Cell:
 
 
 def cells(parts: Sequence[tuple[Study, Found]]) -> list[Cell]:
-    """The cells for which both arms of a comparison have a seed in common; the others are still to be run."""
+    """The cells in which the two arms of a comparison share a seed; the others are still to be run."""
     found_cells = []
     for study, found in parts:
         runs = {arm: lines.finished(study, found, arm) for arm in {arm for pair in COMPARED for arm in pair}}
@@ -50,7 +49,7 @@ def cells(parts: Sequence[tuple[Study, Found]]) -> list[Cell]:
 
 
 def markdown(shown: Sequence[Cell]) -> str:
-    """A row a cell, in percentage points."""
+    """A table with a row for each cell; gains are in percentage points."""
     rows = []
     for cell in shown:
         counts = sorted({difference.n for difference in cell.differences.values()})
@@ -60,7 +59,7 @@ def markdown(shown: Sequence[Cell]) -> str:
 
 
 def as_csv(shown: Sequence[Cell]) -> str:
-    """In percentage points."""
+    """The cells as CSV, a row for each comparison; differences are in percentage points."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["images", "epochs", "score", "one", "other", "pairs", "difference", "low", "high"])
@@ -71,7 +70,7 @@ def as_csv(shown: Sequence[Cell]) -> str:
 
 
 def picture(shown: Sequence[Cell]) -> bytes:
-    """PNG: a panel a comparison, a curve a number of training images."""
+    """A PNG with one panel for each comparison and one curve for each number of training images."""
     panels: dict[str, dict[str, dict[int, Difference]]] = {}
     for one, other in COMPARED:
         curves: dict[str, dict[int, Difference]] = {}

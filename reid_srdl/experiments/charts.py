@@ -21,7 +21,7 @@ _DPI = 150
 
 
 def arms(parts: Sequence[tuple[str, Sequence[Line], Mapping[str, float]]], score: str) -> bytes:
-    """Each arm's seeds as dots, their mean with its standard deviation, and the paper's value as a diamond; a panel a study.
+    """Each arm's seeds as dots, their mean with its standard deviation, and the paper's value as a diamond; one panel for each study.
 
     Args:
         parts: (title, lines, the paper's values in percent by arm) of studies with finished runs.
@@ -49,7 +49,7 @@ def arms(parts: Sequence[tuple[str, Sequence[Line], Mapping[str, float]]], score
 
 
 def schedules(rates: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
-    """The learning rate of every epoch (Fig. 3), a panel a plan; a dotted line marks where a stage begins.
+    """The learning rate of every epoch (Fig. 3), one panel for each plan; a dotted line marks where a stage begins.
 
     Args:
         rates: plan to the rates of each of its stages.
@@ -73,14 +73,14 @@ def schedules(rates: Mapping[str, Sequence[Sequence[float]]]) -> bytes:
 
 
 def gains(panels: Mapping[str, Mapping[str, Mapping[int, Difference]]]) -> bytes:
-    """Gain against the number of epochs with its 95% interval: a panel a comparison, a curve a number of training images.
+    """Gain against the number of epochs with its 95% interval: one panel for each comparison, one curve for each number of training images.
 
     Args:
         panels: comparison (``srdl − vanilla``) to curve to epochs to the paired difference, as fractions.
     """
     figure = _figure(3.6 * len(panels) + 0.6, 3.4)
     drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    numbers, shown = {}, {}  # of each curve, which may be missing from some panels
+    numbers, shown = {}, {}  # number and legend handle of each curve, which may be missing from some panels
     for axes, (title, curves) in zip(drawn, panels.items(), strict=True):
         dress(axes, grid="y")
         axes.axhline(0, color=INK, linewidth=1)

@@ -1,4 +1,4 @@
-"""Processes that end with the one that began them: a scheduler's SIGTERM reaches that one alone, and its runs would train on unseen."""
+"""Child processes that end with their parent: a scheduler's SIGTERM reaches the parent alone, and its runs would go on training unseen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Children:
-    """Processes under way, begun by several threads."""
+    """The child processes that are running; several threads may start them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -18,7 +18,7 @@ class Children:
         self._ended = False
 
     def run(self, words: list[str], log: Path, environment: Mapping[str, str] | None = None) -> int:
-        """Runs a program with its output at the end of ``log`` and returns its exit code, -15 for one that ``end`` let not begin; ``environment`` has further variables."""
+        """Runs a program, appends its output to ``log`` and returns its exit code, or -15 where ``end`` kept it from starting; ``environment`` adds variables."""
         with open(log, "a") as out:
             with self._lock:
                 if self._ended:
@@ -31,7 +31,7 @@ class Children:
                 self._living.discard(child)
 
     def end(self) -> None:
-        """Sends SIGTERM to those that live, which training answers by saving its state; none begins after it."""
+        """Sends SIGTERM to all that are running, on which training saves its state; none starts afterwards."""
         with self._lock:
             self._ended = True
             for child in list(self._living):

@@ -51,7 +51,7 @@ def planned(config: Config, plan: Plan, images: int, num_classes: int) -> Cost:
 
 
 def _of_run(checkpoint: Path) -> int:
-    """What a teacher's own run cost; 0 where nobody knows: only its file is there, or it was trained elsewhere."""
+    """What a teacher's own run cost; 0 where that is unknown, because only its file is there or another toolkit trained it."""
     known = (checkpoint / runs.FACTS).is_file() and not runs.is_adopted(runs.read_facts(checkpoint))
     return of_run(checkpoint).total if known else 0
 

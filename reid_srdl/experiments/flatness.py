@@ -26,7 +26,7 @@ from .flatness_profiles import USUAL, Curves, Profile, Settings
 
 
 class Scores(NamedTuple):
-    """What a network is worth at one point; the accuracy is a fraction, NaN where there is none."""
+    """Loss and accuracy of a network at one point; the accuracy is a fraction, NaN where it is not measured."""
 
     loss: float
     accuracy: float = float("nan")
@@ -52,7 +52,7 @@ def direction(network: nn.Module, number: int, *, seed: int = 0, scale: Literal[
     """
     draws = generator(seed, "flatness", "direction", number)
     weights = _trained(network)
-    # By shape, not like the weight: channels-last memory would be filled in another order.
+    # By shape and not by ``randn_like``, which fills channels-last memory in another order.
     drawn = {name: torch.randn(weight.shape, generator=draws).to(weight) for name, weight in weights.items()}
     if scale == "filter":
         return {name: _like_filters(value, weights[name].detach()) for name, value in drawn.items()}
@@ -61,7 +61,7 @@ def direction(network: nn.Module, number: int, *, seed: int = 0, scale: Literal[
 
 
 def _like_filters(drawn: Tensor, weight: Tensor) -> Tensor:
-    """Each filter (row of the first dimension) with the norm of that of ``weight``; biases and BatchNorm have none and stay."""
+    """``drawn`` with each filter (row of the first dimension) scaled to its norm in ``weight``; 0 for biases and BatchNorm, which have no filters and do not move."""
     if weight.ndim <= 1:
         return torch.zeros_like(drawn)
     ratio = weight.flatten(1).norm(dim=1) / drawn.flatten(1).norm(dim=1)
@@ -99,9 +99,9 @@ def walk(
         if prepare is not None:
             prepare(moved)
         for name, measure in measures.items():
-            found[name].T[where] = measure(moved)  # seen as (P, K, 2)
+            found[name].T[where] = measure(moved)  # the transpose is (P, K, 2)
 
-    look(0)  # where all directions begin
+    look(0)  # distance 0, the same point along all directions
     ahead: dict[str, Tensor] = {}
     for step in track(range(settings.directions * (len(distances) - 1))):
         number, point = divmod(step, len(distances) - 1)
@@ -115,7 +115,7 @@ def walk(
 
 @torch.no_grad()
 def renew_statistics(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """BatchNorm's running statistics from ``batches`` of inputs alone: the mean over batches, each counted alike.
+    """Sets BatchNorm's running statistics from ``batches`` of inputs alone: the mean over batches, all of equal weight.
 
     As ``torch.optim.swa_utils.update_bn``, but with everything else in eval mode: dropout would be noise here. The network is
     in eval mode afterwards.
@@ -155,7 +155,7 @@ def compare(
         networks: name to a trained network (``runs.load``), of which ``network``, ``size`` and ``place.device`` are used.
         train: images that the networks were trained on.
         test: others of the same classes. People who were not trained on have no class, and so no loss.
-        settings: how.
+        settings: how they are measured.
         track: wraps the iteration over the points of each network, for a progress bar.
 
     Raises:
@@ -173,7 +173,7 @@ def compare(
         others = others[: max(1, len(others) // settings.batch) * settings.batch]
         if len(others) < 2:
             raise UserError("one training image has no statistics", "Give more of them, or freeze the running statistics.")
-    # TF32, which convolutions on a GPU are else rounded to, is as coarse as the steps that are measured.
+    # TF32, which convolutions on a GPU would otherwise use, is as coarse as the steps that are measured.
     with torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False):
         profiles = {name: _walked(trained, splits, others, settings, track) for name, trained in networks.items()}
     return Curves(settings, profiles, {split: len(images) for split, (images, _) in splits.items()})

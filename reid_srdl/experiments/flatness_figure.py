@@ -30,7 +30,7 @@ VARIANTS = {
 
 
 def check(study: Study, folder: Path, *, seed: int | None = None, **measured: int) -> None:
-    """Before the runs of the figure are made. Raises ``UserError`` for what ``write`` would refuse once they are."""
+    """Raises ``UserError``, before the runs of the figure are made, for what ``write`` would refuse after them."""
     Settings(**measured)
     if seed is not None and not all(0 <= seed < study.seeds_of(arm) or (_run(study, folder, arm, seed) / runs.FACTS).is_file() for arm in study.arms):
         most = min(study.seeds_of(arm) for arm in study.arms)
@@ -41,11 +41,11 @@ def write(rows: Sequence[tuple[Row, Study]], folder: Path, output: Path, *, data
     """``fig4-VARIANT.csv`` and ``.png`` for each of ``VARIANTS``, and their numbers in ``fig4-flatness.md``.
 
     Args:
-        rows: of the figure; the first is drawn.
-        folder: of the studies' runs, which are finished.
+        rows: of the figure; only the first is drawn.
+        folder: of the studies' runs, which have to be finished.
         output: where the files go.
         data_root: where the data sets are.
-        seed: whose runs are looked at; none for the first that has those of all arms.
+        seed: the one whose runs are measured; none for the first with runs of all arms.
         measured: ``images``, ``points`` and ``directions`` of ``Settings``.
 
     Raises:
@@ -87,7 +87,7 @@ def _run(study: Study, folder: Path, arm: str, seed: int) -> Path:
 
 
 def _seed_of_all(study: Study, folder: Path, seeds: Sequence[int]) -> int:
-    """The first of the seeds whose runs of all arms are there: records outlive the networks that they are of."""
+    """The first of the seeds for which runs of all arms exist; a record may be kept although its run is gone."""
     whole = [seed for seed in seeds if all((_run(study, folder, arm, seed) / runs.FACTS).is_file() for arm in study.arms)]
     if not whole:
         raise UserError(

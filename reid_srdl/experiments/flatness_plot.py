@@ -22,7 +22,7 @@ _DASHES = {"train": "solid", "test": (0, (5, 2))}
 _AXIS = {"unit": "distance d from the weights", "filter": "distance d from the weights, in norms of each filter"}
 _FORMATS = ("png", "svg", "pdf")
 _GUESSING = 20.0
-"""Guessing among C classes costs ln C, less than this for any C in use; where a mean is above it, a linear axis would hide all below."""
+"""Mean loss from which on the axis is logarithmic, since a linear one would hide all below; guessing among C classes costs ln C, less for any C in use."""
 
 
 def plot(curves: Curves, path: files.Pathlike) -> None:
@@ -44,7 +44,7 @@ def plot(curves: Curves, path: files.Pathlike) -> None:
     buffer = io.BytesIO()
     import matplotlib
 
-    # Without a date, and with names that are not drawn: the same curves give the same bytes.
+    # Without a date and with a fixed salt for names, so that the same curves give the same bytes.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "flatness"}):
         figure.savefig(buffer, format=kind, dpi=150, metadata={} if kind == "png" else {"CreationDate" if kind == "pdf" else "Date": None})
     files.write_bytes(path, buffer.getvalue())
@@ -78,7 +78,7 @@ def _drawn(curves: Curves) -> Figure:
     if curves.settings.directions > 1:
         figure.supxlabel(f"means over {curves.settings.directions} directions, ± standard deviation, and range", color=FAINT, fontsize=8)
     handles, labels = panels[0].get_legend_handles_labels()
-    # Filled column by column: one a network, as long as they fit.
+    # Legends are filled column by column: one column for each network, as long as they fit.
     figure.legend(
         handles, labels, loc="outside upper left", ncols=min(len(curves.profiles), 2 * len(shown)), frameon=False, fontsize=9, labelcolor=INK, handlelength=2.6,
     )  # fmt: skip
@@ -93,7 +93,7 @@ def _highest(curves: Curves) -> float:
 
 def _draw(axes: Axes, profile: Profile, what: str, colour: str, split: str, label: str) -> None:
     over = band(profile.loss if what == "loss" else profile.accuracy)
-    # Within the range: below it may lie losses under zero, which no network has and a log axis cannot show.
+    # Clipped to the range: mean - sd may be below zero, a loss that no network has and a log axis cannot show.
     near = np.maximum(over.mean - over.sd, over.low), np.minimum(over.mean + over.sd, over.high)
     for low, high, faint in ((over.low, over.high, 0.10), (*near, 0.16)):
         axes.fill_between(profile.distances, low, high, where=np.isfinite(low) & np.isfinite(high), color=colour, alpha=faint, linewidth=0)

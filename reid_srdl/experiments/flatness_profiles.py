@@ -15,7 +15,7 @@ from ..errors import UserError
 from .statistics import summary
 
 RISE = 1.0
-"""Of the mean loss: how far away it is found is how far a minimum reaches."""
+"""The rise of the mean loss, in nats, by which ``Profile.reach`` measures how far a minimum extends."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Band(NamedTuple):
 
 
 def band(values: np.ndarray) -> Band:
-    """``(K, P)`` over K directions; what is not finite stays so."""
+    """The band of ``values`` ``(K, P)`` over K directions; what is not finite stays so."""
     with np.errstate(invalid="ignore"):
         columns = [summary(column) for column in values.T]
     return Band(np.array([one.mean for one in columns]), np.array([one.sd for one in columns]), values.min(axis=0), values.max(axis=0))
@@ -111,7 +111,7 @@ class Profile:
         """
         risen = band(self.loss).mean
         risen = risen - risen[0]
-        # A loss that is no number any more has risen, too.
+        # NaN counts as risen, too.
         beyond = np.flatnonzero(~(risen < RISE))
         if len(beyond) == 0:
             return float("inf")
@@ -136,7 +136,7 @@ class Curves:
     images: Mapping[str, int]
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row a network, split and distance: mean, deviation and range over the directions, and each of them."""
+        """One row for each network, split and distance: mean, standard deviation and range over the directions, and the value along each."""
         return [row for name, splits in self.profiles.items() for split, profile in splits.items() for row in self._rows(name, split, profile)]
 
     def _rows(self, name: str, split: str, profile: Profile) -> Iterable[dict[str, Any]]:
@@ -152,7 +152,7 @@ class Curves:
             yield {"network": name, "split": split, **how, "images": self.images[split], **cells}
 
     def summary(self) -> list[dict[str, Any]]:
-        """A row a network and split: loss and accuracy at the minimum, and its width in two numbers.
+        """One row for each network and split: loss and accuracy at the minimum, and its width in two numbers.
 
         ``reach`` is the distance at which the mean loss has risen by 1 (nat): the larger, the flatter. ``rise`` is how far it has
         risen at distance 1.

@@ -1,4 +1,4 @@
-"""A line an arm: what its seeds scored, how far that is from the baseline, and what it cost. Tables, CSV and pictures are views of these."""
+"""One line for each arm: what its seeds scored, its difference from the baseline, and what it cost. Tables, CSV and pictures are views of these."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .statistics import Difference, Summary, paired, summary
 from .study import Found, Study, best_value, members_of
 
 SCORES: dict[str, str] = {"rank1": "Rank-1", "mAP": "mAP", "top1": "Top-1", "top5": "Top-5"}
-"""What is compared, with the field's name for it; a record has the first two or the last two."""
+"""The scores that are compared, with their usual names; a record has the first two (re-identification) or the last two (classification)."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Line:
         differences: score to the paired difference to the baseline; none for the baseline itself, or without a seed in common.
         best: the highest first score among the epochs that were scored, for each seed; empty where none was.
         multi: Rank-1 of multi-query for each seed; empty where there is none.
-        cross_entropy: of the last epoch's training images, mean over seeds; none for an ensemble.
+        cross_entropy: on the training images, in the last epoch or the one that was kept, mean over seeds; none for an ensemble.
         macs: forward multiply-accumulates of training, of one seed; none where it is not known.
         seconds: of training, mean over seeds.
     """
@@ -45,7 +45,7 @@ class Line:
 
 
 def finished(study: Study, found: Found, arm: str) -> dict[int, dict[str, Any]]:
-    """Seed to record of an arm on the test split, at its own tuned value; what only serves as a member of an ensemble is left out."""
+    """Seed to record of an arm on the test split, at its own tuned value; runs that only serve as members of an ensemble are left out."""
     members = {
         seed + member.offset for name in study.ensembles for seed in range(study.seeds_of(name)) for member in members_of(study, name) if member.arm == arm
     } - set(range(study.seeds_of(arm)))

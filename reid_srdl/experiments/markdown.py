@@ -10,12 +10,12 @@ from .statistics import Difference
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; what is in a cell stays in it."""
+    """A table in Markdown; bars and line breaks inside a cell do not break it."""
     return "\n".join([row(head), "|" + "---|" * len(head), *map(row, rows)])
 
 
 def percent(value: float) -> str:
-    """A fraction in percent with one decimal; a dash for what is no number."""
+    """A fraction in percent with one decimal; a dash for NaN."""
     return "–" if math.isnan(value) else f"{100 * value:.1f}"
 
 

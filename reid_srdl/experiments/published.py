@@ -1,4 +1,4 @@
-"""What others print for Market-1501, beside what was measured here."""
+"""Published scores on Market-1501, beside what was measured here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = "measured here"
 
 
 def section(studies: Mapping[str, tuple[Study, Found]]) -> list[str]:
-    """Markdown, a row a system; nothing where no run that would stand beside them is finished.
+    """Markdown with a row for each system; empty where no run to compare with them is finished.
 
     Args:
         studies: name to what was planned and what was found.

@@ -1,6 +1,6 @@
 """What the runs of a study found, in one JSON file that is kept with the code: finished cells are never run again.
 
-The file of a study that no recipe describes (a row of a table) also holds the study itself, so that its page can be written anywhere.
+The file of a study that has no YAML file (a row of a table) also holds the study itself, so that its page can be written anywhere.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _content(path: Path) -> dict[str, Any]:
 
 
 def read_study(path: Path) -> Study | None:
-    """The study that a file of records describes; none where a recipe does that."""
+    """The study that a file of records describes; none where the study has a YAML file instead."""
     described = _content(path).get("study")
     if described is None:
         return None
@@ -48,7 +48,7 @@ def read_study(path: Path) -> Study | None:
 
 
 def grown(path: Path, study: Study) -> Study:
-    """The study with what earlier ones of that name had in these records: their arms, their ensembles, and as many seeds."""
+    """The study, extended by what earlier ones of its name left in these records: arms, ensembles, comparisons, settings, and at least as many seeds."""
     before = read_study(path) if path.is_file() else None
     if before is None:
         return study
@@ -63,7 +63,7 @@ def grown(path: Path, study: Study) -> Study:
 
 
 def describe(path: Path, study: Study) -> None:
-    """Writes down which study the records are of, ``grown`` by what they had before."""
+    """Writes the study into its file of records, extended (``grown``) by what that held before."""
     with _locked(path):
         study = grown(path, study)
         cells = files.read_json(path)["cells"] if path.is_file() else []
@@ -71,7 +71,7 @@ def describe(path: Path, study: Study) -> None:
 
 
 def _most_seeds(*both: Study) -> dict[str, int]:
-    """How many seeds each arm has where each study has all that it asks for; fewer would leave out what is finished."""
+    """For each arm the largest number of seeds that one of the studies asks for; fewer would leave out finished runs."""
     own = {arm for one in both for arm in one.seeds} - {"default"}
     most = {arm: max(one.seeds_of(arm) for one in both if arm in {*one.arms, *one.ensembles, *one.seeds}) for arm in sorted(own)}
     return {"default": max(one.seeds["default"] for one in both), **most}
@@ -90,7 +90,7 @@ def add(path: Path, cell: Cell, record: dict[str, Any]) -> Found:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Holds a file of records, so that two commands which fill it lose nothing of each other's."""
+    """Locks a file of records, so that two commands that write into it lose none of each other's cells."""
     files.make_folder(path.parent)
     lock = path.parent / f".{path.name}.lock"
     try:

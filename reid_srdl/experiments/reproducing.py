@@ -1,4 +1,4 @@
-"""From finished studies to the files of a table: Markdown, CSV and a picture each."""
+"""Writes the files of a table from its finished studies: Markdown, CSV and a picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Part = tuple[Row, Study, Found]
 
 
 def write_table(table: Table, parts: Sequence[Part], arms: Sequence[str], output: Path) -> list[Path]:
-    """``tableNAME.md``, ``.csv`` and, where a run is finished, ``.png``; what was not asked for is not in it."""
+    """Writes ``tableNAME.md``, ``.csv`` and, where a run is finished, ``.png``, with nothing but the arms that were asked for; returns their paths."""
     stem = file_stem(table.name)
     sections = [f"# {table.title}", results.INTRODUCTION.replace("`python tools/study.py --write`", f"`python tools/reproduce.py --table {table.name}`")]
     for row, study, found in parts:
@@ -36,14 +36,14 @@ def write_table(table: Table, parts: Sequence[Part], arms: Sequence[str], output
     if shown:
         score = next(name for name in lines.SCORES if any(name in line.values for line in shown[0][1]))
         written.append(output / f"{stem}.png")
-        # Beside runs of another budget the paper's values would only squeeze the picture.
+        # The paper's values are drawn beside runs of its own budget only: beside others they would just squeeze the picture.
         beside = {study.title: row.paper for row, study, _ in parts if tables.has_the_papers_budget(row, study)}
         files.write_bytes(written[2], charts.arms([(title, some, beside.get(title, {})) for title, some, _ in shown], score))
     return written
 
 
 def write_map(table: Table, parts: Sequence[Part], arms: Sequence[str], output: Path) -> list[Path]:
-    """As ``write_table``, with the gains as the first thing and their curves as the picture."""
+    """As ``write_table``, but the page begins with the gains, and the CSV and the picture show those alone."""
     written = write_table(table, parts, arms, output)
     cells = budget_map.cells([(study, found) for _, study, found in parts])
     if cells:
@@ -84,7 +84,7 @@ def write_schedules(asked: Asked, output: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take: forward multiply-accumulates, and minutes here."""
+    """What a run will take: forward multiply-accumulates, and minutes on this machine."""
 
     name: str
     macs: int
@@ -92,12 +92,12 @@ class Forecast:
 
 
 def forecast(parts: Sequence[Part], arms: Sequence[str], images_per_s: Callable[[Config], float]) -> list[Forecast]:
-    """Of each run that is still to be done. Stages that runs share are counted in each.
+    """A forecast for each run that is still to be done. A stage that several runs share is counted in each.
 
     Args:
         parts: rows of the table with what is finished of them.
-        arms: that are asked for.
-        images_per_s: speed of training with a configuration, here.
+        arms: those that are asked for.
+        images_per_s: images a second that training with a configuration reaches on this machine.
     """
     out = []
     for row, study, found in parts:
@@ -108,7 +108,7 @@ def forecast(parts: Sequence[Part], arms: Sequence[str], images_per_s: Callable[
             config = configuration_of(study, cell.arm, cell.seed)
             one = paid[cell.arm]
             own = cost.macs_of(config.model, tables.classes(row.dataset), config.size)
-            # A teacher's steps and the clean passes go by their MACs; a clean pass has no backward one.
+            # Teacher and clean passes count as epochs by their MACs; a third for clean passes, which have no backward pass.
             epochs = (one.cost.training + one.cost.teacher + one.cost.extraction / 3) / (own * one.images)
             minutes = epochs * one.images / images_per_s(config) / 60
             out.append(Forecast(f"{study.name} {cell.name}", one.cost.total, minutes))

@@ -35,9 +35,9 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
 
     Args:
         folder: of the records, a file ``NAME.json`` a study.
-        names: of the installed studies, and files of others, as ``study.read`` takes them; of two that are called alike, the last stands there.
+        names: of installed studies, and files of others, as ``study.read`` takes them; of two studies with the same name the last one is shown.
         costs: of the paper's tables; with them the page is the project's own, and speaks of the paper and of published systems too.
-        place: of the page, from which its pictures are linked; none where it lies beside the folder.
+        place: path of the page, for the links to its pictures; none where it lies beside the folder.
     """
     parts = ["# Results", INTRODUCTION]
     plans = {(plan := study.read(name)).name: (name, plan) for name in names}
@@ -68,7 +68,7 @@ def page(folder: Path, names: list[str], costs: Mapping[tuple[str, str], Spent] 
 
 
 def _flatness(folder: Path, beside: Path) -> list[str]:
-    """Fig. 4, where it was drawn into the folder of the records, for a page in the folder ``beside``."""
+    """The part on Fig. 4, for a page in the folder ``beside``; empty where the figure is not in the folder of the records."""
     drawn = folder / "fig4-flatness.md"
     if not drawn.is_file():
         return []
@@ -77,7 +77,7 @@ def _flatness(folder: Path, beside: Path) -> list[str]:
 
 
 def _map(rows: Sequence[tuple[Study, Found]]) -> list[str]:
-    """The gains by budget and size, where there is more than one to compare."""
+    """The gains by budget and number of training images, for each grid with more than one cell."""
     grids: dict[str, list[tuple[Study, Found]]] = {}
     for plan, found in rows:
         grids.setdefault(plan.name.rpartition("-e")[0], []).append((plan, found))
@@ -112,7 +112,7 @@ def _arms(shown: Sequence[Line]) -> str:
 
 
 def _study(plan: Study, found: Found, words: str) -> list[str]:
-    """The section of a study; ``words`` ask the command for it."""
+    """The section of a study; ``words`` are the arguments of ``tools/study.py`` that ask for it."""
     parts = [f"## {plan.title}", plan.about.strip(), f"Command: `python tools/study.py {words}`"]
     left = study.pending(plan, found)
     if left:
@@ -157,7 +157,7 @@ def scores_table(shown: Sequence[Line], paper: Mapping[str, float]) -> str:
 
 
 def _rounded(value: float) -> str:
-    """Three digits, more where the number has more before its point."""
+    """Three significant digits, or all digits before the point where there are more."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -193,7 +193,7 @@ def _against(plan: Study, shown: Sequence[Line]) -> list[str]:
 
 
 def _facts(found: Found) -> str:
-    """What the runs share, and where they do not."""
+    """Training images, machines, version of torch and dates of the runs; where runs differ, all values."""
     rows = [record for cell, record in found.items() if not cell.held_out and record.get("hardware")]
     machines = sorted({f"{record['hardware'].get('gpu') or record['hardware']['processor']}, {record['threads']} thread{'s' * (record['threads'] > 1)}, {record['precision']}" for record in rows})
     data = sorted({f"{record['images']:,} training images of {record['identities']:,} {record.get('kind', 'identities')}" for record in rows})
@@ -208,7 +208,7 @@ def _commands(plan: Study, found: Found) -> str:
         record = next(iter(lines.finished(plan, found, arm).values()), None)
         if record is not None:
             cell = Cell(arm, 0, study.best_value(plan, arm, found), held_out=False)
-            # The usual folder is called after the plan, which several arms may share.
+            # Not the default folder, which is named after the plan: several arms may share one.
             words = [*study.flags(plan, cell), *settings.weights_file(record), "--output", f"runs/{plan.name}-{cell.name}"]
             out.append("python tools/train.py " + shlex.join(words))
     return "Each run alone (other seeds likewise, in other folders):\n\n```bash\n" + "\n".join(out) + "\n```"

@@ -41,8 +41,8 @@ class Place:
         record: the file that keeps what they found.
         extra: further flags of every run, such as ``--data-root``.
         jobs: runs side by side.
-        data_root: where the data sets are; none for the place that every command looks at.
-        environment: further variables of its processes.
+        data_root: where the data sets are; none for the place where every command looks.
+        environment: further environment variables of its processes.
     """
 
     folder: Path
@@ -54,7 +54,7 @@ class Place:
 
 
 def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: Iterable[str] | None = None, seeds: Container[int] | None = None) -> None:
-    """Runs all that is pending, of these arms and seeds where they are named; broken-off runs are taken up again, finished ones never run twice.
+    """Runs all pending cells, or only those of the given arms and seeds; interrupted runs are resumed, and finished ones never run twice.
 
     Raises:
         UserError: a run failed; those that were finished are kept.
@@ -75,7 +75,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
                     open_cells = [cell for cell in study.pending(plan, records.read(place.record), arms, seeds) if cell not in busy]
                     if open_cells or not busy:
                         break
-                    changed.wait()  # the last try of a value that is still out makes further cells
+                    changed.wait()  # a try that is still running may make further cells pending
                 if failures or not open_cells:
                     return
                 chosen = next((cell for cell in open_cells if not _shares_start(cell, busy, begins)), open_cells[0])
@@ -94,13 +94,13 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
                     busy.discard(chosen)
                     changed.notify_all()
 
-    # Futures are waited for: up to Python 3.12 a thread whose join a signal broke off counts as ended, and is not waited for again.
-    with Termination() as termination, futures.ThreadPoolExecutor(place.jobs) as pool:  # which waits for all of them, whatever happens
+    # Futures are waited for, not threads: up to Python 3.12 a thread whose join a signal interrupted counts as ended, and is not waited for again.
+    with Termination() as termination, futures.ThreadPoolExecutor(place.jobs) as pool:  # leaving the pool waits for all workers, whatever happens
         workers = []
         try:
             workers += [pool.submit(work, number) for number in range(place.jobs)]
             while futures.wait(workers, timeout=1).not_done:
-                pass  # a signal that came just before is answered now
+                pass  # a signal that came just before the wait is handled now
         finally:
             if termination.asked:
                 children.end()
@@ -111,7 +111,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
 
 
 def gpu_of(worker: int, place: Place) -> dict[str, str]:
-    """Variables that give each of the runs side by side another GPU, as long as there are more, and nobody said which."""
+    """The environment variables that give parallel runs a GPU each, as far as there are enough; empty for one run at a time, one GPU, or a given ``--device``."""
     name, count = "CUDA_VISIBLE_DEVICES", torch.cuda.device_count()
     if place.jobs == 1 or count < 2 or any(word.partition("=")[0] == "--device" for word in place.extra):
         return {}
@@ -120,12 +120,12 @@ def gpu_of(worker: int, place: Place) -> dict[str, str]:
 
 
 def _shares_start(cell: Cell, busy: Iterable[Cell], begins: Callable[[Cell], str | None]) -> bool:
-    """Whether a run that is under way begins like this one: it would only wait for that stage."""
+    """Whether a run under way begins with the same stage, so that this one would only wait for it."""
     return any(other.seed == cell.seed and begins(other) == begins(cell) is not None for other in busy)
 
 
 def _beginning(plan: Study, cell: Cell, extra: Sequence[str]) -> str | None:
-    """By what a run's first stage is known, as far as that can be said before images are read; none of an ensemble, and of a run that cannot be, which says so itself."""
+    """The key of a run's first stage, as far as it is known before images are read; none for an ensemble, and for an impossible run, which reports its error itself."""
     if cell.arm in plan.ensembles:
         return None
     try:
@@ -144,10 +144,10 @@ def run_cell(plan: Study, cell: Cell, place: Place, children: Children) -> dict[
 
 
 def words_of(plan: Study, cell: Cell, place: Place) -> list[str]:
-    """The sub-command, and its words, that trains and scores a cell, goes on with it, or puts an ensemble of finished runs together.
+    """The sub-command and its arguments: to train and score a cell, to resume it, or to score an ensemble of finished runs.
 
     Raises:
-        UserError: its folder was begun by other settings, or a member of the ensemble is not there.
+        UserError: its folder was begun with other settings, or a member of the ensemble is not there.
     """
     run, moved = place.folder / cell.name, ["--data_root", place.data_root] if place.data_root else []
     if cell.arm in plan.ensembles:
@@ -162,7 +162,7 @@ def words_of(plan: Study, cell: Cell, place: Place) -> list[str]:
 
 
 def _run(words: list[str], place: Place, title: str, children: Children) -> None:
-    """A sub-command in a process of its own, with its output in a log. Raises ``UserError`` with its last line where it fails."""
+    """Runs a sub-command in a process of its own, with its output in a log. Raises ``UserError`` with the last line of that where it fails."""
     log = place.folder / "logs" / f"{title}.log"
     files.make_folder(log.parent)
     code = children.run([sys.executable, "-m", "reid_srdl", *words], log, place.environment)
@@ -174,7 +174,7 @@ def _run(words: list[str], place: Place, title: str, children: Children) -> None
 def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
     """What is kept of a finished run: scores, costs, and how to run it again."""
     facts = runs.read_facts(run)
-    # Beside it lie the scores of earlier stages, and of other data sets.
+    # eval/ may also hold scores of earlier stages and of other data sets.
     paths = [runs.score_file(run, name, "val" if cell.held_out else "test") for name in part_names(facts["dataset"])]
     if not facts["finished"] or not all(path.is_file() for path in paths):
         raise UserError(f"the run {run} is not finished and scored", f"Go on with it: {command('train', '--resume', run)}")
@@ -200,12 +200,12 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
 
 
 def _means(scored: list[dict[str, float]], names: Iterable[str]) -> dict[str, float]:
-    """Of several sets that were trained on together, each score's mean, as the log has it; of one, its own."""
+    """Each score's mean over the data sets that were trained on together, as in the log; with one data set, its own scores."""
     return {name: sum(one[name] for one in scored) / len(scored) for name in names if all(name in one for one in scored)}
 
 
 def _best_epoch(run: Path, stage: str) -> dict[str, Any] | None:
-    """The epoch of a stage that scored highest on the test split, of those that were scored on the way; chosen with the scores known, so no result."""
+    """The epoch of a stage that scored highest on the test split during training, if it was scored there. It is chosen by that score, so it is no result."""
     if configuration.load(run / runs.CONFIG).log.eval_split != "test":
         return None
     rows = runs.read_log(run / "stages" / stage)
@@ -218,7 +218,7 @@ def _best_epoch(run: Path, stage: str) -> dict[str, Any] | None:
 
 
 def _members(plan: Study, cell: Cell, found: Found) -> list[tuple[str | None, Cell]]:
-    """Of an ensemble each member's stage and run."""
+    """The stage and the run of each member of an ensemble."""
     return [(member.stage, study.member_cell(plan, member, cell.seed, found)) for member in study.members_of(plan, cell.arm)]
 
 
@@ -239,7 +239,7 @@ def _record_of_ensemble(plan: Study, cell: Cell, place: Place) -> dict[str, Any]
 
 
 def _network(run: Path, stage: str | None) -> Path:
-    """A run's last network, or that of its stage called so."""
+    """Where a network of a run is: the run folder, for the last one, or the folder of the stage with that name."""
     if stage is None:
         return run
     finished = {folder.name.partition("-")[2]: folder for folder in runs.finished_stages(run)}

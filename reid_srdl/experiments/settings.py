@@ -1,4 +1,4 @@
-"""Whether what is there already was made as it is asked for: a score under another description would be a false one."""
+"""Whether existing records and runs were made with the settings that are asked for now; if not, their scores would be reported under a false description."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from . import study
 from .study import Cell, Found, Study
 
 _FREE = ("log", "output", "data_root", "device", "threads", "evaluate", "data.workers", "data.memory_gb", "data.skip_corrupt", "precision")
-"""What may differ: where a run is and how it is watched. One precision for all is a question of its own."""
+"""Settings that may differ: where a run is, and how it is logged. For the precision ``check_run`` has a rule of its own."""
 _CHOOSING = ("log.eval_every", "log.eval_split")
-"""How a run is watched decides what it ends with, where a stage keeps the epoch that scored best on the way."""
+"""Of the free settings, those that must not differ where a stage keeps its best epoch: they decide which epoch that is."""
 _IMAGES = ("dataset", "data.train_identities", "data.holdout_identities", "data.train_per_class", "data.holdout_per_class")
-"""What says which images a run is trained on, of what lies in the folder of its data set."""
+"""Settings that choose a run's training images from those in the folder of its data set."""
 _FILES = ("model.weights", "plan.teacher.weights", "plan.teacher.checkpoint")
-"""What may be files, which are what is in them wherever they lie."""
+"""Settings that may name files; these are compared by name and content, wherever they lie."""
 _ABSENT = "a file that is not here"
 _HASHED = ", SHA-256 "
 
 
 def of_run(run: Path) -> dict[str, Any]:
-    """All settings of a run but those that are free, by name: what its record keeps of them."""
+    """The settings of a run by name, as its record keeps them: all but those that may differ."""
     return _described(configuration.load(run / runs.CONFIG))
 
 
 def weights_file(record: Mapping[str, Any]) -> list[str]:
-    """The flag that names the file of initial weights of a finished run, where a record of it tells of one that the study does not name."""
+    """The flag with a finished run's file of initial weights, where its record names one that the study does not; else nothing."""
     name, apart, _ = str(record.get("settings", {}).get("model.weights", "")).partition(_HASHED)
     return ["--model.weights", name] if apart and "--model.weights" not in record["command"] else []
 
 
 def check_records(path: Path, plan: Study, found: Found, extra: Sequence[str] | None = None) -> None:
-    """Raises ``UserError`` where a finished cell was trained by other settings than the study now gives it, or on other images than the others of its data settings.
+    """Raises ``UserError`` where a finished cell was trained with other settings than the study has now, or cells with the same data settings on different images.
 
     Args:
         path: of the records.
@@ -54,7 +54,7 @@ def check_records(path: Path, plan: Study, found: Found, extra: Sequence[str] | 
         if cell.arm not in plan.arms or "command" not in record:
             continue
         if cell.held_out and plan.tune is None:
-            continue  # a try for a rate, which a study that tunes none does not look at
+            continue  # a try for a rate; a study without tuning ignores it
         if differ := _differing(plan, cell, record, now):
             raise UserError(
                 f"{path} holds {cell.name} by other settings than {plan.name} has now: {', '.join(differ)}",
@@ -67,7 +67,7 @@ def check_records(path: Path, plan: Study, found: Found, extra: Sequence[str] | 
 
 
 def check_run(run: Path, words: Sequence[str]) -> None:
-    """Raises ``UserError`` where a run folder was begun by other settings than these flags of ``train``."""
+    """Raises ``UserError`` where a run folder was begun with other settings than these arguments of ``train``."""
     begun, asked = configuration.load(run / runs.CONFIG), configuration.parse(Config, words, recipes=True)
     one, other = _described(begun), _described(asked)
     differ = [key for key in other if not _same(one.get(key), other[key])]
@@ -83,12 +83,12 @@ def _differing(plan: Study, cell: Cell, record: Mapping[str, Any], now: Callable
         return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
     kept = {**_described(Config()), **record["settings"]}
     asked = {**now(dataclasses.replace(cell, seed=0)), "seed": cell.seed}
-    # A record of an earlier version does not tell of what chose an epoch.
+    # Records of earlier versions lack the settings that choose an epoch.
     return sorted(key for key, value in asked.items() if (key in kept or key not in _CHOOSING) and not _same(kept.get(key), value))
 
 
 def _now(plan: Study, cell: Cell, extra: Sequence[str] | None) -> dict[str, Any]:
-    """The settings that a cell would be trained by; without initial weights where these are not known."""
+    """The settings that a cell would be trained with; without ``model.weights`` where the extra flags, which may set it, are not known."""
     found = _described(configuration.parse(Config, [*study.flags(plan, cell), *(extra or ())], recipes=True))
     if extra is None and "model.weights" not in plan.settings | plan.arms[cell.arm]:
         found.pop("model.weights")
@@ -108,7 +108,7 @@ def _described(config: Config) -> dict[str, Any]:
 
 
 def _content(named: str | None) -> str | None:
-    """Of a file its name and hash, of a run those of its network, and none of where they lie."""
+    """What identifies a file, wherever it lies: its name and SHA-256; for a run, those of its network. ``none`` and ``imagenet`` stay as they are."""
     if named in ("none", "imagenet", None):
         return named
     path = files.expanded(named)
@@ -120,7 +120,7 @@ def _content(named: str | None) -> str | None:
 
 
 def _flags(words: Sequence[str], compared: Container[str]) -> dict[str, str]:
-    """Of ``train``, name to value, but for what is free; of how a run is watched, what is ``compared``."""
+    """Arguments of ``train`` as name to value, without the precision, and of the ``log.`` settings only those in ``compared``."""
     pairs = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
     kept = {name: value for name, value in pairs.items() if name != "precision" and (name in compared or not name.startswith("log."))}
     if kept.get("model.weights", "none") not in ("none", "imagenet"):

@@ -1,4 +1,4 @@
-"""What the soft targets of a study were like, beside what they brought: whether the diagnostics foretell a gain."""
+"""What the soft targets of a study were like, beside the gain that they brought: whether the diagnostics predict it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .statistics import Difference, summary
 from .study import Found, Study
 
 KEPT = ("temperature", "classes", "entropy_share", "agreement", "label", "ece")
-"""Of ``diagnostics.SoftTargets``: what a record keeps."""
+"""The fields of ``diagnostics.SoftTargets`` that a record keeps."""
 
 
 def of_run(run: Path) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def of_run(run: Path) -> list[dict[str, Any]]:
 
 
 def section(plan: Study, found: Found, shown: Sequence[Line]) -> list[str]:
-    """A row an arm that learnt from soft targets: means over its seeds, what the rule of thumb says, and the gain; nothing where no record has any.
+    """A table with a row for each arm that learnt from soft targets: means over its seeds, the rule of thumb's verdict, and the gain; empty where none did.
 
     Args:
         plan: of the study, which says what an arm's gain is measured against.
@@ -60,7 +60,7 @@ def _figures(last: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _verdict(last: Sequence[Mapping[str, Any]]) -> str:
-    """What they were, in the order of the seeds; once where all agree."""
+    """The kinds of soft targets, in the order of the seeds, each named once."""
     return "; ".join(dict.fromkeys(diagnostics.kind(agreement=one["agreement"], entropy_share=one["entropy_share"]) for one in last))
 
 

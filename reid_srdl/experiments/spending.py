@@ -1,4 +1,4 @@
-"""What the runs of the paper's tables cost (its TrCost), whether or not anybody has made them."""
+"""What the runs of the paper's tables cost (its TrCost), whether or not they have been made."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NOT_BESIDE = (
 
 
 def configuration_of(study: Study, arm: str, seed: int = 0) -> Config:
-    """What a run of an arm is configured as."""
-    value = study.tune.values[0] if study.tune is not None else None  # each arm finds its own
+    """The configuration of an arm's run."""
+    value = study.tune.values[0] if study.tune is not None else None  # in place of the one that the arm will find
     return configuration.parse(Config, flags(study, Cell(arm, seed, value, held_out=False)), recipes=True)
 
 
@@ -50,7 +50,7 @@ def spent(rows: Sequence[tuple[Row, Study]]) -> list[Spent]:
     for row, study in rows:
         for arm in study.arms:
             config = configuration_of(study, arm)
-            # A number of images a class is that of those which train.
+            # ``train_per_class`` does not count the images that are held out.
             held = 0 if config.data.train_per_class else config.data.holdout_per_class * tables.classes(row.dataset)
             images = (tables.training_images(row.dataset, config.data.train_per_class) or 0) - held
             found.append(Spent(study, arm, cost.planned(config, plans.build(config), images, tables.classes(row.dataset)), images))
@@ -58,7 +58,7 @@ def spent(rows: Sequence[tuple[Row, Study]]) -> list[Spent]:
 
 
 def of_tables(asked: Asked = ALL) -> dict[tuple[str, str], Spent]:
-    """By study and arm, the cost of every arm of Tables 1 to 3; of a study that several tables have, once."""
+    """The cost of every arm of Tables 1 to 3, by names of study and arm; a study that several tables share is in it once."""
     if asked.networks or asked.arms:
         raise UserError("the costs are of all networks and arms of a data set", "Leave --network and --arms out; --dataset chooses rows.")
     parts = [tables.read(name) for name in ("1", "2", "3")]
@@ -74,7 +74,7 @@ def of_tables(asked: Asked = ALL) -> dict[tuple[str, str], Spent]:
 
 
 def section(seen: Mapping[tuple[str, str], Spent]) -> list[str]:
-    """Markdown: what counts, and a row an arm."""
+    """Markdown: what is counted, and a table with a row for each arm."""
     head = ["study", "arm", "training images", "10¹⁵ MACs", "of these soft targets", "of these a teacher", "× vanilla"]
     cells = []
     for one in seen.values():
@@ -90,7 +90,7 @@ def section(seen: Mapping[tuple[str, str], Spent]) -> list[str]:
 
 
 def write_costs(asked: Asked, output: Path) -> list[Path]:
-    """``cost.md`` and ``cost.csv`` of ``of_tables``."""
+    """Writes ``cost.md`` and ``cost.csv`` with what ``of_tables`` finds; returns their paths."""
     seen, out = of_tables(asked), io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["study", "arm", "images", "training", "extraction", "teacher", "total"])

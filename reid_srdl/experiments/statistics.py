@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVEL = 0.95
-"""Of the intervals of differences, as nearly everybody gives them."""
+"""Confidence level of the intervals of differences, the usual one."""
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ from typing import Any
 from ..errors import UserError
 
 FURTHER = 2
-"""Where the best value is at an end of the list, so many steps by a factor of two are tried beyond it."""
+"""How many further values are tried, by steps of a factor of two, where the best one is at an end of the list."""
 _IN_YAML = {str: (str, "text"), int: (int, "a whole number"), dict: (dict, "names with values"), tuple: (list, "a list")}
-"""Of a field's type what YAML gives for it, and what that is called; of others each has its own check."""
+"""For the type of a field: the type that YAML gives for it, and what messages call that. Other types have checks of their own."""
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Each arm's own value of ``key``: the one of ``values`` with the best mAP on ``holdout_identities`` people, at one seed."""
+    """How each arm finds its own value of ``key``: the one of ``values`` with the best mAP on ``holdout_identities`` held-out people, at one seed."""
 
     key: str
     values: tuple[float, ...]
@@ -38,12 +38,12 @@ class Study:
     """Arms that are compared.
 
     Args:
-        name: of its file.
+        name: that of its file or, for a row of a table, of the row.
         title, about: for the page of results.
         recipe: the configuration that all arms share.
         arms: name to the flags in which an arm differs.
         seeds: arm (or ``default``) to the number of seeds.
-        baseline: the arm that stands first.
+        baseline: the arm that the others are measured against.
         compare: pairs (one, other) whose paired difference is the question.
         tune: how each arm finds its rate; none where all share the recipe's.
         settings: flags that all arms share, on top of the recipe.
@@ -103,7 +103,7 @@ class Cell:
 
 
 Found = dict[Cell, dict[str, Any]]
-"""What finished cells found, as ``records`` keeps it."""
+"""Finished cells, each with the record that ``records`` keeps of it."""
 
 
 def studies_folder() -> Path:
@@ -116,7 +116,7 @@ def names() -> list[str]:
 
 
 def read(name: str) -> Study:
-    """An installed study by name, or one in a file. Raises ``UserError`` where there is none, or it is not whole."""
+    """A study: an installed one by its name, or one in a YAML file. Raises ``UserError`` where there is none, or where it is incomplete or wrong."""
     import yaml
 
     from ..config.recipes import NOT_YAML
@@ -156,7 +156,7 @@ def read(name: str) -> Study:
 
 
 def _check_types(kind: type, values: Mapping[str, Any], before: str = "") -> None:
-    """Raises ``ValueError`` for a value that is not what its field holds: a line that is left empty is nothing to YAML, not the default."""
+    """Raises ``ValueError`` for a value of the wrong type, and so for a key without a value, which YAML reads as null and not as the default."""
     for name, hint in typing.get_type_hints(kind).items():
         wanted, called = _IN_YAML.get(typing.get_origin(hint) or hint, (None, ""))
         if wanted is not None and name in values and type(values[name]) is not wanted:
@@ -171,7 +171,7 @@ def best_value(study: Study, arm: str, found: Found) -> float | None:
 
 
 def _tries(study: Study, arm: str, found: Found) -> dict[float, float]:
-    """Value to mAP on the held-out identities."""
+    """The values that were tried for an arm, each with its mAP on the held-out identities."""
     return {cell.value: record["scores"]["mAP"] for cell, record in found.items() if cell.arm == arm and cell.held_out and cell.value is not None}
 
 
@@ -180,7 +180,7 @@ def _best(tries: dict[float, float]) -> float:
 
 
 def pending_tries(study: Study, arm: str, found: Found) -> list[Cell]:
-    """The tries that an arm still needs: the list, and then beyond an end of it where the best one is."""
+    """The tries that an arm still needs: first the listed values; then, where the best is at an end of them, the next one beyond that end."""
     if study.tune is None:
         return []
     tries = _tries(study, arm, found)
@@ -200,8 +200,8 @@ def pending(study: Study, found: Found, arms: Iterable[str] | None = None, seeds
     Args:
         study: what is wanted.
         found: what is finished.
-        arms: only these and what they are made of.
-        seeds: only these of an arm's; tries for a rate have the study's own.
+        arms: only these and, of ensembles among them, the runs that they are made of; none for all.
+        seeds: only these of each arm; none for all. Tries for a rate always have the seed of ``study.tune``.
     """
     chosen = [*study.arms, *study.ensembles] if arms is None else list(arms)
     trained, joined = [arm for arm in chosen if arm in study.arms], [arm for arm in chosen if arm in study.ensembles]
@@ -210,7 +210,7 @@ def pending(study: Study, found: Found, arms: Iterable[str] | None = None, seeds
     members = {(member.arm, seed + member.offset) for arm in joined for member in members_of(study, arm) for seed in seeds_of[arm]}
     trained += sorted({arm for arm, _ in members} - set(trained))
     tries = [pending_tries(study, arm, found) for arm in trained]
-    # Alternating, so that what is known at any moment is known of all arms.
+    # One try of each arm in turn, so that all arms are equally far at any moment.
     cells = [row[i] for i in range(max(map(len, tries), default=0)) for row in tries if i < len(row)]
     for seed in sorted({seed for _, seed in wanted | members}):
         for arm in trained:
@@ -250,5 +250,5 @@ def flags(study: Study, cell: Cell) -> list[str]:
 
 
 def _word(value: Any) -> str:
-    """A value as YAML and the command line have it."""
+    """A value as it is written in YAML and on the command line."""
     return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)

@@ -1,6 +1,6 @@
-"""The paper's tables as data: each is rows (data set and network) of arms, and each row is a study.
+"""The paper's tables as data: a table has rows (a data set and a network) and arms, and each row is a study.
 
-Rows are named after all that their runs share, so that a run that two tables speak of is trained once.
+A row is named after what all its runs share, so that a run that two tables need is trained once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ..errors import UserError
 from .study import Study
 
 SEEDS = 5
-"""As in the paper."""
+"""Seeds of each arm, as many as in the paper."""
 SCORINGS = 10
-"""Of a network during training: enough to tell the best epoch from the last, few enough to cost little."""
+"""How often a network is scored during training: enough to tell the best epoch from the last, few enough to cost little."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A data set and a network; ``paper`` has the paper's values of its arms in percent, as far as ``configs/tables/tables.yaml`` has them."""
+    """A data set and a network; ``paper`` gives the paper's value in percent for each arm that has one in ``configs/tables/tables.yaml``."""
 
     dataset: str
     network: str
@@ -33,15 +33,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper, or one that it lacks.
+    """A table of the paper, or one beyond it.
 
     Args:
         name: as ``--table`` takes it.
         title: for the reader.
         rows: what it compares on.
         arms: what it compares; the first is what the others are measured against.
-        epochs: budgets of a grid; none where the recipe's is the only one.
-        train_per_class: training images a class of a grid.
+        epochs: the budgets of a grid; empty for a table with one budget.
+        train_per_class: the sizes of a grid, in training images of each class; empty for a table with one size.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user wants of a table otherwise than it stands; null leaves it as it stands.
+    """What a user wants changed in a table; null leaves a part as it is.
 
     Args:
         datasets, networks: only the rows with these.
@@ -87,7 +87,7 @@ def stated(name: str) -> dict[str, Any]:
 
 
 def names() -> list[str]:
-    """Of the tables."""
+    """Names of the tables."""
     return list(stated("tables")["tables"])
 
 
@@ -107,7 +107,7 @@ def read(name: str) -> Table:
 
 
 def training_images(dataset: str, train_per_class: int | None) -> int | None:
-    """Of the official set, or as many of each class; none for a set that no table knows."""
+    """The number of training images: of the official set, or with ``train_per_class`` of each class; none for a data set that no table has."""
     data = stated("tables")
     if train_per_class is not None and dataset in data["classes"]:
         return train_per_class * data["classes"][dataset]
@@ -152,7 +152,7 @@ def _chosen_rows(table: Table, asked: Asked) -> list[Row]:
 
 
 def _chosen_arms(given: Iterable[str], seeds: int) -> tuple[list[str], dict[str, int]]:
-    """Names, and how many seeds each has (``default``: all others)."""
+    """The names of arms, and how many seeds each has (``default`` for those without a number of their own)."""
     known, chosen, counts = arms(), [], {"default": seeds}
     for text in given:
         name, _, own = text.partition(":")
@@ -198,7 +198,7 @@ def _study(row: Row, wanted: list[str], seeds: dict[str, int], epochs: int | Non
 
 
 def words(study: Study, table: str | None = None) -> list[str]:
-    """Of ``reproduce``: what asks for the study of a row, by this table or else by the first that has the row."""
+    """The arguments of ``reproduce`` that ask for the study of a row, from ``table`` or else from the first table with that row."""
     data = stated("tables")
     network = next(name for name, flags in data["networks"].items() if flags["model.backbone"] == study.settings["model.backbone"])
     known, arms_wanted = arms(), [study.baseline, *(arm for arm in [*study.arms, *study.ensembles] if arm != study.baseline)]
@@ -218,7 +218,7 @@ def has_the_papers_budget(row: Row, study: Study) -> bool:
 
 
 def _held_out(arm: Mapping[str, Any], dataset: str, train_per_class: int | None) -> dict[str, int]:
-    """The share of the training images that an arm wants held out, as images of each class: of those that every arm of the study has."""
+    """The flags that hold out an arm's share (``holdout``) of the training images, as images of each class, taken from those that all arms have."""
     if "holdout" not in arm:
         return {}
     each = (training_images(dataset, train_per_class) or 0) / classes(dataset)
@@ -227,7 +227,7 @@ def _held_out(arm: Mapping[str, Any], dataset: str, train_per_class: int | None)
 
 
 def _papers_epochs(row: Row) -> int:
-    """In all, of the row's network on the row's data set."""
+    """The paper's epochs, over all stages, for the row's network on its data set; the recipe's where the tables give none."""
     from .. import config as configuration
 
     known = stated("tables")["epochs"].get(f"{row.dataset} {row.network}")
