@@ -9,17 +9,17 @@ import numpy as np
 from ..errors import UserError
 
 Classes = tuple[np.ndarray, Sequence[str] | None]
-"""Labels int64 ``(C,)``, and a name for each; none of people, and of a network that an earlier version wrote."""
+"""Labels int64 ``(C,)``, and a name for each; no names for people, nor for a network that an earlier version wrote."""
 
 
 def check_same_classes(who: str, known: Classes, where: str, there: Classes, hint: str) -> None:
-    """Raises ``UserError`` where a network knows others than there are.
+    """Raises ``UserError`` where a network's classes are not those of a data set.
 
     Args:
         who: the network, in words.
         known: its classes.
         where: the name of the data set.
-        there: the classes of that.
+        there: the data set's classes.
         hint: the way out.
     """
     (labels, names), (wanted, words) = known, there

@@ -20,9 +20,9 @@ REPORT = "report.html"
 MODEL = "model.safetensors"
 LAST = "last.safetensors"
 AVERAGED = "ema.safetensors"
-"""Where a stage keeps an average of its weights: the last weights and the average. ``MODEL`` is one of the two."""
+"""``LAST`` and ``AVERAGED``, of a stage that keeps an average of its weights: the last weights and the average. ``MODEL`` is one of the two."""
 BEST = "best.safetensors"
-"""Of a stage that keeps its best epoch, while it goes on: ``best-EPOCH.safetensors``, so that one that is trained again takes no other's place."""
+"""The best epoch so far of a stage that keeps it, while the stage goes on: as ``best-EPOCH.safetensors``, so that an epoch trained again replaces no other."""
 LOG = "log.csv"
 REFERENCE = "reference.safetensors"
 CALIBRATION = "calibration.json"
@@ -63,22 +63,22 @@ def checkpoint_file(path: Path) -> Path:
 
 
 def last_model(run: Path) -> Path:
-    """Where the network is, or will be, that a run ends with."""
+    """Where the network that a run ends with is or will be."""
     return run / "stages" / read_facts(run)["stages"][-1]["folder"] / MODEL
 
 
 def run_of(path: Path) -> Path | None:
-    """The run that a run folder, a stage folder in it, or a file of weights in that belongs to; none for what stands alone, beside whatever config.yaml."""
-    whole = Path(os.path.abspath(path))  # a name from inside the run has no folders above it
+    """The run folder that a path belongs to: itself, a stage folder in it, or a file of weights in either; none outside of runs, even beside a config.yaml."""
+    whole = Path(os.path.abspath(path))  # a relative path from inside the run does not show the folders above it
     stage = whole if whole.is_dir() else whole.parent
     candidates = (stage, stage.parent.parent) if stage.parent.name == "stages" else (stage,)
     found = next((folder for folder in candidates if (folder / CONFIG).is_file() and (folder / FACTS).is_file()), None)
-    # As the user names things, in what is printed.
+    # Relative where the user gave a relative path, since it is printed.
     return found if found is None or path.is_absolute() else Path(os.path.relpath(found))
 
 
 def read_log(stage: Path) -> list[dict[str, float | None]]:
-    """The rows of a stage's ``log.csv`` as numbers, None for an empty cell; a last line without its end is left out."""
+    """The rows of a stage's ``log.csv`` as numbers, None for an empty cell; a last line that was not written to its end is left out."""
     path = Path(stage) / LOG
     if not path.is_file():
         return []

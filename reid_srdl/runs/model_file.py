@@ -37,8 +37,8 @@ class ModelFile:
         size: (height, width) of its input in pixels.
         labels: int64 ``(C,)``, the data set's label of each class.
         hash: SHA-256 of names and values in ``state``.
-        crop: what it was trained on of each image (``data.crop``).
-        names: the data set's name of each class; none of people, and in files of earlier versions.
+        crop: how images were cropped in training (``data.crop``).
+        names: the data set's name of each class; none for people, and in files of earlier versions.
     """
 
     state: dict[str, torch.Tensor]
@@ -64,7 +64,7 @@ def save_model(
     path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray, crop: str = "none", names: Sequence[str] | None = None
 ) -> str:
     """Writes the network and all that is needed to use it; returns its hash."""
-    # safetensors stores contiguous tensors, each with memory of its own: channels-last weights come back in the plain order, and tied ones stand there under each name.
+    # safetensors stores contiguous tensors that share no memory: channels-last weights are written in the plain order, and tied ones once under each name.
     state = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in network.state_dict().items()}
     digest = state_hash(state)
     metadata = {
@@ -81,7 +81,7 @@ def save_model(
     if model.backbone.startswith(_OF_TIMM):
         metadata["pixels"] = "its own"
     metadata["facts"] = _facts_hash(metadata)
-    # As bytes, since safetensors' own writing has another exception for a full disk.
+    # As bytes, since safetensors' own writer raises another exception where the disk is full.
     files.write_bytes(path, files.canonical_safetensors(serialised(state, metadata=metadata)))
     return digest
 
@@ -94,7 +94,7 @@ _PICKLED = (".pth", ".pt", ".tar", ".ckpt", ".bin")
 
 
 def read_model(path: Path) -> ModelFile:
-    """Raises ``UserError`` where the file is missing, truncated, altered, or not one of ours."""
+    """Reads a ``model.safetensors``. Raises ``UserError`` where it is missing, truncated, altered, or not one of ours."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}", "Give a run folder, a stage folder in it, or a model.safetensors.")

@@ -34,16 +34,16 @@ class Trained:
     Attributes:
         network: the ``IdentityClassifier``, in eval mode on ``place.device``, or an exported file that behaves like one.
         size: (height, width) of its input in pixels; images of any size are resized, or their centre is (``crop``).
-        labels: int64 ``(C,)``, the training label of each class; none of an exported file without logits.
+        labels: int64 ``(C,)``, the training label of each class; empty for an exported file without logits.
         model_hash: of its weights; of an exported file, of that file.
         place: device and precision.
         config: of the run, where it is known.
         folder: of the run, where it is known.
-        crop: what it was trained on of each image (``data.crop``), and sees the centre of where nothing is random.
+        crop: how images were cropped in training (``data.crop``); after random crops it sees the centre where nothing is random.
         facts: what an exported file of ours says of itself, such as the hash of its source.
         file: that the weights were read from.
-        input: what was said of an exported file from elsewhere.
-        names: the data set's name of each class, where the file of the weights says it.
+        input: what the user said of the input of an exported file from elsewhere.
+        names: the data set's name of each class, where the file of weights has them.
     """
 
     network: IdentityClassifier | ExportedNetwork
@@ -71,40 +71,40 @@ class Trained:
 
     @functools.cached_property
     def embedder(self) -> IdentityClassifier | ExportedNetwork:
-        """The network in the form that embeds fastest (``models.folding``), made once: of a network that is changed afterwards it knows nothing."""
+        """The network in the form that embeds fastest (``models.folding``), made once: later changes to ``network`` do not reach it."""
         if isinstance(self.network, ExportedNetwork):
             return self.network
         return for_embedding(self.network, self.size, devices.PRECISIONS[self.place.precision].dtype)
 
     @property
     def distance(self) -> str:
-        """By which its embeddings are compared, ``euclidean`` or ``cosine``: what its run does, or an exported file of ours says."""
+        """The distance by which its embeddings are compared, ``euclidean`` or ``cosine``: that of its run or of an exported file of ours, else ``euclidean``."""
         if self.config is not None:
             return self.config.distance
         return self.facts.metric if self.facts is not None else "euclidean"
 
     @property
     def calibration_file(self) -> Path | None:
-        """Where it is kept what distances mean: in the run folder, or beside a file that stands alone or is not what the run ends with."""
+        """Where its calibration is kept: in the run folder, or beside its file where that stands alone or is not the network that the run ends with."""
         if self.folder is not None and (self.file is None or os.path.realpath(self.file) == os.path.realpath(last_model(self.folder))):
             return self.folder / CALIBRATION
         return None if self.file is None else self.file.with_name(f"{self.file.name}.{CALIBRATION}")
 
     @property
     def same_as(self) -> frozenset[str]:
-        """Hashes of the networks whose embeddings are its own: its hash, and of a full-precision export that of its source."""
+        """Hashes of the networks that give the same embeddings: its own, and for a full-precision export that of its source."""
         return frozenset((self.model_hash, self.embeds_as))
 
     @property
     def embeds_as(self) -> str:
-        """The hash that its embeddings bear: its own, or of a full-precision export that of its source, with whose they may stand in one index."""
+        """The hash that its embeddings carry: its own, or for a full-precision export that of its source, since both may share an index."""
         return self.facts.source if self.facts is not None and self.facts.precision == "fp32" else self.model_hash
 
     def source(self, paths: Sequence[files.Pathlike], *, memory_gb: float = 0.0) -> ImageSource:
-        """Image files as the network sees them where nothing is augmented, decoded on demand unless they fit into ``memory_gb``.
+        """Image files as the network sees them without augmentation, decoded on demand unless they fit into ``memory_gb``.
 
         Raises:
-            UserError: no images, or (in memory at once; on demand, when it is met) one that cannot be read, by name.
+            UserError: no images, or one that cannot be read, by name: at once where images are kept in memory, else when it is reached.
         """
         workers = self.config.data.workers if self.config else 2
         return open_source([Path(path) for path in paths], self.size, memory_gb=memory_gb, workers=workers, device=self.place.device, crop=self.crop)
@@ -137,11 +137,11 @@ class Trained:
     def vectors(
         self, source: ImageSource, *, flip: bool = False, batch: int = inference.BATCH, track: inference.Track = iter, own: bool = False, place: devices.Place | None = None
     ) -> np.ndarray:
-        """Embeddings float32 ``(N, D)`` of N images, in their order; see ``inference.embed``. ``place`` says otherwise than the network's own who shares the work."""
+        """Embeddings float32 ``(N, D)`` of N images, in their order; see ``inference.embed``. ``place`` replaces the network's own, and so says which processes share the work."""
         return inference.embed(self.embedder, source, size=self.size, place=place or self.place, flip=flip, batch=batch, track=track, own=own)
 
     def embeddings(self, split: Split, *, flip: bool = False, track: inference.Track = iter, own: bool = False) -> Embeddings:
-        """A split with its junk left out, as ``Embeddings``; of several processes each gets the whole, or (``own``) its part."""
+        """The embeddings of a split without its junk; of several processes each gets the whole, or with ``own`` its part."""
         split = split.without_junk()
         vectors = self.vectors(self.source(split.files), flip=flip, track=track, own=own)
         if own:
@@ -156,7 +156,7 @@ def load(path: files.Pathlike, device: str = "auto", *, precision: str = "auto",
         path: a run folder (its last stage), a stage folder of it (``RUN/stages/1-first``), a ``model.safetensors``, or an exported file
             (``.onnx``, OpenVINO's ``.xml``, ``.pt2``), which runs on the CPU in its own precision.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``: the run's where the device has it.
+        precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``: the run's where the device has it, else ``fp32``.
         input: what an exported file from elsewhere takes.
 
     Raises:
