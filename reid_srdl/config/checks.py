@@ -12,7 +12,7 @@ from .fields import Config
 from .keys import keys_of, types_of
 
 MOST_THREADS = 4096
-"""CPU threads: more than any machine has cores. Torch takes what fits 31 bits, and ends the process where the system starts fewer."""
+"""CPU threads at most: more than any machine has cores. Torch accepts any number of 31 bits, and ends the process where the system cannot start as many."""
 
 
 def check(config: Config) -> None:
@@ -105,7 +105,7 @@ def check(config: Config) -> None:
 
 
 def _check_words(config: Config) -> None:
-    """Whoever makes a configuration in Python may write what the parser would have refused."""
+    """Refuses words that are no choice of their option: the parser does so, too, but not for a configuration made in Python."""
     for key, kinds in types_of(Config):
         value = functools.reduce(getattr, key.split("."), config)
         words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
@@ -114,7 +114,7 @@ def _check_words(config: Config) -> None:
 
 
 def _check_texts(config: Config) -> None:
-    """A name of a file need not be text, but neither YAML nor safetensors reads one again that is none."""
+    """Refuses texts that are not UTF-8, as names of files may be: neither YAML nor safetensors could read them again."""
     for key in keys_of(Config):
         value = functools.reduce(getattr, key.split("."), config)
         if isinstance(value, str) and not value.isascii():

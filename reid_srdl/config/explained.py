@@ -40,7 +40,7 @@ def explained(message: str, kind: type) -> tuple[str, str]:
             hint = f"Did you mean {' or '.join(near)}?" if near else "--help lists the keys."
             return f"there is no option {unknown!r}", hint
     if (found := _REFUSED.search(message)) and found["key"] in types:
-        values = _VALUE.findall(message)  # of an Optional, each of its types says so, and the whole value comes last
+        values = _VALUE.findall(message)  # for an Optional each of its types reports a value, and the whole one comes last
         return refused(found["key"], values[-1] if values else "", types[found["key"]])
     if found and (inner := [key for key in keys if key.startswith(found["key"] + ".")]):
         return not_one(found["key"], inner)
@@ -49,12 +49,12 @@ def explained(message: str, kind: type) -> tuple[str, str]:
 
 
 def not_one(key: str, inner: list[str]) -> tuple[str, str]:
-    """What to say where a group of options was given a value; ``inner`` are its keys."""
+    """The message and the hint where a group of options was given a value; ``inner`` are its keys."""
     return f"{key} is a group of options, not one", f"Set what is in it, such as {inner[0]}."
 
 
 def refused(key: str, value: str, kinds: tuple[Any, ...]) -> tuple[str, str]:
-    """What to say where an option was given what it does not take; ``kinds`` are as ``types_of`` has them."""
+    """The message and the hint where an option was given a value that it does not take; ``kinds`` are its types, as ``types_of`` gives them."""
     choices = [str(choice) for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
     near = difflib.get_close_matches(value, choices, n=1, cutoff=0.5)
     guess = f"Did you mean {near[0]}? " if near else ""

@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
 def types_of(kind: type, prefix: str = "") -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Each key, and what it may be: of an Optional, each of its types."""
+    """Each key with the types that it takes: for an Optional, each of its types."""
     defaults, types = kind(), get_type_hints(kind)
     for f in dataclasses.fields(kind):
         value = getattr(defaults, f.name)

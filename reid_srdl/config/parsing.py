@@ -26,7 +26,7 @@ _GROUP_FILE = re.compile(r"^  --\S+ CONFIG\s+Path to a configuration file\.\n", 
 
 
 class _Parser:
-    """jsonargparse on one dataclass, with errors that name the near keys."""
+    """jsonargparse on one dataclass, with errors that name similar keys."""
 
     def __init__(self, kind: type, prog: str, notes: str = "") -> None:
         import jsonargparse
@@ -36,7 +36,7 @@ class _Parser:
                 raise UserError(*explained(message, kind))
 
             def format_help(self) -> str:
-                # What a reader has to know is whose defaults these are, in place of a list of files. A group as a file of its own has no use here.
+                # In place of a list of files, say which recipe the defaults are from. Flags that read a group from a file have no use here.
                 return _GROUP_FILE.sub("", _RECIPE_NOTE.sub(lambda _: self.recipe_note, super().format_help())).replace("``", "`")
 
         self.kind = kind
@@ -55,7 +55,7 @@ class _Parser:
             texts = texts_said(argv, self.kind)
             words = recipes_read(argv if defaults is None or helps else [f"--config={defaults}", *argv])
             parsed = self.parser.parse_args(words)
-            # The parser reads a word as YAML, and what is quoted in a recipe once more; '#secret' and '&name' are nothing to it.
+            # The parser reads a word as YAML, and quoted text of a recipe once more, so that '#secret' and '&name' become null.
             for key, word in texts.items():
                 if parsed[key] is None:
                     parsed[key] = word
@@ -72,14 +72,14 @@ class _Parser:
 
 
 def _refuse_nulls(options: Any) -> None:
-    """``null`` in a recipe for what has to have a value."""
+    """Raises ``UserError`` for ``null`` in a recipe where a value is needed."""
     for key, kinds in types_of(type(options)):
         if type(None) not in kinds and functools.reduce(getattr, key.split("."), options) is None:
             raise UserError(f"{key} is null, and has to have a value", "Leave it out for its default; --help says what it takes.")
 
 
 def _refuse_values_for_groups(parsed: Any, kind: type, prefix: str = "") -> None:
-    """``data: 3`` in a recipe, which jsonargparse takes for the whole group, or for what flags have left of it."""
+    """Raises ``UserError`` for a value in place of a group, as in ``data: 3``: jsonargparse takes it for the whole group, or for what flags left of it."""
     defaults = kind()
     for f in dataclasses.fields(kind):
         group = getattr(defaults, f.name)
@@ -116,7 +116,7 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
         recipes: start from the recipe of the data set that is asked for (``configs/DATASET.yaml``).
 
     Raises:
-        UserError: an unknown key (with the near ones), a value of another type, a recipe that is not there.
+        UserError: an unknown key (with similar ones), a value of the wrong type, a recipe that is not there.
     """
     argv = arranged(argv, kind)
     defaults = None

@@ -25,13 +25,13 @@ def recipe(name: str) -> Path | None:
 
 
 def find(name: str) -> Path:
-    """A recipe's file, by its path or by the name of an installed one. Raises ``UserError`` where there is none, or nothing in it."""
+    """A recipe's file, by its path or by the name of an installed one. Raises ``UserError`` where there is none, or where it is empty."""
     path = Path(name)
     if path.is_file():
         if read(path) is None:
             raise UserError(f"{path} is empty", "A recipe is lines of the form `key: value`; --print_config prints one.")
         return path
-    # Installed ones have no folder, but for that of a checkout, which a command may be pasted with from elsewhere.
+    # Installed recipes are named without a folder, or with configs/: a command from a checkout may be pasted elsewhere.
     found = recipe(path.stem) if path.suffix in ("", ".yaml") and str(path.parent) in (".", "configs") else None
     if found is None:
         near = difflib.get_close_matches(Path(name).stem, recipe_names(), n=3)
@@ -40,7 +40,7 @@ def find(name: str) -> Path:
 
 
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
-"""What PyYAML raises: of a day that no month has a ``ValueError``, of a thousand brackets the interpreter's own."""
+"""What PyYAML raises: for a date that does not exist ``ValueError``, for a thousand brackets ``RecursionError``."""
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -61,7 +61,7 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def _contains_itself(value: Any, around: tuple[int, ...], whole: set[int]) -> bool:
-    """Whether a value of YAML does, inside those ``around`` it; ``whole`` are those that are known not to, since aliases may lead to one again and again."""
+    """Whether a YAML value contains itself. ``around``: ids of the values that enclose it; ``whole``: ids of those known not to, since many aliases may lead to one."""
     if not isinstance(value, (dict, list)) or id(value) in whole:
         return False
     if id(value) in around:

@@ -10,7 +10,7 @@ from .. import files
 from .fields import Config
 
 _PLAIN = re.compile(r"[A-Za-z_/.][\w/.:+-]*", re.ASCII)
-"""What begins like a word; ``null``, ``true`` and their like are quoted by the dumper itself."""
+"""Texts that need no quotes, since they begin like a word; ``null``, ``true`` and their like are quoted by the dumper itself."""
 
 
 def as_yaml(config: Any) -> str:

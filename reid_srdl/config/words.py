@@ -1,4 +1,4 @@
-"""The words of a command line as the parser takes them: what people leave out is put in, and recipes stand first."""
+"""The words of a command line, made ready for the parser: what people may leave out is added, and recipes come first."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .keys import keys_of, lists, switches, types_of
 SHORT = {"eval_every": "log.eval_every", "skip_corrupt": "data.skip_corrupt"}
 """Flags that are asked for so often that they have a short name."""
 _HALF = re.compile("[\ud800-\udfff]")
-"""What Python has in place of a byte of a file's name that is no text."""
+"""Surrogates: what Python puts in place of bytes in a file's name that are not UTF-8."""
 
 
 def arranged(argv: Sequence[str], kind: type) -> list[str]:
-    """The words for a dataclass of options. In the names of flags dashes and underscores are the same, and a list is as many words as follow."""
+    """The words as the parser takes them, for a dataclass of options. Dashes in names of flags count as underscores, and a list is all words up to the next flag."""
     keys = keys_of(kind)
     words = [_underscored(word, keys) for word in argv]
     return _recipes_first(_located_recipes(_with_true(_lists_joined(words, lists(kind)), switches(kind))))
 
 
 def asked_dataset(argv: Sequence[str]) -> str | None:
-    """The data set that the last flag, or else the last ``--config`` with one, asks for."""
+    """The data set that is asked for: by the last ``--dataset``, or else by the last ``--config`` that names one."""
     flag = named = None
     for position, word in enumerate(argv):
         name, equals, value = word.partition("=")
@@ -41,7 +41,7 @@ def asked_dataset(argv: Sequence[str]) -> str | None:
 
 
 def recipes_read(argv: Sequence[str]) -> list[str]:
-    """Arranged words with the text of each recipe in place of its path: for a file, the parser changes into its folder, and all other threads with it."""
+    """Arranged words with the text of each recipe in place of its path: to read a file, the parser would change the working directory, for all threads."""
     words = iter(argv)
     read = []
     for word in words:
@@ -53,7 +53,7 @@ def recipes_read(argv: Sequence[str]) -> list[str]:
 
 
 def texts_said(argv: Sequence[str], kind: type) -> dict[str, str | None]:
-    """What arranged words, and the recipes that they name, say of what may be a text or null, by key; the last one counts."""
+    """What arranged words and their recipes set options to that may be a text or null, by key; the last value counts."""
     keys = {key for key, kinds in types_of(kind) if str in kinds and type(None) in kinds}
     said: dict[str, str | None] = {}
     for position, word in enumerate(argv):
@@ -99,7 +99,7 @@ def _with_true(argv: list[str], known: list[str]) -> list[str]:
 
 
 def _lists_joined(argv: list[str], known: dict[str, bool]) -> list[str]:
-    """``--members a b`` or ``--size 256 128`` as the one word that a list is to the parser; one that is written as a list stays."""
+    """Makes ``--members a b`` or ``--size 256 128`` the single word that the parser takes as a list; what is already written as a list stays as it is."""
     joined, at = [], 0
     while at < len(argv):
         name, _, value = argv[at].partition("=")
@@ -123,7 +123,7 @@ def _lists_joined(argv: list[str], known: dict[str, bool]) -> list[str]:
 def _as_list(values: Sequence[str]) -> str:
     if odd := next((word for word in values if _HALF.search(word)), None):
         raise UserError(f"the name {odd!a} is not UTF-8, and a list of words holds text", "Rename the file, or name the folder that it is in.")
-    # The parser bears neither all characters as they are, nor those beyond 16 bits as the two halves that JSON spells.
+    # The parser takes neither every character as it is, nor those beyond 16 bits as the two surrogates that JSON writes.
     return re.sub("[^ -~\U00010000-\U0010ffff]", lambda one: f"\\u{ord(one[0]):04x}", json.dumps(values, ensure_ascii=False))
 
 
@@ -135,7 +135,7 @@ def _is_list(text: str) -> bool:
 
 
 def _recipes_first(argv: list[str]) -> list[str]:
-    """Flags win over recipes wherever they stand; of several recipes the last wins."""
+    """Puts recipes first, so that flags win over them wherever they stand; of several recipes the last wins."""
     found: list[str] = []
     others: list[str] = []
     words = iter(argv)
@@ -148,7 +148,7 @@ def _recipes_first(argv: list[str]) -> list[str]:
 
 
 def _located_recipes(argv: list[str]) -> list[str]:
-    """``--config`` takes a file, or the name of an installed recipe from any folder."""
+    """Gives each ``--config`` the path of its recipe: it takes a file or, from any folder, the name of an installed recipe."""
     located = list(argv)
     for position, word in enumerate(argv):
         if word == "--config" and position + 1 < len(argv):
