@@ -1,4 +1,4 @@
-"""What a run came to, on one page."""
+"""The report of a run on one page, and its model card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that make anew what a page shows: its scores, by the same network on the same images by the same rules as far as they tell of them, and itself."""
+"""The commands that make a page and its scores anew: with the same network, images and rules, as far as the scores record them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from .evaluated import Evaluated
 
 
 def scoring(run: Path, evaluated: Evaluated) -> str:
-    """``eval`` of the run, or of the stage of it, or the file of a stage, that the scores are of."""
+    """The command ``eval`` for the network that the scores are of: the run's last one, that of a stage, or a file of a stage."""
     return command("eval", "--checkpoint", _network(run, evaluated.dataset), *flags(evaluated))
 
 
 def _network(run: Path, folder: str) -> Path:
     stages = runs.finished_stages(run)
     named = [(f"-{stage.name}", stage) for stage in stages]
-    # A file that a stage keeps beside its model is named last, and the last stage not at all.
+    # The folder's name ends with the stage (unless it is the last one), then with the file where that is not the stage's model.
     kept = [(f"{ending}-{Path(file).stem}", stage / file) for ending, stage in [*named, *(("", last) for last in stages[-1:])] for file in (runs.LAST, runs.AVERAGED)]
     return next((path for ending, path in [*kept, *named] if folder.endswith(ending) and path.exists()), run)
 
 
 def reporting(run: Path, dataset: str, data_root: str | None = None) -> str:
-    """``report`` of the run on a data set; ``data_root`` is where the images are said to be, if anywhere."""
+    """The command ``report`` for the run on a data set; ``data_root`` is where the images are, where that has to be said."""
     return command("report", run, "--dataset", dataset, *(["--data_root", data_root] if data_root else []))
 
 
 def flags(evaluated: Evaluated) -> list[str]:
-    """Of ``eval``: the data set, which its folder is not always called after, and in what the scores are not the usual ones."""
+    """The flags of ``eval``: the data set, of which the folder's name may be a variant, and whatever differs from the usual scoring."""
     stamp = evaluated.protocol
     dataset = stamp.get("dataset", evaluated.dataset)
     variant = evaluated.dataset.removeprefix(dataset)

@@ -23,31 +23,31 @@ from .recorded import network_files
 
 PAIRS = 6
 """Queries that are shown, each with the nearest image: twelve images."""
-_STRENGTH = 0.55  # of the colours over the image
-_HEIGHT = 192  # pixels of a picture, as far as the network's images are smaller
+_STRENGTH = 0.55  # opacity of the colours over the image
+_HEIGHT = 192  # pixels to which smaller pictures are enlarged
 
 
 class NoMap(Exception):
-    """The backbone has no map of features that still knows where in the image something is."""
+    """The backbone has no feature map with places of the image."""
 
 
 def attention(network: IdentityClassifier, images: Tensor, toward: Tensor) -> Tensor:
     """For each place of the image, how much it adds to the inner product of its embedding with another one.
 
-    The maps A of the last layer that has places are weighed by the mean gradient of the product and summed, and what is below 0 is cut
-    off: ReLU(sum over c of mean(dS/dA_c) A_c). For a network that averages its map into the embedding this takes the product
-    apart into the places' own shares (Stylianou, Souvenir, Pless, "Visualizing Deep Similarity Networks", WACV 2019).
+    The channels A_c of the last layer that has places are weighted by the mean gradient of the product S and summed, and what is below 0
+    is cut off: ReLU(sum over c of mean(dS/dA_c) A_c). For a network that averages its map into the embedding, this splits the product
+    into the shares of the places (Stylianou, Souvenir, Pless, "Visualizing Deep Similarity Networks", WACV 2019).
 
     Args:
         network: in eval mode.
         images: ``(B, 3, H, W)``, normalised.
-        toward: ``(B, D)``, the embeddings that they are compared with; constants.
+        toward: ``(B, D)``, the embeddings that they are compared with; treated as constants.
 
     Returns:
-        ``(B, h, w)``, of the size of that map, between 0 and 1: the largest of each is 1 (or all are 0 where nothing adds to the product).
+        ``(B, h, w)``, of the size of that layer, between 0 and 1: the largest value of each map is 1 (or all are 0 where nothing adds to the product).
 
     Raises:
-        NoMap: as of a Vision Transformer, which answers by a token.
+        NoMap: there is no such layer, as in a Vision Transformer, whose output is a token.
     """
     with torch.enable_grad(), _last_map(network.backbone) as seen:
         embedding = network.embed(images.detach().requires_grad_(True))
@@ -63,7 +63,7 @@ def attention(network: IdentityClassifier, images: Tensor, toward: Tensor) -> Te
 
 @contextlib.contextmanager
 def _last_map(backbone: nn.Module) -> Iterator[list[Tensor]]:
-    """The outputs with places ``(B, C, h, w)`` while the backbone runs, emptied by whatever turns them into tokens ``(B, N, C)``."""
+    """Collects the last output with places ``(B, C, h, w)`` while the backbone runs; a later output of tokens ``(B, N, C)`` empties the list."""
     seen: list[Tensor] = []
 
     def look(module: nn.Module, inputs: tuple, output: object) -> Tensor | None:
@@ -74,7 +74,7 @@ def _last_map(backbone: nn.Module) -> Iterator[list[Tensor]]:
         if output.ndim != 4 or output.shape[2] * output.shape[3] == 1 or not output.requires_grad:
             return None
         seen[:] = [output]
-        return output.clone()  # what follows may change its input in place
+        return output.clone()  # the next layer may change its input in place
 
     hooks = [module.register_forward_hook(look) for module in backbone.modules()]
     try:
@@ -85,7 +85,7 @@ def _last_map(backbone: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """The image in grey under the colours of a map: uint8 ``(H, W, 3)`` RGB, from such a one and float ``(h, w)`` between 0 and 1."""
+    """The image in grey under the colours of a map: uint8 RGB ``(H, W, 3)``, from an image of that kind and a map ``(h, w)`` of floats from 0 to 1."""
     heat = cv2.resize(heat, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
     colours = cv2.applyColorMap((255 * heat).round().astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[..., None]
@@ -100,11 +100,11 @@ def attention_section(run: Path, evaluated: Evaluated | None, chosen: Choice | N
 
     Args:
         run: the run folder.
-        evaluated: whose lists are shown.
+        evaluated: the evaluation whose lists are shown.
         chosen: the queries of the lists; none where there are no embeddings with paths.
-        roots: of the data set.
+        roots: folders of the data set.
         stages: those of ``run.json``.
-        anew: the command that makes this page with the place of the images.
+        anew: the command that makes this page again, told where the images are.
     """
     if evaluated is None or evaluated.classifies or evaluated.ranked is None or chosen is None:
         return ""

@@ -22,14 +22,14 @@ from .words import count
 
 QUERIES = 200
 KINDS = ("match", "mistake", "distractor")
-"""What the numbers of the data stand for."""
+"""What the numbers of kinds in the data stand for, in order."""
 
 _LARGEST, _QUALITY = 128, 75  # pixels and JPEG quality of a thumbnail
 _STEP = 20  # queries that are searched for together
 
 
 def choose(first: np.ndarray, *, most: int = QUERIES, seed: int = 0) -> np.ndarray:
-    """Rows of the queries that are shown: failures and successes by turns, each kind drawn by chance.
+    """Rows of the queries that are shown: failures and successes in turns, each kind drawn at random.
 
     A failure is a query whose nearest item is no match. Half of the queries are failures, and half are successes; where there are
     fewer of a kind, the other fills up. Queries without a match are never shown.
@@ -37,10 +37,10 @@ def choose(first: np.ndarray, *, most: int = QUERIES, seed: int = 0) -> np.ndarr
     Args:
         first: ``(Q,)``, rank of the nearest match; NaN without one.
         most: queries at most.
-        seed: of the chance.
+        seed: of the draw.
 
     Returns:
-        int64, in the order in which they are left out from the end where there is no room for all.
+        int64; where there is no room for all queries, the last ones are left out.
     """
     rng = np.random.default_rng(derive(seed, "browse"))
     failures, successes = rng.permutation(np.flatnonzero(first > 1)), rng.permutation(np.flatnonzero(first == 1))
@@ -57,13 +57,13 @@ def gather(
     track: Callable[[Iterable[int]], Iterable[int]] = iter,
     **how: Any,
 ) -> dict[str, Any]:
-    """What the page shows, as JSON can hold it; every image is in it once.
+    """The data that the page shows, ready for JSON; every image is in it once.
 
     Args:
         ranked: queries, gallery and ranks.
-        rows: the queries, those first that are wanted most.
-        roots: of the data set; an image that is not there is its name only.
-        budget: bytes that the JSON may have; queries from the first on which would not fit are left out.
+        rows: of the queries, the most wanted first.
+        roots: folders of the data set; of an image that is missing there, only the name is shown.
+        budget: bytes that the JSON may have; the first query that would not fit and all after it are left out.
         track: wraps the iteration, for a progress bar.
         how: ``metric`` and ``same_camera``.
 
@@ -123,7 +123,7 @@ def as_html(data: dict[str, Any], first: np.ndarray, *, asked: int, seed: int) -
         data: as ``gather`` made it.
         first: of all queries, for the words.
         asked: how many queries were to be shown.
-        seed: that they were drawn by.
+        seed: with which they were drawn.
     """
     failures = sum(query["first"] > 1 for query in data["queries"])
     shown, all_failures, all_successes = len(data["queries"]), int((first > 1).sum()), int((first == 1).sum())
@@ -140,7 +140,7 @@ def as_html(data: dict[str, Any], first: np.ndarray, *, asked: int, seed: int) -
 
 
 def _spelled(value: Any) -> bytes:
-    # In a script element only < could end it early; JSON has another spelling of it, as of what is no text in a name.
+    # In a script element only < could end it early, so it is written as JSON's escape; utf8 does so for parts of names that are no text.
     return files.utf8(json.dumps(value, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"))
 
 

@@ -1,4 +1,4 @@
-"""How well people are found again from each camera in each other one."""
+"""How well people who were seen by one camera are found among the images of another, for each pair of cameras."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .html import beside, section
 from .words import count
 
 MOST = 16
-"""Cameras a table at most: those with most queries."""
+"""Cameras in a table at most: those with most queries."""
 ENOUGH = 20
 """Queries that a pair must have to be named as the hardest."""
 
@@ -35,9 +35,9 @@ class CameraPairs:
     Args:
         query_cameras: int64 ``(A,)``, ascending.
         match_cameras: int64 ``(B,)``, ascending.
-        queries: int64 ``(A, B)``, how many the means are of.
+        queries: int64 ``(A, B)``, over how many the means are taken.
         rank1: ``(A, B)``, the share of them whose nearest item is a match; NaN where there are none.
-        mAP: ``(A, B)``, the mean of the mean precisions at the matches; NaN likewise.
+        mAP: ``(A, B)``, the mean of their average precisions (means of the precisions at the matches); NaN likewise.
     """
 
     query_cameras: np.ndarray
@@ -63,7 +63,7 @@ def camera_pairs(ranked: Ranked) -> CameraPairs | None:
         counts = np.bincount(of_query[rows], minlength=len(query))
         starts = np.concatenate([[0], np.cumsum(counts)])
         before = np.arange(len(rows)) - starts[of_query[rows]]
-        # What stood before a match and does not exist now: the matches before it that are of other cameras.
+        # A rank shrinks by the matches before it that no longer exist: those of other cameras.
         restricted = RankResult.of(starts, result.ranks[rows] - (nth[rows] - before))
         for row, a in enumerate(query_cameras):
             asked = (query.cameras == a) & (counts > 0)

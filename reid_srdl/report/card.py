@@ -1,4 +1,4 @@
-"""A model card: what a run is, in Markdown as the Hugging Face Hub shows it, from what the run wrote down itself."""
+"""The model card of a run: Markdown as the Hugging Face Hub shows it, made from the files of the run alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .words import METRICS as DISTANCES
 from .words import count, distance_word, duration, protocol
 
 PROBABILITIES = (0.5, 0.9, 0.99)
-"""At which thresholds are told."""
+"""The card gives the distance at which two images show the same person with each of these probabilities."""
 _HARDEST = 3
 
 
@@ -29,7 +29,7 @@ def text(recorded: Recorded, *, cost: Cost | None = None, licence: str = "other"
     Args:
         recorded: what the run wrote down.
         cost: counted from the run's configuration; none where it cannot be.
-        licence: of the weights, as the Hub names licences. ``other`` says in the text that none was chosen.
+        licence: of the weights, by the Hub's name for it; with ``other`` the text says that none was chosen.
     """
     parts = [
         f"# {recorded.run.resolve().name}",

@@ -54,7 +54,7 @@ _TOLD_ELSEWHERE = (
 
 
 def value(config: Mapping[str, Any], key: str) -> str:
-    """A setting by its dotted name, as it was recorded; of a file its name alone, since the rest is about a machine."""
+    """A setting by its dotted name, as it was recorded; of an absolute path only the file's name, since its folders mean nothing elsewhere."""
     found: Any = config
     for part in key.split("."):
         if not isinstance(found, Mapping) or part not in found:
@@ -70,7 +70,7 @@ def value(config: Mapping[str, Any], key: str) -> str:
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """What the recipe was made of, by its name in the card."""
+    """The settings of the recipe, by their names in the card."""
     size = [value(config, f"data.{side}") for side in ("height", "width")]
     rows = {name: value(config, key) for name, key in _SETTINGS.items()}
     rows["Input, height × width in pixels"] = NOT_RECORDED if NOT_RECORDED in size else " × ".join(size)
@@ -82,7 +82,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _others(config: Mapping[str, Any]) -> dict[str, str]:
-    """All other choices that were made, by their names in the recipe: what differs from its default."""
+    """All other settings of the recipe that differ from their defaults, by their dotted names."""
     usual, rows = dataclasses.asdict(Config()), {}
     for key in keys_of(Config):
         if key.startswith(_OF_THE_RECIPE) and key not in (*_SETTINGS.values(), *_TOLD_ELSEWHERE):
@@ -93,7 +93,7 @@ def _others(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def held_out(config: Mapping[str, Any], classifies: bool) -> str:
-    """How many people, or images of each class, never trained."""
+    """How many people, or images of each class, were held out from training, in words."""
     recorded = value(config, "data.holdout_per_class" if classifies else "data.holdout_identities")
     if recorded == NOT_RECORDED:
         return recorded
@@ -104,7 +104,7 @@ def held_out(config: Mapping[str, Any], classifies: bool) -> str:
 
 
 def terms(dataset: str) -> str:
-    """Where the terms of a data set stand."""
+    """Where the terms of a data set are found, in words."""
     if dataset in OWN:
         return f"{NOT_RECORDED}: the images are the trainer’s own, and so is the duty to say on what terms they may be used"
     if dataset in DRAWN:
@@ -118,8 +118,8 @@ _FROM = "From the folder that holds this run’s folder:\n\n"
 
 
 def loading(name: str, classifies: bool) -> str:
-    """Three lines of Python."""
-    name = json.dumps(name, ensure_ascii=False)  # a literal in Python, too
+    """The lines of Python that load the run ``name``, as Markdown."""
+    name = json.dumps(name, ensure_ascii=False)  # a JSON string is also a Python literal
     if classifies:
         return f'{_FROM}```python\nfrom reid_srdl import load\n\nnetwork = load({name}).network  # images (B, 3, H, W), normalised, to network(images).logits\n```'
     return f'{_FROM}```python\nfrom reid_srdl import load\n\nvectors = load({name}).embed(["a.jpg", "b.jpg"])  # float32 (2, D); near each other: alike\n```'
@@ -134,7 +134,7 @@ def macs(cost: Cost) -> str:
 
 
 def responsible(dataset: str, weights: str, classifies: bool) -> str:
-    """What the network must not be taken for, and whom its data does not show; ``weights`` are those that it began from."""
+    """The section on responsible use: what the network is not for, and whom its data may not show; ``weights`` are those that training began from."""
     alone = {"none": " alone", NOT_RECORDED: ""}.get(weights, f", beginning from other weights ({weights}) whose own data counts too")
     seen = (
         f"It learned from people who were drawn by a program (`{dataset}`{alone}). No real person is in these images, and on photographs its scores mean nothing."
@@ -155,13 +155,13 @@ def responsible(dataset: str, weights: str, classifies: bool) -> str:
 
 
 def licence(name: str) -> str:
-    """Of the weights; the code has its own."""
+    """The licence of the weights in words; the code has its own."""
     chosen = f"The weights: `{name}`, chosen by whoever wrote this card." if name != "other" else f"Of the weights: {NOT_RECORDED}. Nobody may assume one."
     return f"{chosen} The terms of the training data hold beside it. The code, reid_srdl, is under Apache-2.0."
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown; what is in a cell stays in it. Where there are more than two columns, all but the first hold numbers."""
+    """A table in Markdown; bars and line breaks inside a cell do not break it. With more than two columns, all but the first are aligned right, as numbers."""
     return "\n".join(row(line) for line in [head, [":--", *["--:" if len(head) > 2 else ":--"] * (len(head) - 1)], *rows])
 
 

@@ -22,12 +22,12 @@ WORST = 10
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """A class.
+    """How well a class is recognised.
 
     Args:
-        label: of the data set.
-        images: of it that were scored.
-        right: the share of them that is right.
+        label: that of the data set.
+        images: how many of its images were scored.
+        right: the share of them that is classified right.
         taken_for: the label that the others are most often taken for, and how often; none where all are right.
     """
 

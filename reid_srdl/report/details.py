@@ -30,7 +30,7 @@ def stage_table(facts: Mapping[str, Any]) -> str:
 
 
 def facts_table(facts: Mapping[str, Any], labels: str) -> str:
-    """All that is needed to tell whether two runs may be compared; ``labels`` is how many people or classes there are, in words."""
+    """All that decides whether two runs may be compared; ``labels`` is the number of people or classes in words."""
     rows = {"Data set": f"{facts['dataset']}: {labels}", **adopted.rows(facts)} if runs.is_adopted(facts) else _rows(facts, labels)
     lines = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in rows.items() if value != "")
     return f"<dl>{lines}</dl>"

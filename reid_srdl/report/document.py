@@ -1,4 +1,4 @@
-"""A page that needs nothing beside it: its head, its colours by daylight and at night, and the rule that nothing is fetched."""
+"""The frame of a self-contained page: its head, its colours in light and dark, and the policy that forbids it to fetch anything."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def document(title: str, header: str, sections: Iterable[str], *, footer: str, s
     Args:
         title: in plain text.
         header: HTML above the sections.
-        sections: HTML each; empty ones are left out.
-        footer: HTML; the version that wrote the page stands before it.
-        scripts: whether scripts that stand in the page may run.
+        sections: HTML of each; empty ones are left out.
+        footer: HTML that follows the version that wrote the page.
+        scripts: whether scripts inside the page may run.
     """
     css = importlib.resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'" + ("; script-src 'unsafe-inline'" if scripts else "")

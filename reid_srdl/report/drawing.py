@@ -1,4 +1,4 @@
-"""What all figures share: their colours and size, axes that fit the page, and SVG that follows the colours of the page that it stands in."""
+"""What all figures share: colours, size and axes, and SVG that takes on the colours of the page around it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ COLOURS: dict[str, tuple[str, str]] = {
     "line2": ("#b4500a", "#f3a15c"),
     "line3": ("#0b7a5a", "#52cfa5"),
 }
-"""Each colour in a light and a dark page. In the SVG it is the CSS variable ``--NAME``, the light one where that is not set."""
+"""Each colour on a light and on a dark page. The SVG uses the CSS variable ``--NAME``, and the light colour where that is not set."""
 
 DASHES = ("solid", (0, (5, 2)), (0, (1, 1.4)))
-"""Of the first lines of a figure, for readers who do not see the colours apart."""
+"""Dashes of the first three lines of a figure, for readers who cannot tell the colours apart."""
 
-_SIZE = (4.8, 3.0)  # inches; the text stays readable when a phone shows all of it
+_SIZE = (4.8, 3.0)  # inches; small enough that the text is readable where a phone shows the whole figure
 
 
 def figure() -> tuple[Figure, Axes]:
-    """An empty figure of the size of all, without a ground of its own."""
+    """An empty figure of the common size, with a transparent background."""
     from matplotlib.figure import Figure
 
     # Not pyplot, which keeps its figures in a global list.
@@ -50,7 +50,7 @@ def figure() -> tuple[Figure, Axes]:
 
 
 def scale(axes: Axes, scale: Scale) -> None:
-    """Ticks of the vertical axis: from zero where it is linear, powers of ten, or shares as percentages; epochs across are whole."""
+    """Sets the vertical axis: linear from zero, logarithmic, or shares as percentages; on a horizontal axis of epochs, ticks are whole numbers."""
     from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, MaxNLocator, NullLocator
 
     if axes.get_xlabel() == "epoch":
@@ -60,7 +60,7 @@ def scale(axes: Axes, scale: Scale) -> None:
         axes.yaxis.set_major_locator(LogLocator(numticks=6))
         axes.yaxis.set_minor_locator(NullLocator())
         low, high = axes.get_ylim()
-        if low > 0 and high / low < 12:  # between two powers of ten there would be no number at all
+        if low > 0 and high / low < 12:  # a range that lies between two powers of ten would have no tick
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
         plain = low >= 1e-6 and high < 1e6
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.7g}") if plain else LogFormatterSciNotation())
@@ -68,14 +68,14 @@ def scale(axes: Axes, scale: Scale) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g} %"))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
     else:
-        axes.update_datalim([(0, 0)], updatex=False)  # from zero, with the margin above that goes with it
+        axes.update_datalim([(0, 0)], updatex=False)  # so that the margin at the top fits an axis from zero
         axes.autoscale_view()
         axes.set_ylim(bottom=min(0.0, axes.dataLim.y0))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
 
 
 def legend(axes: Axes, names: Mapping[str, object], *, above: bool) -> None:
-    """Over the axes; over the names of the stages where those stand there. A single line needs none: the title says it."""
+    """Puts a legend over the axes, or with ``above`` over the names of stages that stand there. A single line gets none: the title names it."""
     if len(names) < 2:
         return
     axes.legend(
@@ -85,7 +85,7 @@ def legend(axes: Axes, names: Mapping[str, object], *, above: bool) -> None:
 
 
 def svg(figure: Figure, label: str) -> bytes:
-    """One ``<svg>`` element, without links, the same bytes for the same figure."""
+    """The figure as one ``<svg>`` element, without links; the same figure gives the same bytes. ``label`` is for those who cannot see it."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 

@@ -1,4 +1,4 @@
-"""A map of the embeddings of some people: each image a point, near each other what the network finds alike."""
+"""A map of the embeddings of some people: each image is a point, and images that the network finds alike lie near each other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ By = Literal["umap", "tsne"]
 
 PEOPLE = 24
 IMAGES = 30
-"""Of a person at most, so that nobody covers the others."""
+"""Images of a person at most, so that nobody covers the others."""
 NAMES = {"umap": "UMAP (McInnes, Healy, Melville 2018)", "tsne": "t-SNE (van der Maaten, Hinton 2008)"}
 
 _SIZE, _MARGIN = (760, 520), 18
@@ -32,7 +32,7 @@ _SHAPES = (
     '<path d="M0 6 5.8-4.4H-5.8z"/>', '<path d="M-1.9-6h3.8v4.1H6v3.8H1.9V6h-3.8V1.9H-6v-3.8h4.1z"/>',
     '<path d="M0-6.4 1.7-2 6.3-1.9 2.7 1 4 5.4 0 2.9-4 5.4-2.7 1-6.3-1.9-1.7-2z"/>', '<path d="M-5.2-3 0-6 5.2-3V3L0 6-5.2 3z"/>',
 )  # fmt: skip
-"""Of the first cameras, some 12 wide around 0; further cameras begin again."""
+"""Shapes of the first eight cameras, about 12 wide around the origin; the ninth camera has the first shape again, and so on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Map:
         labels: int64 ``(N,)``.
         cameras: int64 ``(N,)``; none where unknown.
         paths: N; none where unknown.
-        by: what made it.
+        by: the method that made it.
     """
 
     points: np.ndarray
@@ -60,7 +60,7 @@ def usual() -> By:
         return "tsne"
     try:
         _umap()
-    except Exception:  # its compiler wants a folder to write into, a NumPy that it knows, and more
+    except Exception:  # importing it fails without a folder that its compiler can write into, with an unknown version of NumPy, and so on
         return "tsne"
     return "umap"
 
@@ -75,12 +75,12 @@ def _umap() -> Any:
 
 
 def choose(labels: np.ndarray, *, people: int = PEOPLE, images: int = IMAGES, seed: int = 0) -> np.ndarray:
-    """Rows of the people with most images, ascending; of equally many, and of a person's images beyond ``images``, chance chooses.
+    """Rows of images of the people with most images, ascending; among people with equally many, and among a person's images, the choice is random.
 
     Args:
-        labels: int64 ``(N,)``; distractors and junk are nobody.
-        people, images: at most.
-        seed: of the chance.
+        labels: int64 ``(N,)``; distractors and junk are left out.
+        people, images: people at most, and images of each at most.
+        seed: of the random choice.
     """
     rng = np.random.default_rng(derive(seed, "people on the map"))
     known, counts = np.unique(labels[labels > DISTRACTOR], return_counts=True)
@@ -91,14 +91,14 @@ def choose(labels: np.ndarray, *, people: int = PEOPLE, images: int = IMAGES, se
 
 
 def project(vectors: np.ndarray, by: By, *, seed: int = 0) -> np.ndarray:
-    """``(N, D)`` to float64 ``(N, 2)``, the same for the same numbers and seed on one machine; N at least 5."""
+    """Maps ``(N, D)`` to float64 ``(N, 2)``, N at least 5; on one machine the same numbers and seed give the same map."""
     near = max(2, min(30, (len(vectors) - 1) // 3))
-    state = derive(seed, "map") % 2**32  # what both libraries take
+    state = derive(seed, "map") % 2**32  # both libraries take seeds of 32 bits
     if by == "umap":
         import warnings
 
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="n_jobs value")  # the seed is worth one thread
+            warnings.filterwarnings("ignore", message="n_jobs value")  # with a seed it uses one thread, and says so
             points = _umap().UMAP(n_neighbors=min(15, near), min_dist=0.3, init="pca", random_state=state).fit_transform(vectors)
     else:
         from sklearn.manifold import TSNE
@@ -112,9 +112,9 @@ def embedding_map(query: Embeddings, gallery: Embeddings, *, metric: str = "eucl
 
     Args:
         query, gallery: with labels.
-        metric: ``cosine`` brings each vector to length 1 before.
-        by: what makes it; ``usual`` if not given.
-        seed: of the choice and of the map.
+        metric: with ``cosine`` each vector is first scaled to length 1.
+        by: the method; ``usual`` if not given.
+        seed: of the choice of images and of the map.
     """
     parts = (query, gallery)
     labels = np.concatenate([part.labels for part in parts])
@@ -169,15 +169,15 @@ def as_svg(made: Map) -> str:
 
 
 def colour(number: int, of: int) -> str:
-    """Hues as far apart as they can be, neighbours of another lightness; readable on a light page and on a dark one."""
+    """The colour of person ``number`` of ``of``: hues evenly spaced, lightness alternating; readable on a light page and on a dark one."""
     return f"hsl({360 * number / max(1, of):.0f} 68% {(46, 60)[number % 2]}%)"
 
 
 def _placed(points: np.ndarray) -> np.ndarray:
-    """Into the frame, both axes by the same factor, since distances are what is looked at."""
+    """The points scaled into the frame, both axes by the same factor, so that distances stay comparable."""
     room = np.array(_SIZE) - 2 * _MARGIN
     span = np.maximum(np.ptp(points, axis=0), 1e-12)
-    points = points[:, ::-1] if span[1] > span[0] else points  # lying, as the frame does
+    points = points[:, ::-1] if span[1] > span[0] else points  # wider than high, as the frame is
     low, span = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-12)
     factor = (room / span).min()
     return _MARGIN + (room - span * factor) / 2 + (points - low) * factor

@@ -41,9 +41,9 @@ class Evaluated:
     Args:
         dataset: name of its folder.
         metrics: ``metrics.json``.
-        ranked: query, gallery and how the one ranks the other; none in classification, or where their embeddings were not kept.
-        predictions: what was said of each image; none in re-identification, or where that was not kept.
-        earlier: the same of earlier stages of the run, by their names.
+        ranked: query, gallery and how the query ranks the gallery; none in classification, or where their embeddings were not kept.
+        predictions: those of each image; none in re-identification, or where they were not kept.
+        earlier: the evaluations of earlier stages of the run, by the names of the stages.
     """
 
     dataset: str
@@ -92,7 +92,7 @@ def _ranked(folder: Path, metrics: Mapping[str, Any]) -> Ranked | None:
 
 
 def ranked(query: Embeddings, gallery: Embeddings, **how: Any) -> Ranked:
-    """As ``rank``, which its arguments are of, and which gallery item stands at each rank."""
+    """As ``rank``, with its arguments, but with the gallery item at each rank of a match."""
     matches, ranks = rank_matches(query, gallery, **how)
     of_query = np.repeat(np.arange(len(query)), np.diff(matches.starts))
     return Ranked(query, gallery, RankResult.of(matches.starts, ranks), matches.positions[np.lexsort((ranks, of_query))])

@@ -1,4 +1,4 @@
-"""What was found for some queries: the best, the worst, some drawn by chance, and many to look through."""
+"""The ranked lists of some queries: the best, the worst, some drawn at random, and many to look through."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_KEPT = "The embeddings of queries and gallery were not kept. They come from"
 
 
 def chosen(evaluated: Evaluated | None, seed: int) -> lists.Choice | None:
-    """The queries of the lists; none where the embeddings or their paths are not there."""
+    """The queries whose lists are shown; none where the embeddings or their paths are missing."""
     if evaluated is None or evaluated.ranked is None:
         return None
     query, gallery, result, _ = evaluated.ranked

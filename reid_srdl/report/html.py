@@ -11,7 +11,7 @@ def section(title: str, *parts: str) -> str:
 
 
 def missing(what: str, command: str) -> str:
-    """What is not there, and the command that makes it."""
+    """A note on what is missing, with the command that makes it."""
     return f'<p class="missing">{escape(what)}<code>{escape(command)}</code></p>'
 
 
@@ -30,7 +30,7 @@ def beside(one: str, other: str) -> str:
 
 
 def named(name: str, meaning: str = "") -> str:
-    """The first cell of a row: its name, and what that means in small print."""
+    """The first cell of a row: its name, and its meaning in small print."""
     small = f"<small>{escape(meaning)}</small>" if meaning else ""
     return f'<th scope="row">{escape(name)}{small}</th>'
 
@@ -39,8 +39,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table that can be scrolled sideways.
 
     Args:
-        head: names of the columns; none where the rows say it all.
-        rows: cells of HTML, the first made by ``named``, the others bare.
+        head: names of the columns; empty for a table without them.
+        rows: the cells of each as HTML: the first made by ``named``, the others without their ``<td>``.
     """
     top = "".join(f'<th scope="col">{escape(name)}</th>' if name else "<th></th>" for name in head)
     lines = "".join(f"<tr>{first}{''.join(f'<td>{cell}</td>' for cell in others)}</tr>" for first, *others in rows)

@@ -24,16 +24,16 @@ from ..seeds import derive
 from .words import count
 
 DEPTH = 10
-"""Items of a list."""
+"""Gallery items in a list."""
 
 MEANING = {"match": "the same person", "mistake": "another person", "distractor": "a distractor"}
-MARKS = {"match": "✓", "mistake": "✗", "distractor": "–"}  # for readers who do not see the colours apart
+MARKS = {"match": "✓", "mistake": "✗", "distractor": "–"}  # for readers who cannot tell the colours apart
 _LARGEST = 224  # pixels; most crops are smaller
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Rows of the queries that are shown: the best and the worst by AP, and some drawn by chance, of all others."""
+    """Rows of the queries that are shown: the best and the worst by AP, and some drawn at random from all others."""
 
     best: tuple[int, ...]
     worst: tuple[int, ...]
@@ -42,7 +42,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Found:
-    """A gallery item in the list of a query; ``frame`` says what it is to it."""
+    """A gallery item in the list of a query; ``frame`` says whether it is a match, a mistake or a distractor."""
 
     path: str
     camera: int | None
@@ -60,7 +60,7 @@ class RankedList:
         ap: average precision, 0 to 1.
         first: rank of the nearest match.
         matches: in the whole gallery.
-        found: the nearest items that exist for the query.
+        found: the nearest gallery items, without those that the protocol ignores for this query.
     """
 
     path: str
@@ -74,14 +74,14 @@ class RankedList:
 def choose(ap: np.ndarray, labels: np.ndarray, *, count: int = 4, seed: int = 0) -> Choice:
     """The best, the worst, and a draw from the others.
 
-    Queries of equal AP are taken by chance, and no person is shown twice as long as there are others. Queries without a
-    match are never shown.
+    Among queries of equal AP the choice is random, and no person is shown twice as long as there are others. Queries without
+    a match are never shown.
 
     Args:
         ap: ``(Q,)``; NaN without a match.
         labels: int64 ``(Q,)``.
-        count: queries of each kind, fewer where there are not so many.
-        seed: of the chance.
+        count: queries of each kind, or a third of those with a match where that is less.
+        seed: of the random choice.
     """
     chance = np.random.default_rng(derive(seed, "lists")).permutation(np.flatnonzero(~np.isnan(ap)))
     count = min(count, -(-len(chance) // 3))
@@ -120,9 +120,9 @@ def ranked_lists(
     Args:
         query: Q queries with paths and labels.
         gallery: G items, alike.
-        result: of ranking the one against the other.
-        rows: the queries.
-        depth: items of each list, fewer where the gallery has not so many.
+        result: the ranks of the queries' matches in the gallery.
+        rows: of the queries whose lists are made.
+        depth: items in each list, fewer where the gallery has fewer.
         metric, same_camera: as in ``rank``.
     """
     rows = list(rows)
@@ -178,12 +178,12 @@ def picture(file: Path, largest: int = _LARGEST, quality: int = 85) -> bytes:
 
 
 def file_of(path: str, roots: Sequence[Path]) -> Path | None:
-    """The file of a path that is absolute or relative to one of ``roots``; none where it is gone."""
+    """The file of a path that is absolute or relative to one of ``roots``; none where there is no such file."""
     return next((root / path for root in (*roots, Path()) if (root / path).is_file()), None)
 
 
 def pictures_of(paths: Iterable[str], roots: Sequence[Path]) -> dict[str, bytes]:
-    """The picture of each path; what is gone or damaged by now is left out.
+    """The picture of each path as a JPEG; missing and damaged files are left out.
 
     Args:
         paths: absolute, or relative to one of ``roots``.
@@ -199,7 +199,7 @@ def pictures_of(paths: Iterable[str], roots: Sequence[Path]) -> dict[str, bytes]
 
 
 def paths_in(lists: Iterable[RankedList]) -> list[str]:
-    """Of queries and of what was found."""
+    """The paths of the queries and of all gallery items in their lists."""
     return [path for shown in lists for path in (shown.path, *(item.path for item in shown.found))]
 
 
@@ -212,7 +212,7 @@ LEGEND = (
 
 
 def as_html(shown: RankedList, jpegs: Mapping[str, bytes]) -> str:
-    """A list as HTML; the classes are those of ``page.css``. What has no picture shows its name."""
+    """A list as HTML with the classes of ``page.css``. Images without a picture in ``jpegs`` show their paths."""
     matches = count(shown.matches, "match", "matches")
     told = f"<b>AP {100 * shown.ap:.1f} %</b>, first of {matches} at rank {shown.first:,}"
     query = shot(jpegs.get(shown.path), shown.path, "query") + f'<span class="caption"><b>query</b>{_seen_by(shown.camera)}</span>'
@@ -228,7 +228,7 @@ def _seen_by(camera: int | None) -> str:
 
 
 def shot(jpeg: bytes | None, path: str, meaning: str) -> str:
-    """A picture in its frame as HTML, or its path where there is none: names of files alone are often the same in many folders."""
+    """A picture in its frame as HTML, or the image's whole path where there is none, since many folders may have files of the same name."""
     name = escape(path)
     if jpeg is None:
         return f'<span class="shot"><span class="gone">{name}</span></span>'

@@ -36,12 +36,12 @@ LARGEST = 20_000_000
 
 @dataclass(frozen=True)
 class Extras:
-    """Parts that take time, and the bytes of many pictures.
+    """Parts of the page that take time to make, or many bytes of pictures.
 
     Args:
         browse: queries to look through, fewer where the page would grow beyond ``LARGEST``; 0 for none.
         map: a map of the embeddings of some people.
-        attention: where the likeness of the best and the worst queries with what was nearest comes from.
+        attention: for the best and the worst queries, which places in the images make their nearest image alike.
     """
 
     browse: int = 0
@@ -63,16 +63,16 @@ def write(
     track: Track = iter,
     data_root: str | None = None,
 ) -> Path:
-    """Writes the report of a run folder, from what is there; a part that lacks its data says which command fills it.
+    """Writes the report of a run folder from its files; a part whose data is missing names the command that makes it.
 
     Args:
         run: the run folder.
         data: the data set that was scored on, for its pictures.
-        dataset: whose evaluation is shown; that of ``data``, or else of the run's own data set, if not given.
+        dataset: the one whose evaluation is shown; by default that of ``data``, or else the run's own.
         output: the file; ``report.html`` in the run folder by default.
         extras: the parts that take time.
         track: wraps the iteration over queries to look through, for a progress bar.
-        data_root: where ``data`` was said to be, for the commands on the page; none where nobody has to say it.
+        data_root: the folder that was given for ``data``, for the commands on the page; none where none was needed.
 
     Returns:
         the file.
@@ -114,7 +114,7 @@ def write(
 
 
 def stage_logs(run: Path, facts: Mapping[str, Any]) -> list[plots.StageLog]:
-    """The logs of the run's stages in order, whether they have begun or not."""
+    """The logs of all stages of the run in order, also of those that have not begun."""
     return [plots.StageLog(stage["name"], int(stage["epochs"]), runs.read_log(run / "stages" / stage["folder"])) for stage in facts["stages"]]
 
 
@@ -142,12 +142,12 @@ def _trained(facts: Mapping[str, Any], labels: str) -> str:
 
 
 def _labels(facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
-    """How many people, or classes, trained."""
+    """The number of people or classes trained on, in words."""
     return count(facts["identities"], *(("class", "classes") if _classifies(facts, evaluated) else ("person", "people")))
 
 
 def _classifies(facts: Mapping[str, Any], evaluated: Evaluated | None) -> bool:
-    """Whether it tells classes apart; the scores say so of a run of an earlier version."""
+    """Whether the run's network tells classes apart; for a run of an earlier version its scores tell."""
     return facts.get("kind") == "classes" or (evaluated is not None and evaluated.classifies)
 
 
@@ -200,7 +200,7 @@ def _map(evaluated: Evaluated | None, seed: int) -> str:
 
 
 def _left_out(evaluated: Evaluated | None, extras: Extras, again: str) -> str:
-    """What this page could show too; empty where nothing is ranked or all is there."""
+    """The note on extra parts that this page lacks; empty where nothing is ranked or no part is missing."""
     if evaluated is None or evaluated.ranked is None:
         return ""
     parts = {"many more queries to look through": extras.browse, "where likeness comes from in the images": extras.attention, "a map of the embeddings": extras.map}

@@ -1,4 +1,4 @@
-"""Curves as SVG that follows the colours of the page that it stands in."""
+"""Curves as SVG that takes on the colours of the page around it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Row = dict[str, float | None]
 
 TOLD = (1, 5, 10, 20)
-"""Ranks that the field tells of."""
+"""Ranks that are usually reported."""
 
 _FEW = 30
 
@@ -29,8 +29,8 @@ class StageLog:
 
     Args:
         name: of the stage.
-        epochs: that it has when it is finished.
-        rows: of its log, an epoch each, in order.
+        epochs: how many it has when it is finished.
+        rows: of its log, one for each epoch, in order.
     """
 
     name: str
@@ -47,7 +47,7 @@ def training(
         stages: in order.
         columns: name in the log to name in the legend; what was never logged is left out.
         scale: of the vertical axis.
-        held: values hold for the whole epoch, as rates do, and are drawn as steps; else they are points at the epoch's end.
+        held: whether values hold for the whole epoch, as learning rates do, and are drawn as steps; else they are points at its end.
         label: of the figure, for those who cannot see it.
 
     Returns:
@@ -65,7 +65,7 @@ def training(
         for stage in stages:
             values = [(epoch, value) for epoch, value in _values(stage, column) if scale != "log" or value > 0]  # a warm-up may begin at 0
             epochs, heights = [before + epoch for epoch, _ in values], [value for _, value in values]
-            # A line of its own for each stage: what happens between two is no change but a new start.
+            # Each stage has a line of its own: between two stages nothing changes gradually, since training starts anew.
             known = name if values and name is not None else None
             if held and values:
                 axes.step([*epochs, epochs[-1] + 1], [*heights, heights[-1]], where="post", label=known, **style)
@@ -87,10 +87,10 @@ def training(
 
 
 def cmc(curves: Mapping[str, Mapping[int, float]], *, label: str = "CMC curve") -> bytes:
-    """Share of queries with a match among the first 1, 2, … items.
+    """CMC curves: the share of queries with a match among the first 1, 2, … items.
 
     Args:
-        curves: name in the legend to the share at each rank that is known; three curves at most.
+        curves: name in the legend to the share at each known rank; three curves at most.
         label: of the figure, for those who cannot see it.
 
     Returns:
@@ -115,10 +115,10 @@ def cmc(curves: Mapping[str, Mapping[int, float]], *, label: str = "CMC curve") 
 
 
 def reliability(curves: Mapping[str, Reliability], *, label: str = "Reliability diagram") -> bytes:
-    """Accuracy over confidence (Guo et al. 2017), beside the line on which confidence can be taken at its word.
+    """A reliability diagram: accuracy over confidence (Guo et al. 2017), with the diagonal on which the two are equal.
 
     Args:
-        curves: name in the legend to what is drawn; three at most. A dot is larger where more predictions are.
+        curves: name in the legend to what is drawn; three at most. The more predictions in a bin, the larger its dot.
         label: of the figure, for those who cannot see it.
 
     Returns:
@@ -141,11 +141,11 @@ def reliability(curves: Mapping[str, Reliability], *, label: str = "Reliability 
 
 
 def histogram(counts: Sequence[int], *, across: str, label: str) -> bytes:
-    """Bars of images over a share from 0 to 1.
+    """A histogram: numbers of images over a quantity from 0 to 1.
 
     Args:
-        counts: images in bins of equal width.
-        across: what the share is of.
+        counts: images in each of the bins, which have equal width.
+        across: the quantity, as the axis names it.
         label: of the figure, for those who cannot see it.
 
     Returns:
@@ -169,7 +169,7 @@ def _values(stage: StageLog, column: str) -> Iterator[tuple[int, float]]:
 
 
 def _mark(axes: Axes, stages: Sequence[StageLog]) -> None:
-    """Every second stage in a band, its name at the top, a line where it begins."""
+    """Marks the stages where there are several: every second one by a band, each by its name at the top and a line where it begins."""
     if len(stages) < 2:
         return
     start = 0
@@ -179,7 +179,7 @@ def _mark(axes: Axes, stages: Sequence[StageLog]) -> None:
             axes.axvspan(start, end, color=COLOURS["band"][0], linewidth=0, zorder=0)
         if number:
             axes.axvline(start, color=COLOURS["faint"][0], linewidth=0.8, linestyle=(0, (3, 3)), zorder=1)
-        # On the boundary between axes and legend, where no curve passes.
+        # Just above the axes, where no curve passes.
         axes.text(
             (start + end) / 2, 1.015, stage.name, transform=axes.get_xaxis_transform(), ha="center", va="bottom",
             color=COLOURS["faint"][0], fontsize=9.5,

@@ -1,4 +1,4 @@
-"""What a finished run wrote down of itself: all files of its folder but the embeddings, and of the weights their hashes."""
+"""What a finished run recorded of itself: all files of its folder but the embeddings, and only the hashes of the weights."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Recorded:
         facts: ``run.json``.
         config: ``config.yaml`` as it stands, without defaults.
         logs: rows of ``log.csv`` of each stage, by its folder.
-        verdicts: on the soft targets of each stage that has such, by its name.
+        verdicts: on the soft targets of each stage that has any, by its name.
         scores: ``metrics.json`` of each folder in ``eval/``, by its name.
         calibration: what ``calibrate`` found, if it was run.
-        networks: by their hashes, in words, those of all stages.
+        networks: hash of each network of the run to its description in words.
     """
 
     run: Path
@@ -51,7 +51,7 @@ class Recorded:
 
 
 def read(run: files.Pathlike) -> Recorded:
-    """Raises ``UserError``: no run folder, a run that is not finished, a damaged file."""
+    """Reads a run folder. Raises ``UserError`` for a folder that is no run, a run that is not finished, or a damaged file."""
     import yaml
 
     run = Path(run)
@@ -83,7 +83,7 @@ def read(run: files.Pathlike) -> Recorded:
 
 
 def network_files(run: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """Where each network of a run is, by its hash. What a stage hands on is one of the two of a stage that kept an average, and is the stage itself."""
+    """Where each network of a run is, by its hash: the stage folder or, for the other network of a stage that kept an average, its file in there."""
     found = {}
     for stage in stages:
         for path in (run / "stages" / stage["folder"] / name for name in (runs.LAST, runs.AVERAGED)):

@@ -36,7 +36,7 @@ TILES = {"single": ("rank1", "mAP"), "multi": ("rank1", "mAP"), "classification"
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The scores of ``metrics.json`` that are shown: what they are called, and what they mean."""
+    """The scores of ``metrics.json`` that are shown: key to name and meaning."""
     if "classification" not in metrics:
         return RANKING
     names = telling((metrics.get("protocol") or {}).get("classes"))
@@ -44,7 +44,7 @@ def figures(metrics: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def tiles(evaluated: Evaluated | None) -> str:
-    """The figures that are asked for first."""
+    """The main scores as large figures for the top of the page."""
     if evaluated is None:
         return ""
     shown, told = [], figures(evaluated.metrics)
@@ -59,7 +59,7 @@ def tiles(evaluated: Evaluated | None) -> str:
 
 
 def scores_section(run: Path, dataset: str, evaluated: Evaluated | None) -> str:
-    """The table, the curve, and the protocol in words."""
+    """The section of scores: the table, the curve (CMC or reliability), and the protocol in words."""
     if evaluated is None:
         others = sorted(path.parent.name for path in (run / "eval").glob(f"*/{METRICS}"))
         also = f" There are scores on {', '.join(others)}, which --dataset shows." if others else ""

@@ -17,7 +17,7 @@ from .words import count
 
 
 def soft_targets_section(run: Path, facts: Mapping[str, Any]) -> str:
-    """A part for each stage that gave soft targets, or was given those of a teacher; empty where none did."""
+    """The section of soft targets: a part for each stage that made some, or was given a teacher's; empty where there are none."""
     noted = {stage["name"]: run / "stages" / stage["folder"] / diagnostics.FILE for stage in facts["stages"]}
     noted = {name: path for name, path in noted.items() if path.is_file()}
     if not noted:

@@ -1,4 +1,4 @@
-"""One person or two: how far apart pairs of images of the same person and of different people are, from the run's ``calibration.json``."""
+"""Verification: how far apart pairs of images of the same person and of different people are, from the run's ``calibration.json``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def verification_section(run: Path, classifies: bool, found: Calibration | None,
 
     Args:
         run: the run folder.
-        classifies: whether the network tells classes apart, and no people.
+        classifies: whether the network tells classes apart, not people.
         found: what ``calibrate`` found, where it was run.
         model: hash of the run's network, where it is known.
     """
@@ -95,12 +95,12 @@ def _cameras(facts: Mapping[str, Any]) -> str:
 
 
 def distances(histogram: Mapping[str, Sequence[float]], *, threshold: float | None = None, across: str = "distance") -> bytes:
-    """Genuine and impostor pairs by their distance, each kind as shares that sum to 1, since there are many more of the second.
+    """Histograms of the distances of genuine and impostor pairs; the bars of each kind sum to 1, since there are many more impostors.
 
     Args:
-        histogram: ``edges`` of B + 1 numbers, ``genuine`` and ``impostor`` of B each.
+        histogram: ``edges``, B + 1 numbers; ``genuine`` and ``impostor``, B counts each.
         threshold: a distance to mark.
-        across: what the distance is.
+        across: the kind of distance, as the axis names it.
 
     Returns:
         an SVG.
@@ -124,10 +124,10 @@ def distances(histogram: Mapping[str, Sequence[float]], *, threshold: float | No
 
 
 def roc(curve: Mapping[str, Sequence[float]], *, eer: float | None = None) -> bytes:
-    """The share of genuine pairs that are accepted over that of impostors, which is drawn on a logarithmic scale.
+    """The ROC curve: the share of genuine pairs that are accepted over that of impostor pairs, on a logarithmic axis.
 
     Args:
-        curve: ``fpr`` and ``tpr``, alike long.
+        curve: ``fpr`` and ``tpr``, of equal length.
         eer: where both errors are the same, marked by a dot.
 
     Returns:

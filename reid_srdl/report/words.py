@@ -25,21 +25,21 @@ def duration(seconds: float) -> str:
 
 
 def percent(probability: float, digits: int = 1) -> str:
-    """A probability (of 1) in percent, with so many digits behind the point: ``99.3``.
+    """A probability (0 to 1) in percent, with ``digits`` behind the point: ``99.3``.
 
-    Where rounding would make a certainty of it, which no probability is, ``>99.9`` or ``<0.1``.
+    Where rounding would turn it into a certainty, which no probability here is: ``>99.9`` or ``<0.1``.
     """
     said, least = f"{100 * probability:.{digits}f}", 10.0**-digits
     return {0: f"<{least:.{digits}f}", 100: f">{100 - least:.{digits}f}"}.get(float(said), said)
 
 
 def distance_word(distance: float) -> str:
-    """A threshold in four digits; of one without bounds that every distance is within it, or none."""
+    """A threshold in four digits; an infinite one in words: any distance is below it, or none."""
     return f"{distance:.4g}" if math.isfinite(distance) else "any" if distance > 0 else "none is that sure"
 
 
 def protocol(stamp: Mapping[str, Any]) -> list[str]:
-    """The protocol stamp of ``metrics.json`` in sentences; entries that have none are named as they stand."""
+    """The protocol stamp of ``metrics.json`` in sentences; entries without a sentence follow as ``name: value``."""
     left = dict(stamp)
     sentences = [*(_classes(left) if "classes" in left else _images(left)), *_distances(left), *_scores(left), *_embeddings(left)]
     return sentences + [f"{name.replace('_', ' ')}: {value}" for name, value in left.items() if value not in (None, "", {})]
