@@ -37,14 +37,14 @@ BENCHMARKS: dict[str, str] = {
 
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
-"""``cpu`` is for a machine with other work on it: seconds of the processor that all threads of this process were given. It knows nothing of
-what threads gain side by side, so it is fair to tasks of one thread only; nor of other processes, such as the workers of a data loader."""
+"""``cpu`` is for a machine with other work on it: the processor seconds of all threads of this process. It does not show what threads gain by
+running in parallel, so it is fair to tasks of one thread only, and leaves out other processes, such as the workers of a data loader."""
 _clock: contextvars.ContextVar[str] = contextvars.ContextVar("clock", default="wall")
 
 
 @contextlib.contextmanager
 def clock(name: str) -> Iterator[None]:
-    """Inside, tasks are timed by this one of ``CLOCKS``."""
+    """Inside, tasks are timed by the one of ``CLOCKS`` with this name."""
     token = _clock.set(name)
     try:
         yield
@@ -59,10 +59,10 @@ def now() -> float:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number that a benchmark is about.
+    """One number that a benchmark reports.
 
     Args:
-        what: in words.
+        what: its meaning in words.
         value: the median over the repeats.
         limit: what it should stay below; none where it is only reported.
         unit: empty for a ratio.
@@ -90,13 +90,13 @@ class Report:
 
 
 class Seconds(float):
-    """What a task returns that takes its time itself, because it does more than is to be timed."""
+    """What a task returns that measures its own time, because only a part of its work is to be timed."""
 
 
 def alternate(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each task, taken in turns, so that what else the machine does falls on all alike.
+    """Seconds of each task in each round; tasks take turns, so that other load on the machine falls on all alike.
 
-    One round goes before that is not timed.
+    One round, which is not timed, goes before.
     """
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for turn in range(repeats + 1):
@@ -116,7 +116,7 @@ def median_of(seconds: dict[str, list[float]], ratio: Callable[..., float]) -> f
 
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Inside, torch computes with so many; none leaves it at what it does."""
+    """Inside, torch computes with so many threads; none leaves their number as it is."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

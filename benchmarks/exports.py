@@ -44,7 +44,7 @@ class Setup:
         size: (height, width) in pixels.
         batch: images at a time.
         batches: in a round.
-        threads: of each library.
+        threads: that each library may use.
         calibration: images for int8.
     """
 
@@ -57,7 +57,7 @@ class Setup:
 
 
 def run(repeats: int, setup: Setup = Setup()) -> Report:
-    """Each way to embed the same images; PyTorch in fp32 is what the others are compared with."""
+    """Times each way to embed the same images; the others are compared with PyTorch in fp32."""
     with threads(setup.threads), tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         trained = _network(setup)
         pixels = samples.random_pictures(setup.size, setup.batch * setup.batches, seed=0)

@@ -24,7 +24,7 @@ RATE = 0.01
 
 
 class Unwatched:
-    """Nobody looks on."""
+    """An observer of training that does nothing."""
 
     def epoch_begins(self, stage: Stage, number: int, epoch: int, steps: int, done: int) -> None: ...
 
@@ -40,16 +40,16 @@ class FromFiles:
         backbone: by name; untrained.
         files: JPEG files of people 1, 2, ….
         size: (height, width) in pixels of training.
-        batch: images a step.
+        batch: images in a step.
         epochs: how often ``epoch`` may be called.
         precision: ``fp32`` or ``bf16``.
         workers: threads that decode.
-        memory_gb: GiB of decoded images that are kept; with 0 all are streamed.
-        device: of the training; the CPU if none is given.
+        memory_gb: GiB of decoded images that may be kept in memory; with 0 all are streamed.
+        device: that trains; the CPU if none is given.
         watch: is told of every step.
 
     Attributes:
-        loader: of the batches.
+        loader: makes the batches.
     """
 
     def __init__(
@@ -71,5 +71,5 @@ class FromFiles:
         self._rows = trainer.epochs(watch or Unwatched(), save=lambda: None, save_every=float("inf"))
 
     def epoch(self) -> dict[str, Any]:
-        """The next epoch; its row of the log."""
+        """Trains the next epoch; returns its row of the log."""
         return next(self._rows)

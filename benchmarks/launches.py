@@ -22,7 +22,7 @@ WANTED = 30_000
 
 
 def run(repeats: int, setup: Setup | None = None) -> Report:
-    """Epochs of plain training in turns, eager and compiled."""
+    """Times epochs of plain training, eager and compiled in turns."""
     device = devices.choose("auto")
     gpu = device.type == "cuda"
     setup = setup or Setup("resnet32", (32, 32), batch=128, steps=390 if gpu else 8, identities=100, device=str(device), precision="bf16" if gpu else "fp32")

@@ -1,4 +1,4 @@
-"""Memory that a task takes, beyond what its process had before; of the process and of all that it starts (Linux)."""
+"""Memory that a task takes beyond what its process had before, with that of all processes it starts (Linux)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _EVERY = 0.002
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """``function(*arguments)`` in a fresh process, which has no freed memory to fall back on and whose threads are new."""
+    """``function(*arguments)`` in a fresh process, which has no freed memory to use again and starts its threads anew."""
     # An executor's processes, unlike a pool's, may have children of their own, such as the workers of a data loader.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _start_by, (multiprocessing.get_start_method(),)) as executor:
         return executor.submit(function, *arguments).result()
 
 
 def _start_by(method: str) -> None:
-    """Children start as they do in the parent, not as this process did itself."""
+    """Makes this process start its children by the method of its parent, not by the one that started it (spawn)."""
     multiprocessing.set_start_method(method, force=True)
 
 
 def peak_memory(task: Callable[[], object]) -> int:
-    """Bytes of its own that the process and its children have at most while the task runs, above what they had before.
+    """The most bytes of their own that the process and its children have while the task runs, beyond what they had before.
 
-    They are looked at every 2 ms. Memory that parent and child share is counted once; files that are mapped are not counted.
+    Memory is read every 2 ms. What parent and child share is counted once; mapped files are not counted.
     """
     before, peak, done = _own_memory(), 0, threading.Event()
 
@@ -50,7 +50,7 @@ def peak_memory(task: Callable[[], object]) -> int:
 
 
 def peak_of_gpu(task: Callable[[], object]) -> int:
-    """Bytes of the GPU that torch holds at most for tensors while the task runs."""
+    """The most bytes of GPU memory that torch holds for tensors while the task runs."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     task()
@@ -62,7 +62,7 @@ def _own_memory() -> int:
     children = _descendants("self")
     if not children:
         return _bytes("self", "status", "RssAnon:")
-    # A worker begins as a copy that shares all memory with its parent; each counts its part of what is shared.
+    # A worker begins as a copy that shares all memory with its parent; PSS divides shared memory among those that share it.
     return sum(_bytes(process, "smaps_rollup", "Pss_Anon:") for process in ("self", *children))
 
 

@@ -1,6 +1,6 @@
-"""The records of the benchmarks as a page: what was compared and how, what was wanted, and what each record holds.
+"""The records of the benchmarks as a page: what was compared and how, which values were wanted, and which each record holds.
 
-``python -m benchmarks.page`` writes ``docs/speed.md`` from ``benchmarks/records``. The words about a benchmark are those of its module.
+``python -m benchmarks.page`` writes ``docs/speed.md`` from ``benchmarks/records``. A benchmark is described by the docstring of its module.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ What each step costs at large galleries stands on [a page of its own](scale.md).
 
 
 def page(records: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown: a section a benchmark, a column a record.
+    """Markdown: a section for each benchmark, with a column for each record.
 
     Args:
-        records: the contents of what ``--output`` wrote, by the name of the file.
+        records: name of a file that ``--output`` wrote to its contents.
 
     Raises:
         UserError: none of them holds a benchmark.
@@ -42,7 +42,7 @@ def page(records: Mapping[str, Mapping[str, Any]]) -> str:
     if not names:
         raise UserError("the records hold no benchmark", "python -m benchmarks --output FILE.json writes one.")
     modules = [BENCHMARKS[name].partition(":")[0] for name in names]
-    # Two benchmarks of one module share its words, which stand before the first.
+    # Two benchmarks of one module share its docstring, which is shown with the first.
     sections = [_section(name, "" if module in modules[:number] else _words(module), records) for number, (name, module) in enumerate(zip(names, modules, strict=True))]
     gpu = [] if any(content["machine"].get("gpu") for content in records.values()) else ["No record is of a GPU yet."]
     return "\n\n".join([HEAD, *gpu, *sections]) + "\n"
@@ -76,7 +76,7 @@ def _value(figure: Figure | None) -> str:
 
 
 def _digits(value: float) -> str:
-    """Four digits, of which three may stand behind the point; what is smaller in two."""
+    """From 0.01 on with at most three digits behind the point, fewer for larger numbers; below that with two significant digits."""
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.{1 if abs(value) >= 10 else 3}f}" if abs(value) >= 0.01 else f"{value:.2g}"
@@ -85,10 +85,10 @@ def _digits(value: float) -> str:
 def _conditions(record: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     machine = record["machine"]
     rounds = max((len(seconds) for seconds in report["seconds"].values()), default=0)
-    threads = report.get("settings", {}).get("threads", machine["threads"])  # PyTorch's; some are measured on fewer than the machine has
+    threads = report.get("settings", {}).get("threads", machine["threads"])  # PyTorch's own; some benchmarks use fewer than the machine has
     load = f", other work beside it (load {machine['load']:.0f})" if machine.get("load", 0) > 2 * machine["threads"] else ""
     timed = f"median of {rounds} rounds" if rounds > 1 else "one run"
-    clock = report.get("settings", {}).get("clock") or machine.get("clock", "wall")  # one that waits for a disk counts time, whatever was asked for
+    clock = report.get("settings", {}).get("clock") or machine.get("clock", "wall")  # a benchmark that waits for a disk always uses wall time
     return f"{machine.get('gpu') or machine['processor']}, {_count(threads, 'thread')}{load}; {timed}, {CLOCKED[clock]}; torch {machine['torch']}"
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks against other toolkits share: the toolkits, quietly, and pictures on disk for all of them."""
+"""What the benchmarks against other toolkits share: the toolkits without their output, and pictures on disk for all of them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from reid_srdl.export.samples import random_pictures
 CAMERAS = 6
 _TOGETHER = 32  # pictures drawn at once
 CYTHON = "pyppbox_torchreid"
-"""A package that brings torchreid's evaluator compiled; torchreid's own leaves the compiling to its user."""
+"""A package with torchreid's Cython evaluator compiled; torchreid itself leaves the compiling to its user."""
 
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """torchreid tells of all that it does."""
+    """Inside, output and warnings are dropped: torchreid reports all that it does."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -36,9 +36,9 @@ def torchreid(module: str) -> Any:
 
 
 def cython_evaluator() -> tuple[Callable[..., Any] | None, str]:
-    """torchreid's compiled ``evaluate_cy`` and where it is from; none where it is not installed.
+    """torchreid's compiled ``evaluate_cy`` (none where it is not installed), and in words where it is from.
 
-    The module alone is loaded: the packages around it import much that is of no use here.
+    The module is loaded without the packages around it, which import much that is not needed here.
     """
     for package, inner in (("torchreid", "reid/metrics/rank_cylib"), (CYTHON, "metrics/rank_cylib")):
         found = importlib.util.find_spec(package)
@@ -52,7 +52,7 @@ def cython_evaluator() -> tuple[Callable[..., Any] | None, str]:
 
 
 def pictures(folder: Path, count: int, size: tuple[int, int], people: int) -> list[Path]:
-    """JPEG files under Market-1501's names, of ``people`` identities in turn and as many cameras as there."""
+    """Writes ``count`` JPEG files of ``size`` (height, width) named as in Market-1501, of ``people`` identities and ``CAMERAS`` cameras in turn."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for start in range(0, count, _TOGETHER):

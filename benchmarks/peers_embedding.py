@@ -42,11 +42,11 @@ class Setup:
 
     Args:
         backbone: a name that both know.
-        size: (height, width) in pixels of the network.
-        stored: of the files.
-        images: a round.
+        size: (height, width) in pixels of the network's input.
+        stored: (height, width) of the files.
+        images: how many are embedded in a round.
         batch: images at a time.
-        threads: of each library; torch's own number if none is given.
+        threads: that each library may use; torch's own number if none is given.
         calibration: images for int8.
     """
 
@@ -60,7 +60,7 @@ class Setup:
 
 
 def run(repeats: int, setup: Setup = Setup()) -> Report:
-    """Each way from the same files to vectors on disk; on the GPU beside that, where there is one."""
+    """Times each way from the same files to vectors on disk, and measures its memory; where there is a GPU, there too."""
     with threads(setup.threads), tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         peers.pictures(folder / "images", setup.images, setup.stored, people=32)
@@ -79,7 +79,7 @@ def run(repeats: int, setup: Setup = Setup()) -> Report:
 
 
 def prepare(folder: Path, setup: Setup) -> list[str]:
-    """Writes the networks into the folder; returns the ways that there are to embed."""
+    """Writes the networks into the folder; returns the names of the ways to embed that this machine has."""
     with forked(0):
         network = build(setup.backbone, 751, image_size=setup.size).eval().to(memory_format=torch.channels_last)
     runs.save_model(folder / runs.MODEL, network, ModelConfig(setup.backbone, "none"), setup.size, np.arange(1, 752))
@@ -99,7 +99,7 @@ def prepare(folder: Path, setup: Setup) -> list[str]:
 
 
 def opened(way: str, folder: Path, setup: Setup) -> Callable[[], object]:
-    """The network of a way, loaded; each call embeds all files anew."""
+    """Loads the network of a way; each call of the result embeds all files anew."""
     device = "cuda" if way.endswith("_cuda") else "cpu"
     if way.startswith(THEIRS):
         with peers.silence():
@@ -115,20 +115,20 @@ def opened(way: str, folder: Path, setup: Setup) -> Callable[[], object]:
 
 
 def theirs(extractor: Callable[[list[str]], torch.Tensor], folder: Path, setup: Setup) -> None:
-    """As its own documentation calls it, in batches."""
+    """Embeds all files with torchreid's extractor in batches, as its documentation shows, and saves the vectors."""
     files = [str(file) for file in sorted((folder / "images").iterdir())]
     parts = [extractor(files[start : start + setup.batch]).cpu().numpy() for start in range(0, len(files), setup.batch)]
     np.savez(folder / "theirs.npz", vectors=np.concatenate(parts), paths=files)
 
 
 def ours(trained: runs.Trained, folder: Path, setup: Setup) -> None:
-    """As the command ``embed`` does."""
+    """Embeds all files as the command ``embed`` does."""
     listed = list_images(str(folder / "images"))
     pieces = embed_in_batches(trained, listed, stored_size(listed.files, trained.size), [], batch=setup.batch)
     embeddings.write(folder / "ours.npz", pieces)
 
 
 def memory_of(way: str, folder: Path, setup: Setup) -> int:
-    """Bytes; to be called in a fresh process."""
+    """Bytes that a way takes while it embeds; to be called in a fresh process."""
     with threads(setup.threads):
         return (peak_of_gpu if way.endswith("_cuda") else peak_memory)(opened(way, folder, setup))

@@ -31,7 +31,7 @@ from .memory import MB, alone, peak_memory
 from .ranking import drawn, large_gallery
 
 DEPTH = 50
-"""Of the CMC curve."""
+"""Ranks of the CMC curve."""
 
 Scores = tuple[np.ndarray | None, float]
 """CMC, where there is one, and mAP."""
@@ -42,10 +42,10 @@ class Setup:
     """What is ranked.
 
     Args:
-        queries, items, dimension, people, cameras: of the vectors.
-        large: items of the gallery that memory is compared at, most of them distractors.
+        queries, items, dimension, people, cameras: of the random vectors.
+        large: items of the large gallery in the comparison of memory, most of them distractors.
         large_dimension: of the vectors in that comparison.
-        share: rows that are walked a round where that is slow.
+        share: queries that are scored in a round where that is slow.
     """
 
     queries: int = 3368
@@ -60,12 +60,12 @@ class Setup:
 
 @dataclass(frozen=True)
 class Peer:
-    """Somebody's way from distances to scores.
+    """Another way from distances to scores.
 
     Args:
-        score: from distances float32 ``(Q, G)``, queries and gallery.
-        least: how many times faster ``rank`` should be, both with their distances.
-        slow: whether a share of the rows stands for all.
+        score: computes the scores from distances float32 ``(Q, G)``, queries and gallery.
+        least: how many times faster ``rank`` should be, the distances included in both.
+        slow: whether only a share of the queries is scored, and the time multiplied.
     """
 
     score: Callable[[np.ndarray, Embeddings, Embeddings], Scores]
@@ -74,14 +74,14 @@ class Peer:
 
 
 def run(repeats: int, setup: Setup = Setup()) -> Report:
-    """Times and scores everybody who is there, and measures the memory of each in a process of its own."""
+    """Times and scores all peers that are installed, and measures the memory of each in a process of its own."""
     seconds, figures = times(repeats, setup)
     settings = {**dataclasses.asdict(setup), "threads": torch.get_num_threads(), "cython": known()[1]}
     return Report(settings, seconds, figures + memory(setup))
 
 
 def times(repeats: int, setup: Setup) -> tuple[dict[str, list[float]], list[Figure]]:
-    """Seconds of each, and what they and the scores come to."""
+    """Seconds of ``rank``, the product and each peer, and the figures on time and scores."""
     others, _ = known()
     query, gallery = drawn(setup.queries, setup.items, setup.dimension, setup.people, setup.cameras)
     floor = torch.empty(setup.queries, setup.items)
@@ -102,7 +102,7 @@ def times(repeats: int, setup: Setup) -> tuple[dict[str, list[float]], list[Figu
 
 
 def memory(setup: Setup) -> list[Figure]:
-    """Of each in a process of its own."""
+    """The memory of each, measured in a process of its own."""
     taken = {name: alone(memory_of, name, setup) / MB for name in ("rank", *known()[0])}
     small, large = (alone(memory_by_size, items, setup) / MB for items in (setup.items, setup.large))
     return [
@@ -113,7 +113,7 @@ def memory(setup: Setup) -> list[Figure]:
 
 
 def known() -> tuple[dict[str, Peer], str]:
-    """Everybody by name, and where torchreid's Cython comes from."""
+    """The peers that are installed, by name, and where torchreid's Cython comes from."""
     others = {"torchreid, Python": Peer(torchreid_python, 20, slow=True), "argsort, row by row": Peer(argsort_loop, 1.8)}
     compiled, where = peers.cython_evaluator()
     if compiled:
@@ -156,7 +156,7 @@ def torchmetrics_map(distances: np.ndarray, query: Embeddings, gallery: Embeddin
     for row, label, camera in zip(distances, query.labels, query.cameras, strict=True):
         there = (gallery.labels != label) | (gallery.cameras != camera)
         target = torch.from_numpy(gallery.labels[there] == label)
-        nearness = row.max() + 1 - row  # what is not above 0 is never right there
+        nearness = row.max() + 1 - row  # there a value that is not above 0 never counts as right
         if target.any():
             precisions.append(float(retrieval_average_precision(torch.from_numpy(nearness[there]), target)))
     return None, float(np.mean(precisions))
@@ -166,7 +166,7 @@ def torchmetrics_map(distances: np.ndarray, query: Embeddings, gallery: Embeddin
 
 
 def timed(peer: Peer, query: Embeddings, gallery: Embeddings, share: int) -> Seconds:
-    """Of all queries, distances and scores."""
+    """Seconds that a peer takes for all queries, distances and scores; a slow one's scores are extrapolated from ``share`` queries."""
     began = now()
     distances = all_distances(query, gallery)
     multiplied = now()
@@ -177,7 +177,7 @@ def timed(peer: Peer, query: Embeddings, gallery: Embeddings, share: int) -> Sec
 
 
 def all_distances(query: Embeddings, gallery: Embeddings) -> np.ndarray:
-    """As torchreid has them."""
+    """The matrix of distances ``(Q, G)``, as torchreid computes it."""
     distance = peers.torchreid("metrics.distance").compute_distance_matrix
     with full_precision():
         return distance(torch.from_numpy(query.vectors), torch.from_numpy(gallery.vectors)).numpy()
@@ -190,7 +190,7 @@ def differences(others: dict[str, Peer], setup: Setup) -> dict[str, float]:
     found = {}
     for name, peer in others.items():
         some = query.take(np.arange(min(setup.share, len(query)))) if peer.slow else query
-        # The place in a stable order stands for the distance: nobody has ties to settle any more.
+        # Distances are replaced by places in a stable order, so that there are no ties left.
         order = np.argsort(all_distances(some, gallery), axis=1, kind="stable")
         places = np.empty(order.shape, dtype=np.float32)
         np.put_along_axis(places, order, np.arange(len(gallery), dtype=np.float32)[None], axis=1)
@@ -213,6 +213,6 @@ def memory_of(name: str, setup: Setup) -> int:
 
 
 def memory_by_size(items: int, setup: Setup) -> int:
-    """Bytes that ``rank`` takes where the gallery has so many items; to be called in a fresh process."""
+    """Bytes that ``rank`` takes with a gallery of ``items``; to be called in a fresh process."""
     with large_gallery(setup.queries, items, setup.items, setup.large_dimension, setup.people, setup.cameras) as (query, gallery):
         return peak_memory(lambda: rank(query, gallery, device="cpu"))

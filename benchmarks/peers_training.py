@@ -45,9 +45,9 @@ class Setup:
     Args:
         networks: of ``NETWORKS``.
         size: (height, width) in pixels of training.
-        stored: of the files.
-        batch: images a step.
-        steps: that are timed in a round.
+        stored: (height, width) of the files.
+        batch: images in a step.
+        steps: steps that are timed in a round.
         identities: people in the files.
         workers: threads that decode here, processes there.
         threads: of torch; its own number if none is given.
@@ -68,7 +68,7 @@ class Setup:
 
 
 def run(repeats: int, setup: Setup = Setup()) -> Report:
-    """On the CPU, and on the GPU where there is one."""
+    """Times each network and measures its memory, on the CPU and on the GPU where there is one."""
     places = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
     seconds: dict[str, list[float]] = {}
     figures: list[Figure] = []
@@ -93,7 +93,7 @@ def run(repeats: int, setup: Setup = Setup()) -> Report:
 
 
 def default_precision(network: str, setup: Setup, device: torch.device) -> str:
-    """What a run without further words comes to."""
+    """The precision that a run settles on by itself (``auto``)."""
     with forked(0):
         built = build(NETWORKS[network], setup.identities, image_size=setup.size)
     return precision.settle("auto", [built], device=device, size=setup.size, batch=setup.batch)[0]
@@ -110,7 +110,7 @@ def times(network: str, files: list[Path], settled: str, repeats: int, setup: Se
 
 
 def memory_of(name: str, network: str, settled: str, setup: Setup, device: str) -> int:
-    """Bytes; to be called in a fresh process."""
+    """Bytes that building a network and some steps take; to be called in a fresh process."""
     place = torch.device(device)
 
     def steps() -> None:
@@ -126,7 +126,7 @@ def memory_of(name: str, network: str, settled: str, setup: Setup, device: str) 
 
 
 class StepClock:
-    """Seconds a step, from the end of the first to the end of the last of ``steps`` further ones."""
+    """Mean seconds of a step, over the ``steps`` that follow the first one of an epoch."""
 
     def __init__(self, steps: int, device: torch.device) -> None:
         self.steps, self.device, self.ended, self.began = steps, device, 0, 0.0
@@ -142,7 +142,7 @@ class StepClock:
         self.ended += 1
 
     def read(self) -> Seconds:
-        """Of the epoch that is over; the clock is as new."""
+        """Seconds a step of the epoch that has ended; resets the clock for the next one."""
         self.ended = 0
         return self.seconds
 
@@ -159,7 +159,7 @@ class _Watch(Unwatched):
 
 
 def ours(network: str, files: list[Path], precision: str, epochs: int, setup: Setup, device: torch.device) -> Callable[[], Seconds]:
-    """An epoch at each call."""
+    """A task that trains an epoch at each call and returns its seconds a step."""
     clock = StepClock(setup.steps, device)
     training = FromFiles(
         NETWORKS[network], files, setup.size, batch=setup.batch, epochs=epochs, precision=precision, workers=setup.workers, device=device, watch=_Watch(clock)
@@ -176,7 +176,7 @@ def ours(network: str, files: list[Path], precision: str, epochs: int, setup: Se
 
 
 def theirs(network: str, files: list[Path], setup: Setup, device: torch.device) -> Callable[[], Seconds]:
-    """An epoch at each call."""
+    """A task that trains an epoch at each call with torchreid and returns its seconds a step."""
     on_gpu = device.type == "cuda"
     _register()
     with peers.silence():
@@ -207,7 +207,7 @@ def theirs(network: str, files: list[Path], setup: Setup, device: torch.device) 
 
 @cache
 def _register() -> None:
-    """The files as a data set of torchreid's: a folder of images whose names say who is shown."""
+    """Registers the files as a data set of torchreid: a folder of images whose names give identity and camera."""
 
     class Fabricated(peers.torchreid("data.datasets.dataset").ImageDataset):
         def __init__(self, root: str = "", **others: Any) -> None:

@@ -62,7 +62,7 @@ def run(repeats: int) -> Report:
 
 
 def drawn(queries: int, items: int, dimension: int, people: int, cameras: int) -> tuple[Embeddings, Embeddings]:
-    """Queries and gallery, drawn by chance."""
+    """Random queries and a random gallery."""
     rng = np.random.default_rng(0)
     query, gallery = (_embeddings(rng, _vectors(rng, rows, dimension), people, cameras) for rows in (queries, items))
     return query, gallery
@@ -70,7 +70,7 @@ def drawn(queries: int, items: int, dimension: int, people: int, cameras: int) -
 
 @contextlib.contextmanager
 def large_gallery(queries: int, items: int, matches: int, dimension: int, people: int, cameras: int) -> Iterator[tuple[Embeddings, Embeddings]]:
-    """Queries, and a gallery that is mapped from a file that goes away; ``matches`` of its items are of people, the others distractors."""
+    """Random queries and a gallery mapped from a temporary file; ``matches`` of its items show people, the others are distractors."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         file = np.lib.format.open_memmap(Path(folder) / "gallery.npy", mode="w+", dtype=np.float32, shape=(items, dimension))
@@ -93,7 +93,7 @@ def _embeddings(rng: np.random.Generator, vectors: np.ndarray, people: int, came
 
 
 def _memory(large: bool) -> int:
-    """Bytes that ``rank`` takes; in a process of its own, which has no freed memory to fall back on."""
+    """Bytes that ``rank`` takes; to be called in a fresh process, which has no freed memory to use again."""
     if not large:
         query, gallery = drawn(QUERIES, ITEMS, DIMENSION, PEOPLE, CAMERAS)
         return peak_memory(lambda: rank(query, gallery, device="cpu"))

@@ -30,7 +30,7 @@ from . import Figure, Report, above_zero, alternate, median_of, script
 QUERIES, ITEMS, DIMENSION, CAMERAS, TOP_K = 32, 4000, 512, 6, 20
 _DEEP = 200
 _CLOSE = 1e-4
-"""Relative difference of two distances that rounding makes."""
+"""Relative difference of two distances up to which rounding may be the cause."""
 
 
 def run(repeats: int) -> Report:
@@ -45,7 +45,7 @@ def run(repeats: int) -> Report:
 
 @contextlib.contextmanager
 def indices(gallery: Embeddings, uri: str | None = None) -> Iterator[dict[str, Index]]:
-    """The gallery in each backend that is installed, in a folder that goes away."""
+    """Inside: an index of the gallery by each backend that is installed, in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as open_ones:
         built: dict[str, Index] = {}
         for backend, needs in (("faiss", "faiss"), ("milvus", "pymilvus")):
@@ -57,7 +57,7 @@ def indices(gallery: Embeddings, uri: str | None = None) -> Iterator[dict[str, I
 
 
 def timed(built: dict[str, Index], query: Embeddings, repeats: int, top_k: int = TOP_K) -> Report:
-    """Seconds of searching for all queries together, one by one, and under a camera filter."""
+    """Times searches for all queries together, one by one, and with a camera filter."""
     vectors = query.vectors
 
     def one_by_one(index: Index) -> None:
@@ -81,7 +81,7 @@ def timed(built: dict[str, Index], query: Embeddings, repeats: int, top_k: int =
 
 
 def differing(one: Hits, other: Hits, top_k: int) -> int:
-    """Queries for which two backends found other images, or in another order, though the distances say which is nearer."""
+    """The number of queries for which two backends differ in their first ``top_k`` hits by more than the order of nearly equal distances."""
     count = 0
     for row in range(len(one)):
         unlike = np.flatnonzero(one.paths[row, :top_k] != other.paths[row, :top_k])
@@ -93,7 +93,7 @@ def differing(one: Hits, other: Hits, top_k: int) -> int:
 def first_right(hits: Hits, query: Embeddings, gallery: Embeddings) -> float:
     """Rank-1: how often the first hit that exists for the query is the same person, among queries that have a match.
 
-    Images of the query's own person and camera do not exist for it; the hits must go deeper than there are of these.
+    Images of the query's own person and camera do not exist for it; there must be more hits than the query has such images.
     """
     state = np.stack([states(query.labels[row : row + 1], query.cameras[row : row + 1], hits.labels[row], hits.cameras[row])[0] for row in range(len(query))])
     matches = [bool(((gallery.labels == label) & (gallery.cameras != camera)).any()) for label, camera in zip(query.labels, query.cameras, strict=True)]
@@ -102,7 +102,7 @@ def first_right(hits: Hits, query: Embeddings, gallery: Embeddings) -> float:
 
 
 def main(argv: list[str]) -> int:
-    """With embeddings of one's own."""
+    """The benchmark with embeddings of one's own."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.retrieval", description="faiss and Milvus side by side.")
     parser.add_argument("files", nargs=2, metavar="FILE", help="embeddings of queries, and of the gallery (.npz or .parquet)")
     parser.add_argument("--queries", type=int, default=QUERIES, help=f"queries that are timed (default {QUERIES})")

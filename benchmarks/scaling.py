@@ -1,10 +1,10 @@
-"""What each step costs at galleries that no test machine holds: measured at sizes that fit, and carried on by each step's law.
+"""What each step costs at galleries that no test machine holds: measured at sizes that fit, and extrapolated by each step's law.
 
 ``python -m benchmarks scaling`` measures. ``python -m benchmarks.scaling --output FILE.json`` keeps the record, and ``--page FILE.md`` writes its
 table into a page, between the marks that it finds there.
 
-Seconds are the processor's, of one thread, on vectors drawn by chance around people; memory is what a process has of its own while it is at it,
-beyond its inputs (a gallery is mapped from its file); stored is what is left on disk. Each size is measured in a fresh process.
+Seconds are the processor's, of one thread, on random vectors clustered by person; memory is the most that a process has of its own during the
+step, beyond its inputs (a gallery is mapped from its file); stored is what is left on disk. Each size is measured in a fresh process.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ DIMENSION, CAMERAS, IMAGES_OF_A_PERSON, QUERIES, TOP_K = 512, 6, 20, 200, 20
 TRAINED_ON = 4_000
 BACKBONE, SIZE = "torchreid:osnet_x0_25", (128, 64)
 GALLERIES = (10**5, 10**6, 10**8)
-"""Sizes that the table carries the figures on to."""
+"""Sizes that the table extrapolates to."""
 MARKS = "<!-- scaling: written by benchmarks.scaling -->", "<!-- /scaling -->"
 
 Work = Callable[[Path, int], tuple[Callable[[], object], Callable[[], int]]]
-"""From an empty folder and a size to the task, and to the bytes that it has left on disk."""
+"""Given an empty folder and a size: the task, and a function for the bytes that it left on disk."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Step:
     """One thing that is done with a gallery of N images.
 
     Args:
-        what: in words.
-        sizes: of galleries that are measured, ascending.
-        law: the power of N that seconds grow by: 0, 1 or 2; none where no power is known, and the measured one is carried on.
-        memory_law: that of memory.
+        what: the step in words.
+        sizes: of the galleries that are measured, ascending.
+        law: the power of N by which seconds grow: 0, 1 or 2; none where it is not known, and the measured power is used.
+        memory_law: the power by which memory grows.
         work: makes the task.
     """
 
@@ -69,7 +69,7 @@ class Step:
 
 
 def gallery(count: int, seed: int = 0) -> Embeddings:
-    """Vectors of people: each image lies near its person's."""
+    """Random vectors of ``count`` images, each near the vector of its person, with labels and cameras."""
     rng = np.random.default_rng(seed)
     people = np.random.default_rng(1).standard_normal((max(1, count // IMAGES_OF_A_PERSON), DIMENSION), dtype=np.float32)
     labels = rng.integers(0, len(people), count)
@@ -84,7 +84,7 @@ def _mapped(folder: Path, count: int) -> Embeddings:
 
 
 def _queries(of: Embeddings, count: int) -> Embeddings:
-    """Some of the gallery's images from another camera."""
+    """Some of the gallery's images as queries of another camera, so that their matches count."""
     some = of.take(np.linspace(0, len(of) - 1, min(count, len(of))).astype(np.int64))
     return dataclasses.replace(some, cameras=np.full(len(some), CAMERAS + 1))
 
@@ -114,7 +114,7 @@ def _index(factory: str) -> Work:
 
 
 def _trained(folder: Path, items: Embeddings, factory: str) -> Index:
-    """An index that was trained on the first of the items, which does not take longer for more."""
+    """An index that was trained on the first ``TRAINED_ON`` items, so that training takes equally long at every size."""
     some = items.take(np.arange(TRAINED_ON))
     return create_index(folder / "gallery.index", dataclasses.replace(some, paths=tuple(f"first{row}" for row in range(len(some)))), factory=factory)[0]
 
@@ -127,7 +127,7 @@ def _add(factory: str) -> Work:
         added = folder / "added.index"
 
         def task() -> None:
-            shutil.copyfile(folder / "gallery.index", added)  # what is there already would be replaced, which is another task
+            shutil.copyfile(folder / "gallery.index", added)  # a copy for each round: adding what an index already has would replace it, which is another task
             with contextlib.closing(open_index(added)) as index:
                 index.add(named)
 
@@ -184,7 +184,7 @@ STEPS = {
 
 @dataclass(frozen=True)
 class Found:
-    """What a step cost at its sizes: seconds, bytes of memory and bytes on disk, a number a size."""
+    """What a step cost: seconds, bytes of memory and bytes on disk, one number for each size."""
 
     sizes: list[int]
     seconds: list[float]
@@ -193,7 +193,7 @@ class Found:
 
 
 def measure(name: str, repeats: int) -> Found:
-    """A step at its sizes, each in a process of its own."""
+    """Measures a step at each of its sizes, each in a process of its own."""
     print(f"measuring {STEPS[name].what}", flush=True)
     rows = [alone(_measured, name, size, repeats) for size in STEPS[name].sizes]
     seconds, memory, stored = (list(column) for column in zip(*rows, strict=True))
@@ -217,14 +217,14 @@ def _measured(name: str, size: int, repeats: int) -> tuple[float, int, int]:
 
 
 def power(sizes: list[int], values: list[float]) -> float:
-    """The power of N that the values grow by, by least squares in logarithms."""
+    """The power of N by which the values grow, by least squares in logarithms."""
     return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-9)), 1)[0])
 
 
 def at(size: int, sizes: list[int], values: list[float], law: int | None) -> float:
-    """The value at another size, by a constant and the law's power of N that fit the measured ones best.
+    """The value at another size, from the constant and the multiple of N to the power of ``law`` that fit the measured values best.
 
-    A law of 0 takes the largest; without a law the largest size is carried on by the power that was measured.
+    With a law of 0 it is the largest value; without a law the value at the largest size grows by the measured power.
     """
     if law is None:
         return float(values[-1] * (size / sizes[-1]) ** power(sizes, values))
@@ -236,7 +236,7 @@ def at(size: int, sizes: list[int], values: list[float], law: int | None) -> flo
 
 
 def run(repeats: int) -> Report:
-    """Measures all steps; the figures are their powers of N, and bytes an image."""
+    """Measures all steps; the figures are their powers of N, and the bytes stored for an image."""
     return report({name: measure(name, repeats) for name in STEPS})
 
 
@@ -256,7 +256,7 @@ def report(found: dict[str, Found]) -> Report:
 
 
 def table(measured: dict[str, dict[str, list]]) -> str:
-    """Markdown: a line a step, with what it costs at ``GALLERIES``, from the record's ``measured``."""
+    """Markdown with a row for each step: what it costs at ``GALLERIES``, from ``measured`` of a record."""
     heads = ["step", "measured up to", "power of N", *(f"10{_raised(size)} images" for size in GALLERIES)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, step in STEPS.items():
@@ -294,7 +294,7 @@ def _bytes(value: float) -> str:
 
 
 def written_into(page: str, record: dict[str, Any]) -> str:
-    """A page with the table of a record between its marks. Raises ``UserError`` where there are none."""
+    """A page with the table of a record between its ``MARKS``. Raises ``UserError`` where it has no marks."""
     before, first, rest = page.partition(MARKS[0])
     _, last, after = rest.partition(MARKS[1])
     if not first or not last:

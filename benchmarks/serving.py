@@ -41,7 +41,7 @@ from . import Figure, Report, above_zero, peers, script
 
 _MB = 2**20
 _FLAT = 1.05
-"""Memory at the end over that at the half, from which on it grows."""
+"""Memory at the end over that at the half of the rounds: above this ratio it counts as growing."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Setup:
         images: in the gallery.
         people: that they show.
         clients: that ask at once.
-        seconds: of load, all rounds together.
+        seconds: of load in all rounds together.
     """
 
     backbone: str = "torchreid:osnet_x0_25"
@@ -67,19 +67,19 @@ class Setup:
 
 @dataclass
 class Asked:
-    """What became of the requests of a round."""
+    """The requests of a round: seconds to each answer, and errors in words."""
 
     times: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
 def run(repeats: int, setup: Setup = Setup()) -> Report:
-    """As many rounds as there are repeats. Raises ``UserError`` for a single one, whose half and end are one."""
+    """Loads a server for ``repeats`` rounds. Raises ``UserError`` for a single one, whose half and end would be the same."""
     if repeats < 2:
         raise UserError("serving compares memory at the half of its rounds with that at the end, and has one round", "Give --repeats 2 or more.")
     with tempfile.TemporaryDirectory() as name, _served(Path(name), setup) as (process, port, files):
         uploads = [file.read_bytes() for file in files[:64]]
-        _load(port, uploads, dataclasses.replace(setup, seconds=min(5.0, setup.seconds / 5)))  # so that all that is lazy has been done
+        _load(port, uploads, dataclasses.replace(setup, seconds=min(5.0, setup.seconds / 5)))  # a warm-up, after which nothing is left to be loaded lazily
         memory, rounds = [_memory(process)], []
         for _ in range(repeats):
             rounds.append(_load(port, uploads, dataclasses.replace(setup, seconds=setup.seconds / repeats)))
@@ -115,7 +115,7 @@ def run(repeats: int, setup: Setup = Setup()) -> Report:
 
 @contextlib.contextmanager
 def _served(folder: Path, setup: Setup) -> Iterator[tuple[subprocess.Popen, int, list[Path]]]:
-    """A process that serves a gallery, its port, and the files of the gallery."""
+    """Inside: a process that serves a gallery, its port, and the files of the gallery."""
     files = peers.pictures(folder / "photos", setup.images, setup.size, setup.people)
     with forked(0):
         network = build(setup.backbone, setup.people, image_size=setup.size).eval()
@@ -141,7 +141,7 @@ def _checkout() -> str:
 
 
 def _memory(process: subprocess.Popen) -> int:
-    """Resident bytes."""
+    """Resident memory of a process in bytes."""
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1]) * 1024
 
 
@@ -149,7 +149,7 @@ def _memory(process: subprocess.Popen) -> int:
 
 
 def _load(port: int, uploads: list[bytes], setup: Setup) -> Asked:
-    """What all clients together were answered."""
+    """Runs all clients for ``setup.seconds``; returns their requests together."""
     asked, until = [Asked() for _ in range(setup.clients)], time.perf_counter() + setup.seconds
     threads = [threading.Thread(target=_client, args=(port, uploads, number, until, asked[number])) for number in range(setup.clients)]
     for thread in threads:
@@ -160,7 +160,7 @@ def _load(port: int, uploads: list[bytes], setup: Setup) -> Asked:
 
 
 def _client(port: int, uploads: list[bytes], number: int, until: float, asked: Asked) -> None:
-    """Six of ten requests are uploads, two are hits as the next query, one is a picture, one asks how the server is."""
+    """Sends requests until the time is up: of ten, on average six uploads, two searches for the last hit, one picture and one ``/health``."""
     random = np.random.default_rng(number)
     line, hit = http.client.HTTPConnection("127.0.0.1", port, timeout=60), None
     while time.perf_counter() < until:
@@ -228,7 +228,7 @@ def _bomb(side: int) -> bytes:
 
 
 def _refused(port: int, request: tuple[bytes | None, dict[str, str]]) -> bool:
-    """Whether it is answered by 4xx and a reason."""
+    """Whether the server answers with a status 4xx and a reason."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as line:
         try:
             status, content = _answer(line, "POST", "/search", *request)
@@ -242,12 +242,12 @@ def _health(port: int) -> bool:
         try:
             status, content = _answer(line, "GET", "/health", None, {})
             return status == 200 and json.loads(content)["status"] == "ok"
-        except (OSError, http.client.HTTPException, ValueError):  # none is there any more
+        except (OSError, http.client.HTTPException, ValueError):  # the server is gone
             return False
 
 
 def main(argv: list[str]) -> int:
-    """With another number of clients or seconds."""
+    """The benchmark with other numbers of clients, seconds, images or rounds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description="A server under load.")
     parser.add_argument("--clients", type=int, default=Setup.clients, help=f"that ask at once (default {Setup.clients})")
     parser.add_argument("--seconds", type=float, default=Setup.seconds, help=f"of load (default {Setup.seconds:g})")

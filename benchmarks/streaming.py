@@ -27,12 +27,12 @@ class Setup:
     """What is trained.
 
     Args:
-        slow: the network that takes longer than the decoding of its images.
-        fast: the network that does not.
-        size: (height, width) in pixels, of the slow network's files and training; the fast one is trained at half of it.
-        large: of the fast one's files.
-        batch: images a step.
-        steps: an epoch.
+        slow: the network that takes longer for a step than the decoding of its images.
+        fast: the network that takes less.
+        size: (height, width) in pixels of the slow network's files and input; the fast one is trained at half of it.
+        large: (height, width) of the fast network's files.
+        batch: images in a step.
+        steps: steps in an epoch.
         identities: people in the files.
         workers: threads that decode.
         threads: of torch.
@@ -54,7 +54,7 @@ class Setup:
 
 
 def run(repeats: int, setup: Setup = Setup()) -> Report:
-    """Epochs from memory and from disk in turns, for each of the two networks."""
+    """Times epochs from memory and from disk in turns, for each of the two networks."""
     waits: dict[str, list[float]] = {}
     half = (setup.size[0] // 2, setup.size[1] // 2)
 
@@ -94,7 +94,7 @@ def run(repeats: int, setup: Setup = Setup()) -> Report:
 
 
 def decoding(files: list[Path], size: tuple[int, int], workers: int) -> Callable[[], None]:
-    """All files once, by threads and nothing else."""
+    """A task that decodes all files once, in ``workers`` threads, and does nothing else."""
     source = StreamedImages(files, size, workers)
 
     def decode() -> None:

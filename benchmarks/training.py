@@ -37,7 +37,7 @@ from . import Figure, Report, alternate, median_of, threads
 from .from_files import Unwatched
 
 ROUNDING = 0.1
-"""Of a forward pass: what may go into shifting, saving and loading the soft targets, and into chance."""
+"""The share of a forward pass that shifting, saving and loading soft targets may take, with room for chance."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Setup:
     Args:
         backbone: by name.
         size: (height, width) in pixels, of the images and of training.
-        batch: images a step.
-        steps: an epoch, which the size of the training set follows from.
+        batch: images in a step.
+        steps: steps in an epoch; the training set has as many images as they take.
         identities: classes; 751 is Market-1501.
         threads: of torch on the CPU.
         device: of the training and the images.
         precision: of the training.
-        epochs: M, of the plan that SRDL's cost is worked out for; the paper's for Market-1501.
+        epochs: M, those of the plan for which SRDL's cost is computed; the paper's for Market-1501.
     """
 
     backbone: str = "mobilenet_v2"
@@ -72,9 +72,9 @@ class Setup:
 
 
 def training_epoch(repeats: int, setup: Setup = Setup()) -> Report:
-    """An epoch through the loader against as many steps on one batch that is there already.
+    """An epoch through the loader against as many steps on one batch that is already loaded.
 
-    The loader is timed alone too, with nothing to hide behind: on a busy machine the difference of two epochs is less certain.
+    The loader is timed alone, too, without training steps that hide its work: on a busy machine the difference of two epochs is less certain.
     """
     with threads(setup.threads), tempfile.TemporaryDirectory() as folder:
         bench = Bench(setup, repeats, Path(folder))
@@ -98,7 +98,7 @@ def srdl_cost(repeats: int, setup: Setup = Setup(steps=5)) -> Report:
     """Plan ``srdl`` against ``vanilla`` at equal epochs, in forward passes over the training set.
 
     SRDL trains for as many epochs. It adds one clean pass, whose soft targets are kept in a file, and in each step of the
-    second stage the imitation term. That is far less than whole epochs differ by chance, so it is timed alone: the losses of
+    second stage the imitation term. Whole epochs differ far more than that by chance, so the term is timed alone: the losses of
     all steps of the second stage with it and without, forward and backward. An epoch of each stage is timed beside them.
     What does not grow with the training set (a second network, a second file of weights) is left out.
     """
@@ -136,7 +136,7 @@ def _passes(extraction: float, imitation: float, losses: float, forward: float, 
 
 
 class OneBatch(Loader):
-    """Hands out its first batch over and over."""
+    """A loader that loads its first batch and hands it out at every step."""
 
     @cached_property
     def batch(self) -> Batch:
@@ -148,11 +148,11 @@ class OneBatch(Loader):
 
 
 class Bench:
-    """A training set and all that is done with it."""
+    """A synthetic training set in memory, and the work on it that is timed."""
 
     def __init__(self, setup: Setup, repeats: int, folder: Path) -> None:
         self.setup, self.folder = setup, folder
-        # Each stage has an epoch for each round and one for that before; a stage of SRDL is half of the plan.
+        # Each stage needs an epoch for each round and one for the round before; a stage of SRDL is half of the plan.
         self.config = Config(
             model=ModelConfig(backbone=setup.backbone, weights="none"),
             optimiser=OptimiserConfig(rate=0.01),
@@ -185,7 +185,7 @@ class Bench:
         return StageTrainer(stage, number, self.network(), loader, self.fabric, reference=soft, seed=0, compiled=compiled)
 
     def forward(self, network: IdentityClassifier) -> None:
-        """The least that a clean pass can be."""
+        """Forward passes of all training images: the least that a clean pass can cost."""
         network.eval()
         with torch.inference_mode():
             for start in range(0, len(self.source), 64):
@@ -193,7 +193,7 @@ class Bench:
                 network(clean(images, self.setup.size)).logits.cpu()
 
     def soft_targets(self, network: IdentityClassifier, stage: Stage) -> Reference:
-        """As a run makes them between its stages."""
+        """Soft targets, made, saved and loaded as a run does between its stages."""
         made = reference.make(
             network, self.source, self.split, self.targets, how=stage.reference.how, temperature=stage.losses.temperature,
             size=self.setup.size, place=self.place, seed=0, described="", augment=self.config.augment,
@@ -214,12 +214,12 @@ class Bench:
 
 
 def epochs_of(trainer: StageTrainer) -> Callable[[], object]:
-    """The next epoch at each call."""
+    """A task that trains the next epoch at each call."""
     return trainer.epochs(Unwatched(), save=lambda: None, save_every=float("inf")).__next__
 
 
 def _timed(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """``alternate``, and under ``NAME_cpu`` the CPU seconds of each."""
+    """The seconds of ``alternate``, and under ``NAME_cpu`` the CPU seconds of each task."""
     cpu: dict[str, list[float]] = {f"{name}_cpu": [] for name in tasks}
 
     def counted(name: str, task: Callable[[], object]) -> None:
