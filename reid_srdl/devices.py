@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Precision(NamedTuple):
-    """Fabric's word for it, and the type that convolutions and matrices are multiplied in; none leaves them as they are."""
+    """Fabric's name for a precision, and the type in which convolutions and matrices are multiplied; None leaves them as they are."""
 
     fabric: str
     dtype: torch.dtype | None
@@ -34,7 +34,7 @@ PRECISIONS = {"fp32": Precision("32-true", None), "bf16": Precision("bf16-mixed"
 
 @dataclass(frozen=True)
 class Place:
-    """A device, the precision used on it (a key of ``PRECISIONS``), and which of how many processes this is."""
+    """A device, the precision used on it (a key of ``PRECISIONS``), and the rank of this process among ``world`` processes."""
 
     device: torch.device
     precision: str = "fp32"
@@ -42,12 +42,12 @@ class Place:
     world: int = 1
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """Fewer bits for the backbone where that is the precision."""
+        """A context in which the backbone computes with the fewer bits of ``precision``; for fp32 it changes nothing."""
         dtype = PRECISIONS[self.precision].dtype
         return contextlib.nullcontext() if dtype is None else torch.autocast(self.device.type, dtype=dtype)
 
     def gathered(self, mine: Any) -> list[Any]:
-        """What each of the processes has, in the order of their ranks, in all of them."""
+        """The values of ``mine`` in all processes, in the order of their ranks; every process gets the list."""
         if self.world == 1:
             return [mine]
         found: list[Any] = [None] * self.world
@@ -55,7 +55,7 @@ class Place:
         return found
 
     def handed_to_first(self, mine: Any) -> list[Any] | None:
-        """As ``gathered``, in the first process; None in the others."""
+        """As ``gathered``, but only the first process gets the list; the others get None."""
         if self.world == 1:
             return [mine]
         found: list[Any] | None = [None] * self.world if self.rank == 0 else None
@@ -63,15 +63,15 @@ class Place:
         return found
 
     def summed(self, mine: np.ndarray) -> np.ndarray:
-        """The sum over the processes, in all of them."""
+        """The sum of ``mine`` over all processes; every process gets it."""
         return mine if self.world == 1 else np.sum(self.gathered(mine), axis=0)
 
     def hand(self, thing: Any, rank: int) -> None:
-        """Gives another process something, which has to call ``taken``."""
+        """Sends ``thing`` to the process ``rank``, which has to call ``taken``."""
         torch.distributed.send_object_list([thing], rank)
 
     def taken(self, rank: int) -> Any:
-        """What another process hands this one."""
+        """Receives what the process ``rank`` sends this one by ``hand``."""
         found = [None]
         torch.distributed.recv_object_list(found, rank)
         return found[0]
@@ -82,7 +82,7 @@ ALONE = Place(torch.device("cpu"))
 
 
 def choose(device: str) -> torch.device:
-    """``auto`` is CUDA where there is one that works. Raises ``UserError`` for a device that is not there, or does not."""
+    """The device of that name; ``auto`` is a GPU where one works, else the CPU. Raises ``UserError`` for a device that is missing or does not work."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() and _is_of_use() else "cpu")
     try:
@@ -100,7 +100,7 @@ def choose(device: str) -> torch.device:
 
 @functools.cache
 def _trouble(device: torch.device) -> str:
-    """Why a GPU that is there computes nothing; empty where it does."""
+    """Why a GPU that is present cannot compute; empty where it can."""
     try:
         torch.ones(1, device=device).add_(1).item()
     except RuntimeError as error:
@@ -117,7 +117,7 @@ def _is_of_use() -> bool:
 
 
 def own_device(device: str) -> str:
-    """Of several processes on one machine each takes a GPU of its own. Raises ``UserError`` where all of them are told to take the same one."""
+    """The name of this process's device: of several on one machine, each takes a GPU of its own. Raises ``UserError`` where all are told to take the same one."""
     if ranks.own()[1] == 1 or choose(device).type == "cpu":
         return device
     if choose(device).index is not None and int(os.environ.get("LOCAL_WORLD_SIZE", 1)) > 1:
@@ -161,9 +161,9 @@ def cores() -> int:
 
 
 def set_threads(count: int | None) -> int:
-    """Sets torch's CPU threads (null: the cores this process may use) and returns their number."""
-    # torchrun sets OMP_NUM_THREADS to 1 for each of several processes; a number that somebody set is respected.
-    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # of a list, the first is of the outermost level
+    """Sets torch's CPU threads (None: ``OMP_NUM_THREADS``, or else the cores this process may use) and returns their number."""
+    # OMP_NUM_THREADS is respected whoever set it; torchrun sets it to 1 for each of several processes.
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # in a list, the first number is that of the outermost level
     wanted = count or (int(said) if said.isdecimal() and int(said) else cores())
     if torch.get_num_threads() != wanted:
         torch.set_num_threads(wanted)
@@ -171,7 +171,7 @@ def set_threads(count: int | None) -> int:
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """What a reader of a result wants to know of the machine."""
+    """What the reader of a result wants to know about the machine: processor, cores, system and GPU."""
     facts: dict[str, Any] = {
         "processor": _cpu_facts().get("model name", platform.processor()),
         "cores": os.cpu_count(),
@@ -189,9 +189,9 @@ def launch(device: torch.device, precision: str, loggers: list[Any] | None = Non
     from lightning_fabric.strategies import DDPStrategy
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # advice on settings that are chosen here
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would advise on settings that are made here on purpose
     if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True  # so that a resumed run goes on as the first would have
+        torch.backends.cudnn.deterministic = True  # so that a resumed run goes on exactly as the interrupted one would have
     rank, world = ranks.own()
     rank_zero_only.rank = rank  # by which loggers write or not; it was read from the environment, where a scheduler numbers those that are alone, too
     devices: Any = world // ranks.machines() if world > 1 else ([device.index] if device.index is not None else 1)

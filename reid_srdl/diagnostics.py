@@ -12,20 +12,20 @@ import numpy as np
 import torch
 
 FILE = "diagnostics.json"
-"""Stands beside the soft targets, in the folder of their stage."""
+"""The file beside the soft targets, in the folder of their stage."""
 
 BINS = 15
-"""Of the calibration error, as in Guo et al. 2017."""
+"""Bins of the calibration error, as in Guo et al. 2017."""
 HISTOGRAM = 20
 """Bins of the histograms, from 0 to 1."""
 
-# Rules of thumb, not results: where they were put is a matter of taste.
+# Rules of thumb, not results: the exact thresholds are a matter of taste.
 PREMATURE = 0.7
-"""Agreement with the labels of the training images below which the network has not learnt them."""
+"""Below this agreement with the labels of the training images, the network has not learnt them."""
 ONE_HOT = 0.02
-"""Share of the largest possible entropy below which the labels say nearly as much."""
+"""Below this share of the largest possible entropy, soft targets say little more than the labels."""
 UNIFORM = 0.98
-"""Share of the largest possible entropy above which all classes are believed in alike."""
+"""Above this share of the largest possible entropy, soft targets give nearly the same probability to all classes."""
 
 Piece = tuple[torch.Tensor, torch.Tensor]
 """Logits ``(B, C)`` and targets int64 ``(B,)`` in 0..C-1."""
@@ -43,7 +43,7 @@ class Reliability:
     Args:
         counts: int64 ``(BINS,)``, predictions in each bin.
         confidence: their mean confidence, float64 ``(BINS,)``; NaN in an empty bin.
-        accuracy: the share of them that is right, alike.
+        accuracy: the share of them that is right, in the same form.
     """
 
     counts: np.ndarray
@@ -59,7 +59,7 @@ class Reliability:
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
-    """Of N predictions.
+    """Sorts N predictions into bins by their confidence.
 
     Args:
         confidence: probability of the predicted class, ``(N,)``.
@@ -79,7 +79,7 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """What a network believes of N images of C classes, beside their labels. All shares and probabilities are 0 to 1.
+    """What a network believes about N images of C classes, compared with their labels. All shares and probabilities are 0 to 1.
 
     Args:
         images: N.
@@ -92,7 +92,7 @@ class SoftTargets:
         label_softened: the same at T.
         ece: calibration error of the beliefs at T = 1 against the labels.
         entropy_counts: images by their entropy at T as a share of log C, in ``HISTOGRAM`` bins from 0 to 1.
-        label_counts: images by the probability of the label at T = 1, alike.
+        label_counts: images by the probability of the label at T = 1, in the same bins.
     """
 
     images: int
@@ -118,11 +118,11 @@ class SoftTargets:
 
 
 def describe(pieces: Iterable[Piece], temperature: float) -> SoftTargets:
-    """What soft targets are like.
+    """Measures soft targets against the labels.
 
     Args:
-        pieces: of the soft targets and labels, one after the other, so that they need not be held in float32 at once.
-        temperature: T > 0 at which they are imitated.
+        pieces: the soft targets and labels piece by piece, so that they need not all be held in float32 at once.
+        temperature: T > 0 at which the soft targets are imitated.
     """
     columns: list[np.ndarray] = []
     classes = 0
@@ -147,7 +147,7 @@ def describe(pieces: Iterable[Piece], temperature: float) -> SoftTargets:
 
 
 def _figures(logits: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Entropy at T, probability of the label at T = 1 and at T, confidence at T = 1, whether it is right: ``(5, B)``."""
+    """``(5, B)``: entropy at T; probability of the label at T = 1, and at T; confidence at T = 1; 1 where the prediction is right, else 0."""
     plain, soft = torch.softmax(logits, dim=1), torch.softmax(logits / temperature, dim=1)
     confidence, predicted = plain.max(dim=1)
     of_label = targets[:, None]
@@ -165,12 +165,12 @@ def _counts(shares: np.ndarray) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike two networks believe.
+    """How far two networks agree in what they believe.
 
     Args:
-        images: on how many images.
-        same: how often their largest belief is of the same class.
-        overlap: mean of the probability that both give to the same classes, at T; 1 where all beliefs are the same.
+        images: number of images compared.
+        same: how often both give the same class the largest probability.
+        overlap: mean of the probability that both give to the same classes (the sum of min(p, q)), at T; 1 where all beliefs are equal.
     """
 
     images: int
@@ -179,7 +179,7 @@ class Agreement:
 
 
 def agreement(one: torch.Tensor, other: torch.Tensor, temperature: float) -> Agreement:
-    """Of two networks about the same images: logits ``(N, C)`` of each; T > 0."""
+    """Compares what two networks believe about the same images: logits ``(N, C)`` of each; T > 0."""
     both = [torch.softmax(logits.double() / temperature, dim=1) for logits in (one, other.to(one.device))]
     same = (both[0].argmax(dim=1) == both[1].argmax(dim=1)).double().mean()
     return Agreement(len(one), float(same), float(torch.minimum(*both).sum(dim=1).mean()))
@@ -192,7 +192,7 @@ Kind = Literal["premature", "almost one-hot", "almost uniform", "soft and mostly
 
 
 def kind(*, agreement: float, entropy_share: float) -> Kind:
-    """What soft targets are, by rules of thumb."""
+    """Which kind of soft targets these are, by the rules of thumb above."""
     if agreement < PREMATURE:
         return "premature"
     if entropy_share < ONE_HOT:
@@ -214,7 +214,7 @@ def verdict(found: SoftTargets) -> str:
 
 
 def line(found: SoftTargets) -> str:
-    """All of it in one line, for the terminal."""
+    """All figures and the verdict in one line, for the terminal."""
     return (
         f"soft targets: entropy {found.entropy:.2f} nats at T = {found.temperature:g} ({_percent(found.entropy_share)} of the most possible), "
         f"the label first for {_percent(found.agreement)} of the training images, its probability {found.label:.2f} at T = 1 and "

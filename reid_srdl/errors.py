@@ -1,4 +1,4 @@
-"""The one exception that speaks to the user, and what is taken over from others."""
+"""The one exception that speaks to the user, and how text from elsewhere is made fit for a message."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import textwrap
 
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What a terminal obeys in place of showing it, and what turns the direction of text."""
+"""Characters that a terminal obeys instead of showing, and those that change the direction of text."""
 
 _BREAK = re.compile(r"\s*\n\s*")
-"""Other white space stays: a command that is named may name a folder with two spaces."""
+"""A line break with the white space around it. Other white space stays: a message may quote a command with a folder that has two spaces in its name."""
 
 
 class UserError(Exception):
@@ -33,10 +33,10 @@ class UserError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """Of a library's message, as many words as have room in one of ours; of an empty one, its kind."""
+    """The first line of a library's message, cut to 160 characters so that it fits into one of ours; of an empty message, the type of the error."""
     return textwrap.shorten((str(error).strip().splitlines() or [type(error).__name__])[0], 160, placeholder=" …")
 
 
 def shown(text: str) -> str:
-    """Text that others wrote, such as the name of a file, as one line of a terminal: it may hold sequences that colour it, or write the clipboard."""
+    """Text that others wrote, such as a file name, as one line that is safe to print: characters that could colour the terminal or write to the clipboard are spelled out."""
     return _UNSEEN.sub(lambda one: f"\\x{ord(one[0]):02x}" if one[0] < "\u0100" else f"\\u{ord(one[0]):04x}", text)

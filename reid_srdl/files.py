@@ -44,7 +44,7 @@ def _cannot_write(path: Path, error: OSError, flag: str) -> UserError:
 
 
 def expanded(path: Pathlike) -> Path:
-    """With ``~`` at its beginning as the user's home; a name that only begins so, and is nobody's, stays as it is."""
+    """The path with a leading ``~`` or ``~NAME`` replaced by that user's home; where there is no such user, it stays as it is."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -52,16 +52,17 @@ def expanded(path: Pathlike) -> Path:
 
 
 def in_the_making(path: Pathlike, end: str = "") -> Path:
-    """A hidden name beside ``path``, for what is to be renamed to it when it is whole.
+    """A hidden name beside ``path``, for a file or folder that is renamed to ``path`` once it is whole.
 
-    The number of the process is for whoever finds it; it does not tell two apart, which may run in containers on one disk.
+    The process number in it only informs whoever finds it. It does not make the name unique, because processes in different containers may
+    share a disk and a number; the random letters do.
     """
     path = Path(path)
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{end}")
 
 
 def make_folder(path: Pathlike) -> None:
-    """With all folders above it. Raises ``UserError`` where it cannot be."""
+    """Makes a folder, with all folders above it. Raises ``UserError`` where it cannot be made."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -72,12 +73,12 @@ def make_folder(path: Pathlike) -> None:
 def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
     """Hands out a temporary path beside ``path``; on leaving, that file is flushed and renamed to ``path``.
 
-    Whatever goes wrong inside, nothing half-written is left and a former ``path`` stays as it was. A link stays one, and what it leads to is
-    written; what is no file, such as ``/dev/stdout``, is written to and not replaced.
+    Whatever goes wrong inside, nothing half-written is left and a former ``path`` stays as it was. A link stays a link, and the file that it
+    leads to is written; a pipe or device, such as ``/dev/stdout``, is written to and not replaced.
 
     Args:
         path: of the file.
-        flag: by which the user chose where it is; empty where it can be nowhere else.
+        flag: the option by which the user chose ``path``, for the error's hint; empty where there is none.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written to.
@@ -98,7 +99,7 @@ def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
         begin_like(path, temporary)
         yield temporary
         with open(temporary, "rb") as written:
-            if path.exists():  # whoever made it readable for few meant what stands in it, not the bytes of that day
+            if path.exists():  # the new file keeps the permissions of the old one: they were meant for the file, whatever is in it
                 os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
             os.fsync(written.fileno())
         os.replace(temporary, path)
@@ -112,12 +113,12 @@ def writing(path: Pathlike, flag: str = _OUTPUT) -> Iterator[Path]:
 
 
 def begin_like(path: Path, temporary: Path) -> None:
-    """Makes ``temporary``, empty, for what ``path`` is to hold: where that is there already, none but its owner may do more with it than with ``path``.
+    """Makes the empty file ``temporary`` with the permissions of ``path``, where that exists: so what is secret in ``path`` is never readable beside it.
 
-    Where it is not, nothing is made, and who writes first makes a file as any other.
+    The owner may always read and write it. Where ``path`` does not exist, nothing is made, and the first write makes an ordinary file.
     """
     with contextlib.suppress(FileNotFoundError):
-        mode = stat.S_IMODE(os.stat(path).st_mode) & 0o777 | stat.S_IRUSR | stat.S_IWUSR  # a read-only one is replaced all the same
+        mode = stat.S_IMODE(os.stat(path).st_mode) & 0o777 | stat.S_IRUSR | stat.S_IWUSR  # a read-only file is replaced, too
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
 
 
@@ -125,13 +126,13 @@ def begin_like(path: Path, temporary: Path) -> None:
 def writing_for_long(path: Pathlike) -> Iterator[Path]:
     """As ``writing``, for what takes so long that its process may be killed before the end.
 
-    Nobody writes the same file again soon, and what lies there half-made may be large: so what killed processes left of ``path`` is taken away
-    first, whatever its suffix behind ``.tmp``. A living one is known by its lock, which dies with it, wherever it runs.
+    It may be long until the same file is written again, and what is half-made may be large. So what killed processes left of ``path`` is removed
+    first, whatever suffix follows ``.tmp``. A process that still writes holds a lock, which ends with the process, on whatever machine it runs.
     """
     _remove_left(Path(os.path.realpath(path)))
     with writing(path) as temporary, open(temporary.with_suffix(_LOCK), "w") as lock:
         try:
-            with contextlib.suppress(OSError):  # a file system without locks: then nobody takes anything away there
+            with contextlib.suppress(OSError):  # a file system without locks: there, nobody removes anything
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield temporary
         finally:
@@ -140,7 +141,7 @@ def writing_for_long(path: Pathlike) -> Iterator[Path]:
 
 def _remove_left(path: Path) -> None:
     for lock in path.parent.glob(f".{glob.escape(path.name)}.*{_TEMPORARY}{_LOCK}"):
-        if not re.fullmatch(rf"\.{re.escape(path.name)}\.\d+-[0-9a-f]+{re.escape(_TEMPORARY + _LOCK)}", lock.name):  # a neighbour whose name goes on
+        if not re.fullmatch(rf"\.{re.escape(path.name)}\.\d+-[0-9a-f]+{re.escape(_TEMPORARY + _LOCK)}", lock.name):  # of another file, whose name begins alike
             continue
         with contextlib.suppress(OSError), open(lock, "r+") as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -159,7 +160,7 @@ def _gone(temporary: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    # Without this a rename may be lost with the power although the file's bytes are not.
+    # Without this, a power failure may undo the rename although the file's bytes are on the disk.
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -168,27 +169,27 @@ def _flush_folder(folder: Path) -> None:
 
 
 def temporary(folder: Pathlike) -> list[Path]:
-    """What processes that were killed, or are at it, have of ``writing`` in a folder."""
+    """The temporary files of ``writing`` in a folder, of processes that were killed or are still writing."""
     return list(Path(folder).glob(f".*{_TEMPORARY}*"))
 
 
 def remove_temporary(folder: Pathlike) -> None:
-    """Takes away what killed processes left of ``writing`` in a folder, where no other process may write now."""
+    """Removes what killed processes left of ``writing`` in a folder; to be called only where no other process can be writing there."""
     for path in temporary(folder):
         path.unlink(missing_ok=True)
 
 
 def canonical_safetensors(data: bytes) -> bytes:
-    """The same file with the keys of its header in order: safetensors shuffles the metadata, so that equal files would differ."""
+    """The same file with the keys of its header sorted: safetensors shuffles the metadata, so files of equal content would differ."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)  # so that the numbers lie aligned, as the format wants
+    text += b" " * (-len(text) % 8)  # so that the numbers are aligned, as the format requires
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def check_writable(path: Pathlike, flag: str = _OUTPUT) -> None:
-    """Raises ``UserError`` where ``writing`` would for want of permission, or for a folder of that name: before work whose result would have no place."""
+    """Raises ``UserError`` where ``writing`` would fail because permission is missing or ``path`` is a folder: called before long work, not after it."""
     path = Path(path)
     number = errno.EISDIR if path.is_dir() else errno.EACCES if path.parent.is_dir() and not os.access(path.parent, os.W_OK) else None
     if number is not None:
@@ -201,7 +202,7 @@ def write_bytes(path: Pathlike, data: bytes, flag: str = _OUTPUT) -> None:
 
 
 def utf8(text: str) -> bytes:
-    """As it is written; a name of a file need not be text, and what is none in it is spelled out."""
+    """The text as UTF-8; what cannot be encoded (names of files need not be valid text) is spelled out with backslashes."""
     return text.encode(errors="backslashreplace")
 
 
@@ -210,7 +211,7 @@ def write_text(path: Pathlike, text: str, flag: str = _OUTPUT) -> None:
 
 
 def write_json(path: Pathlike, value: Any, flag: str = _OUTPUT) -> None:
-    """Indented JSON; a number that is not finite becomes null, since JSON has no word for it."""
+    """Writes indented JSON; a number that is not finite becomes null, since JSON cannot express it."""
     write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n", flag)
 
 
@@ -225,7 +226,7 @@ def _finite(value: Any) -> Any:
 
 
 def read_json(path: Pathlike) -> Any:
-    """Raises ``UserError`` where the file is missing or is no JSON."""
+    """The value in a JSON file. Raises ``UserError`` where the file is missing or is not JSON."""
     try:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
@@ -236,7 +237,7 @@ def read_json(path: Pathlike) -> Any:
 
 @contextlib.contextmanager
 def reading(path: Pathlike) -> Iterator[None]:
-    """Around taking a file's contents apart, and nothing else: what is not as it should be is a ``UserError`` that names the file."""
+    """To be put around the parsing of a file's contents, and nothing else: any error in it becomes a ``UserError`` that names the file."""
     try:
         yield
     except UserError:
@@ -246,7 +247,7 @@ def reading(path: Pathlike) -> Iterator[None]:
 
 
 def within(folder: Path, path: Pathlike) -> Path | None:
-    """The file that others named, by its path in a folder or an absolute one; none where it is not there, or is outside once all ``..`` and links are followed."""
+    """The file at a path that others wrote, relative to ``folder`` or absolute; None where it is missing, or outside ``folder`` once all ``..`` and links are followed."""
     folder = folder.resolve()
     try:
         file = (folder / path).resolve(strict=True)
@@ -272,7 +273,7 @@ def sha256_json(value: Any) -> str:
 
 
 def link_or_copy(source: Pathlike, target: Pathlike) -> None:
-    """The same file under a second name, so that deleting the first leaves the second; a copy across file systems."""
+    """Gives a file a second name, so that deleting the first leaves the second; across file systems the second is a copy."""
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""Memory that is asked for again as soon as it was given back: kept in between, by this process.
+"""Keeps freed memory in this process, for work that soon asks for as much again.
 
-A step of training on a CPU frees a gigabyte of activations that the next one asks for again. As it comes, glibc fetches each large block
-from the system (``mmap``) and returns it at once, and the system hands out pages that have to be faulted in and cleared, at every step. Where
-memory is kept, the second step finds the pages of the first; small networks gain most, whose layers compute little for the memory that they fill.
+A step of training on a CPU frees a gigabyte of activations that the next one asks for again. By default, glibc fetches each large block
+from the system (``mmap``) and returns it as soon as it is freed, so at every step the system has to map and clear its pages anew. Where
+memory is kept, the second step reuses the pages of the first. Small networks gain most: their layers compute little for the memory that they fill.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 # <malloc.h>
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 _DYNAMIC_LIMIT = 32 << 20
-"""Bytes from which glibc fetches a block from the system in a process that has freed large ones: its threshold rises with what is freed, up to this."""
+"""Bytes: the largest value of the size from which on glibc fetches a block from the system; that size rises with the blocks that a process frees."""
 
 _lock, _inside = threading.Lock(), 0
 
@@ -26,8 +26,8 @@ _lock, _inside = threading.Lock(), 0
 def reused() -> Iterator[None]:
     """Freed memory stays with this process while this lasts, and goes back to the system afterwards.
 
-    Nothing happens where the C library is not glibc, or where the environment says how its ``malloc`` is to be (``MALLOC_…``, ``GLIBC_TUNABLES``).
-    The bits of a result do not depend on it. May be entered again while it lasts, and by several threads.
+    Nothing happens where the C library is not glibc, or where the environment already tunes its ``malloc`` (``MALLOC_…``, ``GLIBC_TUNABLES``).
+    The bits of a result do not depend on it. It may be nested, and entered by several threads.
     """
     global _inside
     tune = _mallopt()

@@ -22,7 +22,7 @@ Track = Callable[[Iterable[int]], Iterable[int]]
 BATCH = 64
 """Images at a time."""
 View = Callable[[torch.Tensor, int], torch.Tensor]
-"""From uint8 images on the device, and the row of the first, to what the network sees of them."""
+"""Takes uint8 images on the device and the row of the first one; returns the network's input."""
 
 
 def run(
@@ -38,18 +38,18 @@ def run(
 ) -> np.ndarray:
     """Applies ``compute`` to all images in order.
 
-    The network is in eval mode for the pass (no running statistic changes) and as before afterwards. Processes share out whole
-    batches, so that each image is computed beside the same others, and so to the same bits, however many there are.
+    The network is in eval mode for the pass (no running statistic changes) and in its former mode afterwards. Processes divide the work by
+    whole batches, so that each image is computed in the same batch, and so to the same bits, however many processes there are.
 
     Args:
-        model: whose mode is set; ``compute`` uses it.
+        model: the network that ``compute`` uses; its mode is set.
         source: N images.
         compute: from float ``(B, 3, H, W)`` on the device to ``(B, D)``.
         size: (height, width) that the network takes.
         place: device, precision and share of this process.
         batch: images at a time.
         track: wraps the iteration, for a progress bar.
-        view: in place of the images as they are.
+        view: makes the network's input; by default the images are resized and normalised (``augment.clean``).
 
     Returns:
         ``(N, D)``, in every process.
@@ -77,9 +77,9 @@ def run_own(
     track: Track = iter,
     view: View | None = None,
 ) -> np.ndarray | None:
-    """As ``run``, but what this process has passed over: the result of ``own_rows``, or None where they are none."""
+    """As ``run``, but returns only the rows that this process computed (``own_rows``), or None where there are none."""
     start, stop = own_rows(len(source), place, batch)
-    memory = heap.reused() if stop - start > batch else nullcontext()  # a single batch has nothing to use again
+    memory = heap.reused() if stop - start > batch else nullcontext()  # a single batch reuses nothing
     with evaluating(model), torch.inference_mode(), place.autocast(), memory:
         pieces = list(_pieces(source, compute, place, batch, track, view or (lambda images, first: clean(images, size))))
     return np.concatenate(pieces) if pieces else None
@@ -105,7 +105,7 @@ def embed(
     track: Track = iter,
     own: bool = False,
 ) -> np.ndarray:
-    """Embeddings float32 ``(N, D)``; ``flip`` averages those of the image and its mirror, ``own`` leaves it at those of ``own_rows``."""
+    """Embeddings float32 ``(N, D)``; ``flip`` averages those of an image and its mirror image, ``own`` returns only the rows of ``own_rows``."""
 
     def compute(images: torch.Tensor) -> torch.Tensor:
         vectors = model.embed(images).float()
@@ -129,10 +129,10 @@ def logits(
     view: View | None = None,
     own: bool = False,
 ) -> np.ndarray:
-    """Logits float32 ``(N, C)``; ``own`` leaves it at those of ``own_rows``.
+    """Logits float32 ``(N, C)``; ``own`` returns only the rows of ``own_rows``.
 
-    With ``flip_at=T`` the beliefs about an image and its mirror are averaged as probabilities at temperature T and handed
-    back as logits: ``softmax(result / T)`` is that average.
+    With ``flip_at=T`` the predictions for an image and its mirror image are averaged as probabilities at temperature T and
+    returned as logits: ``softmax(result / T)`` is that average.
     """
 
     def compute(images: torch.Tensor) -> torch.Tensor:

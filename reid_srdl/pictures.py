@@ -1,4 +1,4 @@
-"""Contact sheets from uint8 RGB arrays to PNG bytes, and the colours that the frames of ranked lists have."""
+"""Contact sheets (uint8 RGB arrays in, PNG bytes out), and the colours of the frames in ranked lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FRAMES: dict[str, tuple[int, int, int]] = {
     "distractor": (136, 140, 146),
     "plain": (255, 255, 255),
 }
-"""Colours of the frames of a ranked list: green is right, red is wrong, grey is right for nobody."""
+"""Colours of the frames in a ranked list: green is right, red is wrong, grey is a distractor, which is right for no query."""
 
 PAPER = (255, 255, 255)
 INK = (38, 42, 48)
@@ -31,7 +31,7 @@ MARGIN = 8
 CAPTION = 16
 LETTERS = 11
 SMALLEST = 9
-"""Height of captions in pixels, and of those of long ones."""
+"""Letters of captions are ``LETTERS`` pixels high; those of long captions shrink down to ``SMALLEST``."""
 
 
 def encode(picture: np.ndarray, format: str = "png", quality: int = 90) -> bytes:
@@ -53,10 +53,10 @@ def encode(picture: np.ndarray, format: str = "png", quality: int = 90) -> bytes
 
 
 def fit(picture: np.ndarray, tile: tuple[int, int]) -> np.ndarray:
-    """The picture in the middle of a tile ``(height, width)``, as large as it fits and in its own shape.
+    """The picture in the middle of a tile ``(height, width)``, as large as fits, with its aspect ratio kept.
 
     Returns:
-        uint8 ``(*tile, 3)``; what the picture leaves free is a light grey.
+        uint8 ``(*tile, 3)``; the space around the picture is light grey.
     """
     height, width = tile
     scale = min(height / picture.shape[0], width / picture.shape[1])
@@ -78,8 +78,8 @@ def contact_sheet(
 
     Args:
         images: uint8 ``(H, W, 3)`` each, RGB, of any sizes; none is stretched.
-        columns: images a row.
-        captions: a short text below each image; what is too long for its tile ends in dots.
+        columns: images per row.
+        captions: a short text below each image; one that is too long for its tile is cut and ends in dots.
         tile: height and width in pixels that each image gets.
 
     Returns:
@@ -100,7 +100,7 @@ def contact_sheet(
 
 def _write(sheet: np.ndarray, text: str, left: int, top: int, width: int) -> None:
     """Puts ``text`` in the middle of the strip of height ``CAPTION`` below a tile."""
-    text = shown(str(text))  # a line break in it is none that can be measured
+    text = shown(str(text))  # text with a line break in it cannot be measured
     size = LETTERS
     while text and (wide := _font(size).getlength(text)) > width:
         if size > SMALLEST:
@@ -115,7 +115,7 @@ def _write(sheet: np.ndarray, text: str, left: int, top: int, width: int) -> Non
 
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # That of matplotlib, found without importing it: OpenCV's own fonts know no letters beyond ASCII.
+    # The font that comes with matplotlib, found without importing it: OpenCV's own fonts have no letters beyond ASCII.
     package = importlib.util.find_spec("matplotlib")
     assert package is not None and package.origin is not None
     return ImageFont.truetype(str(Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"), size)

@@ -1,4 +1,4 @@
-"""Progress on the terminal: bars where it is one, a line now and then where it is not."""
+"""Progress for the user: bars on a terminal, a line now and then where standard error is none."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class StageLike(Protocol):
 
 
 MUCH_WAITING = 0.05
-"""Share of the training time above which waiting for images is worth a word."""
+"""Share of the training time above which waiting for images is reported."""
 
 
 class _Terminal(Console):
     def on_broken_pipe(self) -> None:
-        # rich would end the process with code 1, which means something else here.
+        # rich would end the process with exit code 1, which means something else here.
         raise BrokenPipeError
 
 
@@ -74,7 +74,7 @@ def says(line: str) -> None:
 
 
 def waiting(waited: float | None, seconds: float | None) -> str:
-    """What to say of ``waited`` of ``seconds`` of training that went by while no image was ready; nothing where that is little or not known."""
+    """What to tell the user where ``waited`` of ``seconds`` of training passed without an image being ready; empty where that is little or unknown."""
     if not waited or not seconds or waited <= MUCH_WAITING * seconds:
         return ""
     return f"waited for images {min(waited / seconds, 1.0):.0%} of the time: raise --data.workers, or --data.memory_gb where they may fit into memory"
@@ -84,7 +84,7 @@ class TrainingDisplay:
     """Shows a run: a bar for the epoch with loss, images/s and time left, and a line for each finished epoch.
 
     Args:
-        quiet: show nothing (the processes of a distributed run but the first).
+        quiet: show nothing (in all processes of a distributed run but the first).
     """
 
     def __init__(self, quiet: bool = False) -> None:

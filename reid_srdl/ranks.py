@@ -14,30 +14,31 @@ import torch.distributed
 from .errors import UserError, first_line
 
 MEETING = timedelta(minutes=30)
-"""For all to come together. On several machines nobody is told of a process that ended before it had connections."""
+"""How long processes wait for each other at the start. On several machines, nobody learns of a process that ended before it was connected."""
 PATIENCE = timedelta(hours=2)
-"""For what all do at once in training. One that dies is noticed at once, by its connections, but for a machine that vanishes without closing them."""
+"""How long a joint operation may take in training. A process that dies is noticed at once, by its closed connections; a machine that vanishes
+without closing them is noticed only after this time."""
 LONGEST_WAIT = timedelta(days=7)
-"""For the slowest where each works for itself, as in embedding."""
+"""How long to wait for the slowest process where each works for itself, as in embedding."""
 _FIRST_SAYS = 2.0
-"""Seconds that a process which lost another one goes on living, so that torchrun sees the other's end first, and names it."""
+"""Seconds that a process which lost another one waits before it ends, so that torchrun sees the other's end first, and names it."""
 _LOOKS_EVERY = 2.0
-"""Seconds between two looks at what others ask for."""
+"""Seconds between two checks for a request of another process."""
 
 _store: torch.distributed.Store | None = None
 
 
 def own() -> tuple[int, int]:
-    """(rank, number) of processes; (0, 1) without torchrun."""
-    # Schedulers and images of containers set WORLD_SIZE and RANK for every task of a job, also for one that works alone. Who shares work has
-    # to meet the others, and that is at MASTER_ADDR: without it a share would be all that ever comes out, so all of the work is this process's own.
+    """The rank of this process and the number of processes; (0, 1) without torchrun."""
+    # Schedulers and container images set WORLD_SIZE and RANK for every task of a job, even for one that works alone. Processes that share work
+    # meet at MASTER_ADDR. Without it this one could never meet the others and would do its share only, so it counts as alone and does all the work.
     if "MASTER_ADDR" not in os.environ or "WORLD_SIZE" not in os.environ:
         return 0, 1
     return int(os.environ.get("RANK", 0)), int(os.environ["WORLD_SIZE"])
 
 
 def machines() -> int:
-    """How many they run on. Raises ``UserError`` where these have different numbers of processes."""
+    """How many machines the processes run on. Raises ``UserError`` where the machines have different numbers of processes."""
     world, local = own()[1], int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if world == 1:
         return 1
@@ -47,11 +48,11 @@ def machines() -> int:
 
 
 def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
-    """Connects the processes, unless they are or this one is alone.
+    """Connects the processes, unless they are connected already or this one is alone.
 
     Args:
-        backend: ``gloo`` through the CPU, or ``nccl``.
-        wait: for what they then do together.
+        backend: ``gloo`` (through the CPU) or ``nccl``.
+        wait: how long a joint operation may take afterwards.
 
     Raises:
         UserError: not all of them came within ``MEETING``, or this one was not told where and as whom it meets them.
@@ -80,10 +81,10 @@ def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
 
 @contextlib.contextmanager
 def among_others() -> Iterator[None]:
-    """Around what several processes do together: where another one is gone, this one ends too.
+    """To be put around what several processes do together: where another process is gone, this one ends too.
 
     Raises:
-        UserError: in place of the libraries' errors of a broken connection.
+        UserError: in place of the libraries' errors about a broken connection.
     """
     try:
         yield
@@ -101,20 +102,20 @@ def among_others() -> Iterator[None]:
 
 
 def _is_broken_connection(error: RuntimeError) -> bool:
-    """Whether a collective operation failed, which its libraries say in words only."""
+    """Whether the error is that of a failed collective operation; the libraries say so only in the words of the message."""
     words = str(error).lower()
     return isinstance(error, torch.distributed.DistError) or "gloo" in words or "nccl" in words or "connection" in words
 
 
 def alike(tensors: Iterable[torch.Tensor]) -> None:
-    """Gives the tensors of all processes the values that those of the first one have, such as the statistics that each BatchNorm took of its own share."""
+    """Gives the tensors in all processes the values of those in the first one: BatchNorm's statistics, say, which each process took from its own share."""
     if own()[1] > 1:
         for tensor in tensors:
             torch.distributed.broadcast(tensor, 0)
 
 
 def added_up(mine: torch.Tensor) -> torch.Tensor:
-    """The sum over the processes, in all of them; ``mine`` holds it afterwards."""
+    """The sum of ``mine`` over all processes; every process gets it, and ``mine`` holds it afterwards."""
     if own()[1] > 1:
         torch.distributed.all_reduce(mine)
     return mine
@@ -128,17 +129,17 @@ def leave() -> None:
 
 
 def wait_for_all() -> None:
-    """Until all processes have come here: one that ends with a code of its own ends the others."""
+    """Waits until all processes are here, then disconnects: one that ended earlier with an exit code of its own would end the others."""
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         leave()
 
 
 class Request:
-    """Something that any process may ask for, and the first one looks after, such as to save and end.
+    """Something that any process may ask for and the first one attends to, such as to save and end.
 
     Args:
-        name: one word for it in all processes.
+        name: one word for it, the same in all processes.
     """
 
     def __init__(self, name: str) -> None:
@@ -150,7 +151,7 @@ class Request:
         self._made = True
 
     def made(self) -> bool:
-        """Whether any process has made it; looked up every two seconds."""
+        """Whether any process has made the request; this is looked up every two seconds at most."""
         if not self._made and _store is not None and time.monotonic() - self._looked > _LOOKS_EVERY:
             self._looked = time.monotonic()
             self._made = _store.check([self._key])

@@ -1,4 +1,4 @@
-"""What stands in a table of names: a function, or where one is, as ``"module:function"``, so that nothing is imported before it is asked for."""
+"""The entries of a registry: a function, or its place as ``"module:function"``, so that nothing is imported before it is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Target = str | Callable[..., Any]
 
 
 def function_of(target: Target) -> Callable[..., Any]:
-    """The function itself."""
+    """The function of an entry, imported where the entry only names it."""
     if callable(target):
         return target
     module, _, name = target.partition(":")
@@ -22,14 +22,14 @@ def function_of(target: Target) -> Callable[..., Any]:
 
 
 def code_of(function: Callable[..., Any]) -> str | None:
-    """Hash of the file that a function of somebody else's stands in; none of this package's own, which has a version.
+    """Hash of the file that holds a function from outside this package; None for this package's own functions, which have a version.
 
-    What it computes may change while its name stays.
+    It is needed because such a function may be changed under the same name.
     """
     module = inspect.getmodule(function)
     if module is not None and module.__name__.partition(".")[0] == __package__:
         return None
     try:
         return files.sha256_file(Path(inspect.getsourcefile(inspect.unwrap(function)) or ""))
-    except (OSError, TypeError):  # typed in, or made of something that has no file
+    except (OSError, TypeError):  # typed at a prompt, or otherwise without a file
         return files.sha256_json(repr(getattr(function, "__code__", function)))

@@ -14,7 +14,7 @@ import torch
 
 
 def derive(seed: int, *purpose: object) -> int:
-    """A 63-bit seed that depends on the run's seed and on what it is for."""
+    """A 63-bit seed that depends on the run's seed and on its purpose."""
     text = "/".join(str(part) for part in (seed, *purpose))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -26,7 +26,7 @@ def generator(seed: int, *purpose: object) -> torch.Generator:
 
 @contextlib.contextmanager
 def states_restored() -> Iterator[None]:
-    """Afterwards torch's global states are as before. CUDA's are let alone where nobody has used it: to ask for them starts it, or fails."""
+    """Restores torch's global random states afterwards. CUDA's are left out where CUDA is not in use yet: reading them would start it, or fail."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
         yield
 

@@ -14,22 +14,22 @@ NAME = "reid-srdl"
 def command(name: str, *words: object) -> str:
     """A line for the shell: sub-command ``name`` with its arguments, each quoted where it has to be.
 
-    Started by ``tools/NAME.py`` it names a script beside that one, started by ``python -m reid_srdl`` the same, and in all other
-    places the console command. Several processes that train go on as so many.
+    The program is named as this one was started: a script beside the running ``tools/NAME.py``, ``python -m reid_srdl``, or else the
+    console command. Under torchrun, ``train`` is named with torchrun and the same number of processes.
     """
     program = _program(name)
     return shlex.join([*(_among_as_many(program) if name == "train" else program), *map(str, words)])
 
 
 def _among_as_many(program: list[str]) -> list[str]:
-    """The program under ``torchrun`` where this process is."""
+    """The program, started by ``torchrun`` where this process was."""
     here, world = os.environ.get("LOCAL_WORLD_SIZE", "1"), os.environ.get("WORLD_SIZE", "1")
-    if world == "1" or "MASTER_ADDR" not in os.environ:  # by which ranks.own, too, tells whether this one is alone
+    if world == "1" or "MASTER_ADDR" not in os.environ:  # the test by which ranks.own, too, tells whether this process is alone
         return program
     started = [_beside_python("torchrun"), "--nproc-per-node", here]
     if here != world:
         started += ["--nnodes", str(int(world) // int(here)), "--node-rank", os.environ.get("GROUP_RANK", "0"), "--master-addr", os.environ["MASTER_ADDR"]]
-    # What stands behind it is a script or a module of Python, which it starts itself, or a command.
+    # torchrun itself starts Python on a script or module; any other command needs --no-python.
     return [*started, *program[1:]] if program[0] == python() else [*started, "--no-python", *program]
 
 
@@ -41,12 +41,12 @@ def _program(name: str) -> list[str]:
     if started.name == "__main__.py" and started.parent.name == "reid_srdl":
         return [python(), "-m", "reid_srdl", name]
     if started.name == NAME and not _same(shutil.which(NAME), str(started)):
-        return [str(started), name]  # it lies in an environment that is not active
+        return [str(started), name]  # it belongs to an environment that is not active
     return [NAME, name]
 
 
 def python() -> str:
-    """``python`` where that is the one that runs now, and else its path."""
+    """``python`` where that name means the interpreter that runs now, else the path of that interpreter."""
     return "python" if _same(shutil.which("python"), sys.executable) else sys.executable
 
 
@@ -57,5 +57,5 @@ def _beside_python(name: str) -> str:
 
 
 def _same(one: str | None, other: str) -> bool:
-    # Links are not followed: the python of an environment is a link to one that has none of its packages.
+    # Links are not followed: the python of an environment is a link to an interpreter that lacks the environment's packages.
     return one is not None and os.path.abspath(one) == os.path.abspath(other)
