@@ -1,4 +1,4 @@
-"""Data sets: a reader a file, what they hand out (``records``), and what happens to the images after."""
+"""Data sets: one reader per file, what readers return (``records``), and what happens to the images afterwards."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ CLASS_READERS: dict[str, Target] = {
     "imagenet": "reid_srdl.data.imagenet:read_imagenet",
     "image-folder": "reid_srdl.data.image_folder:read_image_folder",
 }
-"""The same of classification sets."""
+"""The same for classification sets."""
 
 READERS: Mapping[str, Target] = ChainMap(CLASS_READERS, IDENTITY_READERS)
-"""Both, as they are when they are looked at: a set of one's own is added to one of them."""
+"""A live view of both tables: to register a data set of one's own, add it to one of those."""
 
 OWN = frozenset({"folder", "csv", "image-folder"})
-"""A user's own data, whose data root is the data itself."""
+"""Readers of a user's own data: the data root is the data itself."""
 DRAWN = frozenset({"synthetic"})
-"""What nobody offers: it is drawn on first use."""
+"""Data sets that need no download: they are drawn on first use."""
 
 
 def cache_folder() -> Path:
-    """Where archives are unpacked that lie in a read-only data root, or that ``$REID_CACHE`` asks for: there, else in ``~/.cache/reid_srdl``."""
+    """The folder ``$REID_CACHE``, else ``~/.cache/reid_srdl``: archives are unpacked there where the data root is read-only or ``$REID_CACHE`` is set."""
     folder = files.expanded(os.environ.get("REID_CACHE") or "~/.cache/reid_srdl")
     if str(folder).startswith("~"):
         raise UserError("there is no home for a cache of data sets", "Set REID_CACHE to a folder that can be written.")
@@ -93,7 +93,7 @@ def read(name: str, root: Path | str) -> ReIDData | ClassData:
 
 
 def label_problems(data: ReIDData | ClassData) -> list[tuple[str, str]]:
-    """What in the labels makes training or scoring impossible: (what, what to do), none where all is well."""
+    """What in the labels makes training or scoring impossible, as pairs (what, what to do); empty where all is well."""
     if isinstance(data, JoinedData):
         return [(f"{part.name}: {what}", do) for part in parts_of(data) for what, do in label_problems(part)]
     problems = []

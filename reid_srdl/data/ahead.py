@@ -1,4 +1,4 @@
-"""What comes next is fetched while what is there is worked on."""
+"""Fetches the next items while the current one is being worked on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Result = TypeVar("Result")
 
 
 def ahead_of(device: torch.device) -> int:
-    """How many batches to fetch ahead: one for a GPU, which the CPU else leaves idle while it decodes; none where both would want the same cores."""
+    """How many batches to fetch ahead: one for a GPU, which would else be idle while the CPU decodes; none on the CPU, where both would need the same cores."""
     return 1 if device.type == "cuda" else 0
 
 
 def fetched(fetch: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[tuple[Item, Result]]:
-    """Each item with what is fetched for it, in order, in a thread that is so many items ahead; with 0, when its turn comes."""
+    """Yields each item with what ``fetch`` returns for it, in order. A thread fetches up to ``ahead`` items in advance; with 0 nothing is fetched in advance."""
     if ahead == 0:
         yield from ((item, fetch(item)) for item in items)
         return

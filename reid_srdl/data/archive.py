@@ -17,8 +17,8 @@ def extract_zip(archive: files.Pathlike, folder: files.Pathlike, *, max_bytes: i
     """Unpacks ``archive`` into ``folder``, which appears whole or not at all.
 
     Raises:
-        UserError: no zip, or not to be read; a member whose name leaves the folder or that is a link; more bytes or files than
-            allowed (sizes are checked before and while unpacking, since a header may lie).
+        UserError: the archive is no zip or cannot be read; a member is a link, or its name leads outside the folder; there are more bytes
+            or files than allowed (sizes are checked before and while unpacking, since a header may lie).
         OSError: the folder cannot be written.
     """
     archive, folder = Path(archive), Path(folder)
@@ -31,7 +31,7 @@ def extract_zip(archive: files.Pathlike, folder: files.Pathlike, *, max_bytes: i
             for member in members:
                 _extract_member(opened, member, temporary)
         temporary.rename(folder)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError, NotImplementedError, RuntimeError) as error:  # the last two: a packing it does not know, a password
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, UnicodeError, NotImplementedError, RuntimeError) as error:  # the last two: an unknown compression, a password
         raise UserError(f"{archive} is not a readable zip archive ({error})", "Fetch it again.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -61,7 +61,7 @@ def _check_members(archive: Path, members: list[zipfile.ZipInfo], max_bytes: int
 
 
 def _name_of(member: zipfile.ZipInfo) -> PurePosixPath:
-    """Some programs on Windows write backslashes, against the format."""
+    """The path of a member; some programs on Windows write backslashes, against the format."""
     return PurePosixPath(member.filename.replace("\\", "/"))
 
 

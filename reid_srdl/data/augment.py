@@ -1,6 +1,6 @@
 """Augmentation of whole batches on the training device, with a fresh draw for every image.
 
-What is drawn is drawn on the CPU for the global batch, whatever the device and the number of ranks.
+Random numbers are drawn on the CPU for the whole global batch, whatever the device and the number of ranks.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from torch.nn import functional as F
 from ..config import MEAN, STD, AugmentConfig
 
 _TRIES = 10
-"""Boxes that are drawn for an image; of the usual proportions one in six does not fit, and where none does nothing is erased."""
+"""Boxes drawn per image. At the usual proportions of images, one box in six does not fit; where none fits, nothing is erased."""
 
 
 def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """``(B, 3, h, w)`` to ``(B, 3, H, W)``: unchanged where the size is right already, else bilinear (averaging when it shrinks), float."""
+    """``(B, 3, h, w)`` to ``(B, 3, H, W)``: unchanged where the size is right already, else float, resized bilinearly (averaging where it shrinks)."""
     if tuple(images.shape[2:]) == tuple(size):
         return images
     return F.interpolate(images.float(), size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def normalised(images: torch.Tensor) -> torch.Tensor:
-    """Values of 0..255 as float32 with ImageNet's mean and deviation taken out, channels last in memory."""
+    """Values 0..255 as float32, normalised by ImageNet's mean and standard deviation, channels last in memory."""
     mean, inverse = (_kept_there if images.device.type == "cuda" else _mean_and_inverse)(images.device)
     return ((images.float() - mean) * inverse).contiguous(memory_format=torch.channels_last)
 
@@ -38,7 +38,7 @@ def _mean_and_inverse(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]
 
 @functools.cache
 def _kept_there(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of a GPU, which would be waited for at each copy. On the CPU networks are traced for export, and what is made while they are is no tensor to keep."""
+    """The same, kept on a GPU, so that no step waits for the copy. On the CPU networks are traced for export, and a tensor made during tracing must not be kept."""
     with torch.inference_mode(False):  # they serve training, too
         return _mean_and_inverse(device)
 
@@ -66,13 +66,13 @@ class Draws:
         return Draws(self.flip[start:stop], self.top[start:stop], self.left[start:stop], self.erase[start:stop])
 
     def to(self, device: torch.device) -> Draws:
-        """On the device, which is not waited for."""
+        """The draws on a device, without waiting for the copy."""
         flip, top, left, *erase = moved(device, self.flip, self.top, self.left, *self.erase.unbind(1))
         return Draws(flip.bool(), top, left, torch.stack(erase, dim=1))
 
 
 def moved(device: torch.device, *columns: torch.Tensor) -> list[torch.Tensor]:
-    """Columns ``(B,)`` of whole numbers on a device, int64: to a GPU in one copy, for which nobody waits."""
+    """Columns ``(B,)`` of whole numbers as int64 on a device; to a GPU they go in one copy that is not waited for."""
     packed = torch.stack([column.long() for column in columns])
     return list(packed.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else packed.to(device))
 

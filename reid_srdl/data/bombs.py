@@ -1,4 +1,4 @@
-"""Small files of few pixels that take minutes or gigabytes all the same: JPEGs of scans without end, TIFFs whose tiles are far larger than the image."""
+"""Finds small files of few pixels that still take minutes or gigabytes to decode: JPEGs with endless scans, TIFFs with tiles far larger than the image."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import IO
 
 _SCAN = b"\xff\xda"
 _MARKER = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])")
-"""Of a JPEG: those that a length follows, and the end. Of what is left out nothing follows (restarts), or the byte before was of the pixels."""
+"""A JPEG's markers that are followed by a length, and its end marker. The others have nothing to follow (restarts), or belong to the pixel data."""
 _END = b"\xd9"
 _MCU = 32
-"""Pixels of the widest and highest unit that a JPEG is coded in; each scan passes over whole ones."""
+"""Width and height in pixels of the largest unit that a JPEG is coded in; each scan passes over whole units."""
 
 _SIDES = (256, 257, 322, 323)
-"""A TIFF's tags of width and height: of the image as it lies in the file, and of a tile."""
+"""A TIFF's tags for width and height: first of the image as stored, then of a tile."""
 _KINDS = {b"II*\0": ("<", False), b"II\0*": ("<", False), b"MM\0*": (">", False), b"MM*\0": (">", False), b"II+\0": ("<", True)}
-"""What a TIFF begins with to its order of bytes, and whether it is a BigTIFF. One in the other order Pillow takes for a common TIFF, and libtiff for what it is."""
+"""The first bytes of a TIFF to its byte order, and whether it is a BigTIFF. A big-endian BigTIFF is left out: Pillow takes it for a common TIFF, libtiff for what it is."""
 _NUMBERS = {3: "H", 4: "I", 16: "Q"}
-"""A TIFF's kinds of whole numbers."""
+"""A TIFF's types of whole numbers, as ``struct`` calls them."""
 
 
 def scans(data: bytes, width: int, height: int, most: int) -> int:
-    """How often decoding a JPEG passes over the whole image, where that may come to more than ``most`` pixels; else 0.
+    """The number of scans, each a pass over the whole image, of a JPEG that takes more than ``most`` pixels to decode; else 0.
 
-    A progressive file refines the image scan by scan; one that changes nothing takes some ten bytes, and as long as any other.
+    A progressive file refines the image scan by scan. A scan that changes nothing takes some ten bytes, and as much time as any other.
 
     Args:
-        data: the file; of another kind than JPEG there are none.
+        data: the file; 0 is returned for another kind than JPEG.
         width, height: of the image in pixels.
         most: pixels, counted anew in each scan.
     """
     pixels = _whole(width, _MCU) * _whole(height, _MCU)
-    # The marks of all that is in the file are counted at once, whatever they belong to; ordinary files are never walked through.
+    # A quick upper bound: all scan markers in the file, whatever they belong to. So ordinary files are never walked through.
     if not data.startswith(b"\xff\xd8\xff") or data.count(_SCAN) * pixels <= most:
         return 0
     found = _walk(data)
@@ -41,7 +41,7 @@ def scans(data: bytes, width: int, height: int, most: int) -> int:
 
 
 def _walk(data: bytes) -> int:
-    """Scans of the first image, in the steps of libjpeg: thumbnails lie within segments, and what phones append (films, further images) behind its end."""
+    """Counts the scans of the first image, as libjpeg does: thumbnails lie within segments, and what phones append (films, more images) lies behind its end."""
     position = found = 0
     while (marker := _MARKER.search(data, position)) is not None and marker[1] != _END:
         found += marker[0] == _SCAN
@@ -50,27 +50,27 @@ def _walk(data: bytes) -> int:
 
 
 def tiled_pixels(data: IO[bytes]) -> int:
-    """Pixels of all tiles of a TIFF, which are unpacked whole however little of them the image takes; of the image where it has strips, which are cut to it.
+    """Pixels that decoding a TIFF unpacks: those of all tiles, which are unpacked whole however little of them the image covers; with strips, those of the image.
 
     Args:
-        data: the file, which may be read anywhere.
+        data: the file, seekable.
 
     Raises:
-        ValueError, struct.error: it is of an unknown kind, the size of image or tiles is no whole number, or the file ends within its tags.
+        ValueError, struct.error: the file is of an unknown kind, the size of image or tiles is no whole number, or the file ends within its tags.
     """
     sides: dict[int, int] = {}
     for order, tag, kind, value in _tags(data):
         if tag in _SIDES:
             if kind not in _NUMBERS:
                 raise ValueError("the size of the image or of its tiles is no whole number")
-            # Of a tag that comes twice one reader takes the first and another one the last.
+            # Where a tag comes twice, some readers take the first and others the last; the larger one counts.
             sides[tag] = max(sides.get(tag, 1), struct.unpack_from(order + _NUMBERS[kind], value)[0])
     width, height, across, down = (sides.get(tag, 1) for tag in _SIDES)
     return _whole(width, across) * _whole(height, down)
 
 
 def _tags(data: IO[bytes]) -> Iterator[tuple[str, int, int, bytes]]:
-    """Order of bytes, tag, kind and value of each entry of a TIFF's first image, as they stand there: Pillow passes over kinds that libtiff, which decodes, reads."""
+    """Byte order, tag, type and value of each entry of a TIFF's first image. They are read here because Pillow skips types that libtiff, which decodes, reads."""
     data.seek(0)
     head = data.read(16)
     if head[:4] not in _KINDS:
@@ -84,5 +84,5 @@ def _tags(data: IO[bytes]) -> Iterator[tuple[str, int, int, bytes]]:
 
 
 def _whole(length: int, unit: int) -> int:
-    """``length`` in whole units."""
+    """``length`` rounded up to whole units."""
     return -(-length // unit) * unit

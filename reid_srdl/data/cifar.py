@@ -20,8 +20,8 @@ class Cifar:
     """One of the two sets.
 
     Args:
-        name: by which it is asked for.
-        title: as it is called.
+        name: by which users ask for it.
+        title: its name in messages.
         classes: number of classes.
         binary, pickled: the forms that it is published in.
     """
@@ -50,7 +50,7 @@ CIFAR100 = Cifar(
     "cifar100",
     "CIFAR-100",
     100,
-    # Of the two label bytes the first is the superclass.
+    # The first of the two label bytes is the superclass.
     Binary(
         "cifar-100-binary.tar.gz", "cifar-100-binary", "03b5dce01913d631647c71ecec9e9cb8",
         ("train.bin",), ("test.bin",), "fine_label_names.txt", label_bytes=2,
@@ -73,14 +73,14 @@ def read_cifar100(root: Path) -> ClassData:
 
 
 def read_cifar(root: Path, which: Cifar) -> ClassData:
-    """A CIFAR from a data root.
+    """CIFAR-10 or CIFAR-100 from a data root.
 
-    It is a tree ``{train,test}/CLASS/*.png``, which a published archive is unpacked to once. Labels count the classes in ascending order of
-    their names, which is the official order of both sets.
+    It is read from a tree ``{train,test}/CLASS/*.png``; a published archive is unpacked to such a tree once. Labels count the classes in
+    ascending order of their names, which is the official order of both sets.
 
     Raises:
-        UserError: the set is not there, an archive is not the published one, pickled files are all that there is, or a class is missing
-            from a split.
+        UserError: the set is not there, an archive is not the published one, there are only pickled files outside an archive, or a class is
+            missing from a split.
     """
     folder = _tree(root, which)
     data = class_data(which.name, folder, {split: class_images(folder, split) for split in ("train", "test")})
@@ -89,7 +89,7 @@ def read_cifar(root: Path, which: Cifar) -> ClassData:
 
 
 def _tree(root: Path, which: Cifar) -> Path:
-    # The folders of other sets are called train and test, too, so the root itself is this set only by the number of its classes, and last.
+    # Other sets, too, have folders train and test. So the root itself is tried last, and is this set only if the number of classes is right.
     for folder in candidates(root, (which.name,))[1:]:
         if (folder / "train").is_dir() and (folder / "test").is_dir():
             return folder

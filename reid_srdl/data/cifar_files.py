@@ -25,9 +25,9 @@ from ..pictures import encode
 
 SIDE = 32
 MAX_BYTES = 1 << 30
-"""What an archive may unpack to; the largest is a fifth of that."""
+"""The most that an archive may unpack to; the largest published one takes a fifth of that."""
 Read = Callable[[str], bytes]
-"""Hands out the content of a file by its name."""
+"""Returns the content of a file, given its name."""
 
 _PIXELS = 3 * SIDE * SIDE
 
@@ -38,7 +38,7 @@ class Published(ABC):
 
     Args:
         archive: its file name.
-        folder: what that unpacks to.
+        folder: the folder that it unpacks to.
         md5: checksum of the archive, as its publisher states it.
         train, test: files with images.
         names: the file with the names of the classes.
@@ -62,7 +62,7 @@ class Published(ABC):
 
 @dataclass(frozen=True)
 class Binary(Published):
-    """Records of some label bytes, of which the last is the class, and 3,072 bytes of pixels; names are lines of text."""
+    """Records of ``label_bytes`` label bytes, the last of which is the class, and 3,072 bytes of pixels; class names are lines of text."""
 
     label_bytes: int = 1
 
@@ -79,7 +79,7 @@ class Binary(Published):
 
 @dataclass(frozen=True)
 class Pickled(Published):
-    """Dictionaries with ``data`` and the labels; in another one, the names."""
+    """Pickled dictionaries: those of images have ``data`` and labels (under the key ``labels``), another has the class names (under ``words``)."""
 
     labels: str = "labels"
     words: str = "label_names"
@@ -99,7 +99,7 @@ class Pickled(Published):
 
 
 def _dtype(name: str, align: object = False, copy: object = False) -> np.dtype:
-    # Python 2 wrote numbers for the two, which numpy no longer takes.
+    # Python 2 wrote numbers for align and copy, which numpy no longer accepts.
     return np.dtype(str(name), bool(align), bool(copy))
 
 
@@ -110,7 +110,7 @@ _ARRAYS: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): _dtype,
 }
-"""All that a pickle may name."""
+"""Everything that a pickle may name."""
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -121,7 +121,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def unpickled(data: bytes) -> Any:
-    """Dictionaries, lists, words, numbers and arrays. Raises ``pickle.UnpicklingError`` for whatever else a pickle asks for."""
+    """The dictionaries, lists, words, numbers and arrays in a pickle. Raises ``pickle.UnpicklingError`` where it asks for anything else."""
     return _ArraysOnly(io.BytesIO(data), encoding="latin1").load()
 
 
@@ -176,10 +176,10 @@ def write_tree(form: Published, read: Read, where: Path, folder: Path) -> Path:
     """Writes ``{train,test}/CLASS/00000.png``, numbered as in the official order of the split; returns ``folder``.
 
     Args:
-        form: what the files are like.
-        read: hands out the files.
-        where: they come from, for messages.
-        folder: is made.
+        form: the form of the files.
+        read: returns the content of a file.
+        where: the archive or folder they come from, for messages.
+        folder: the folder to be made.
 
     Raises:
         UserError: a file is truncated or of another kind.
@@ -209,7 +209,7 @@ def _understood(parse: Callable[[bytes], Any], read: Read, name: str, where: Pat
 
 
 def _class_names(form: Published, names: Sequence[str], where: Path) -> Sequence[str]:
-    """Names that can be those of folders."""
+    """The class names, checked to be usable as names of folders."""
     odd = [name for name in names if not re.fullmatch(r"\w[\w-]*", name, re.ASCII)]
     if odd or not names or len(set(names)) < len(names):
         raise UserError(f"{where / form.names} does not list the classes{f' ({odd[0]!r})' if odd else ''}", "Fetch the archive again from its publisher.")

@@ -8,7 +8,7 @@ from .finding import Finding, by_share, number
 from .records import ClassData, Split
 
 UNEVEN = 10
-"""The largest class over the smallest, from which on the small ones are likely to be neglected."""
+"""Size of the largest class over that of the smallest, above which the small ones are likely to be neglected."""
 
 
 def class_findings(data: ClassData) -> list[Finding]:

@@ -17,12 +17,12 @@ Listed = Mapping[str, Sequence[str]]
 
 
 def class_images(root: Path, split: str, inner: str = "") -> dict[str, list[str]]:
-    """The images of a folder with a folder of images a class.
+    """The images of a split that has one folder of images per class.
 
     Args:
         root: of the data set.
         split: the folder, relative to ``root``.
-        inner: where the images lie within the folder of a class; directly in it if empty.
+        inner: subfolder of each class's folder that holds the images; if empty, they lie directly in it.
 
     Raises:
         UserError: there are no classes, or one has no images.
@@ -59,7 +59,7 @@ def class_data(name: str, root: Path, splits: Mapping[str, Listed]) -> ClassData
         splits: ``train``, ``test`` and perhaps ``val``.
 
     Raises:
-        UserError: a class is missing from a split, or train lacks it.
+        UserError: a class of train is missing from another split, or the reverse.
     """
     names = sorted(splits["train"])
     for split, listed in splits.items():

@@ -12,7 +12,7 @@ from .pixels import Scan
 from .records import DISTRACTOR, Split
 
 LEAK = 0.01
-"""Share of test images, seen in training too, from which on scores mean nothing."""
+"""Share of test images that are in train as well, from which on scores mean nothing."""
 
 
 def copy_findings(splits: Sequence[Split], seen: Scan, *, same_camera: bool) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""How many images and people a data set has, beside what its publisher says."""
+"""How many images and people a data set has, compared with what its publisher says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNLIKE_PUBLISHED = "Scores on it cannot be set beside published ones."
 
 
 def counts_of(data: ReIDData | ClassData) -> dict[str, int]:
-    """By the names that official counts have."""
+    """Counts of images and of identities or classes, by the names that the readers' ``OFFICIAL`` counts use."""
     if isinstance(data, ClassData):
         return {"training images": len(data.train), "test images": len(data.test), "validation images": len(data.test), "classes": len(data.class_names)}
     return {
@@ -28,7 +28,7 @@ def counts_of(data: ReIDData | ClassData) -> dict[str, int]:
 
 
 def compare_counts(data: ReIDData | ClassData, folder: Path, official: Mapping[str, int], remark: str = UNLIKE_PUBLISHED, more: Mapping[str, int] | None = None) -> None:
-    """Warns, in one line, where counts are not the official ones; ``more`` are such as the splits do not tell."""
+    """Warns, in one line, where counts are not the official ones; ``more`` holds further counts of the data that the splits do not show."""
     found = {**counts_of(data), **(more or {})}
     differing = [f"{what} {found[what]:,} (official: {count:,})" for what, count in official.items() if found[what] != count]
     if differing:

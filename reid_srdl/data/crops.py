@@ -1,4 +1,4 @@
-"""The crops of ImageNet training (Szegedy et al. 2015), made when an image is decoded: a random part of it to train on, its centre for all else."""
+"""The crops of ImageNet training (Szegedy et al. 2015), made when an image is decoded: a random part for training, the centre for everything else."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ AREA = (0.08, 1.0)
 ASPECT = (3 / 4, 4 / 3)
 """Width over height of a random crop."""
 MARGIN = 256 / 224
-"""Of the resized image to its centre crop."""
+"""Size of the resized image over that of its centre crop."""
 
 Crop = Callable[[Image.Image], Image.Image]
-"""An image of any size to one of the size that is trained at."""
+"""Takes an image of any size, returns one of the training size."""
 Box = tuple[int, int, int, int]
 """(top, left, height, width) in pixels."""
 
 
 def clean(name: str, size: tuple[int, int]) -> Crop | None:
-    """What takes the place of a crop (one of ``NAMES``) where nothing is random; none where whole images are taken."""
+    """The crop that replaces the random one of that name (one of ``NAMES``) outside training; None where whole images are taken."""
     return None if name == "none" else centre(size)
 
 
@@ -36,7 +36,7 @@ def centre(size: tuple[int, int]) -> Crop:
         high, wide = covering(size, image.height, image.width)
         down, right = image.height / high, image.width / wide
         top, left = round((high - size[0]) / 2), round((wide - size[1]) / 2)
-        # In one step, since what is cut away of a long and thin image could be larger than memory.
+        # Resize and crop in one step: the whole of a long and thin image, once resized, could be larger than memory.
         box = (left * right, top * down, (left + size[1]) * right, (top + size[0]) * down)
         return image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box)
 
@@ -63,9 +63,9 @@ def random_resized(size: tuple[int, int], seed: int, stage: int, epoch: int, ind
 
 
 def random_box(height: int, width: int, random: torch.Generator) -> Box:
-    """Area and aspect drawn at random until such a box fits, ten times at most; then the largest in the middle whose aspect is allowed.
+    """Draws area and aspect at random until such a box fits, ten times at most; after that, takes the largest central box of an allowed aspect.
 
-    That is torchvision's rule, draw for draw.
+    This is torchvision's rule, draw for draw.
     """
     low, high = torch.tensor(ASPECT).log().tolist()
     for _ in range(10):

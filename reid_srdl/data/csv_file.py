@@ -29,7 +29,7 @@ def read_csv(root: Path) -> ReIDData:
     Labels that are words are numbered from 1 over all splits together (``listing.numbered``), and so are cameras.
 
     Raises:
-        UserError: no such file, a missing column, an empty split; with its line number, a missing file, an empty
+        UserError: no such file, a missing column, an empty split; or, with its line number, a missing image, an empty
             field, an unknown split.
     """
     path = Path(root)
@@ -101,7 +101,7 @@ def _check_row(path: Path, line: int, fields: dict[str, str]) -> None:
         raise UserError(f"{path}, line {line}: {' and '.join(empty)} empty", hint)
     if fields["split"] not in SPLITS:
         raise UserError(f"{path}, line {line}: there is no split {fields['split']!r}", f"Splits: {', '.join(SPLITS)}.")
-    if not os.path.isfile(path.parent / fields["path"]):  # where pathlib asks, a name that no file can have is an error
+    if not os.path.isfile(path.parent / fields["path"]):  # pathlib would raise an error for a name that no file can have
         raise UserError(
             f"{path}, line {line}: there is no file {path.parent / fields['path']}",
             "Paths are relative to the CSV file.",

@@ -1,6 +1,6 @@
 """CUHK03 (Li et al. 2014) by the new protocol of Zhong et al. (2017): 767 people train, 700 test.
 
-Three layouts go round, and all are read:
+Three layouts are in circulation, and all are read:
 ``KIND/bounding_box_train`` … (CUHK03-NP, Market-1501's layout), or ``images_KIND/1_001_1_01.png`` with the
 split in ``cuhk03_new_protocol_config_KIND.mat`` or in ``splits_new_KIND.json``; KIND is
 ``detected`` or ``labeled`` (boxes).
@@ -88,7 +88,7 @@ def _rows(folder: Path, kind: str) -> Rows:
 
 
 def _labelled(names: dict[str, list[str]], source: Path, inner: str) -> Rows:
-    """Labels and cameras from the file names: lists in JSON renumber the training people from 0."""
+    """Labels and cameras, taken from the file names, because the JSON lists renumber the training people from 0."""
     parsed = {name: _NAME.match(name) for split in names.values() for name in split}
     for name, found in parsed.items():
         if found is None:

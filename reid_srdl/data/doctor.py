@@ -1,4 +1,4 @@
-"""The data doctor: what is wrong with a data set, said before an hour is lost in training."""
+"""The data doctor: finds what is wrong with a data set before an hour of training is lost."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Diagnosis:
 
 
 def splits_of(data: ReIDData | ClassData) -> list[Split]:
-    """The splits that are there, train first. Classes count from 1 here, as people do, so that 0 and -1 mean the same everywhere."""
+    """The splits of a data set, train first. Labels of classes count from 1 here, as those of people do, so that 0 and -1 mean the same everywhere."""
     if isinstance(data, ReIDData):
         return [split for split in (data.train, data.query, data.gallery, data.multi_query) if split is not None]
     return [
@@ -76,7 +76,7 @@ def examine(
         track: wraps the iteration over the images, for a progress bar.
 
     Returns:
-        the diagnosis, and what was seen of the images, those of ``splits_of(data)`` one after the other.
+        the diagnosis, and what was seen of the images, in the order of ``splits_of(data)``, one split after the other.
     """
     splits = splits_of(data)
     seen = scan([file for split in splits for file in split.files], workers=workers, track=track)

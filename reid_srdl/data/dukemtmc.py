@@ -21,7 +21,7 @@ OFFICIAL = {
 
 
 def read_dukemtmc(root: Path) -> ReIDData:
-    """DukeMTMC-reID. Its 408 distractor people have labels of their own and stay people that no query asks for.
+    """DukeMTMC-reID. Its 408 distractor people keep their own labels; they are people that no query asks for.
 
     Raises:
         UserError: the set is not there, or a split of it is missing or empty.

@@ -1,4 +1,4 @@
-"""What the data doctor hands out, and the words it is made of.
+"""A finding of the data doctor, and how its sentences are put together.
 
 ``stop``: training or scoring would be wrong; ``warn``: worth a look; ``note``: good to know.
 """
@@ -34,7 +34,7 @@ class Finding:
 
 
 def label_words(split: Split, labels: np.ndarray) -> str:
-    """The first labels, in the user's own words."""
+    """The first three labels, in the data set's own words."""
     words = [str(label) if split.label_names is None else split.label_names[label - 1] for label in labels[:3].tolist()]
     return ", ".join(words) + (", …" if len(labels) > 3 else "")
 
@@ -44,7 +44,7 @@ def number(count: int, one: str, several: str) -> str:
 
 
 def by_share(count: int, of: int) -> Literal["warn", "note"]:
-    """A few are good to know; more than a tenth are worth a look."""
+    """The severity of ``count`` cases ``of`` so many: ``warn`` if more than a tenth, else ``note``."""
     return "warn" if count > of / 10 else "note"
 
 

@@ -34,13 +34,13 @@ _CAMERA = re.compile(r"(?:^|_)c(\d+)(?=s\d|[_.])", re.ASCII)
 def read_folder(root: Path) -> ReIDData:
     """A folder with ``train``, ``query`` and ``gallery`` (or Market-1501's names for them), perhaps ``multi_query``.
 
-    Among other data sets, where several are trained on or scored in one go, it is the folder ``folder`` of the data root.
+    Where several data sets are trained on or scored in one go, it is the folder ``folder`` of their data root.
 
-    In each, images lie in a folder a person, or directly with person and camera in their names. Where a name tells no
-    camera it is 0. Labels that are words are numbered over all splits together, see ``listing.numbered``.
+    In each split, images lie in one folder per person, or directly in it with person and camera in their names. The camera
+    is 0 where a name does not tell it. Labels that are words are numbered over all splits together, see ``listing.numbered``.
 
     Raises:
-        UserError: no such folders, an empty split, or an image that tells no person.
+        UserError: no such folders, an empty split, or an image whose person is not told.
     """
     root = Path(root)
     if not root.is_dir():
@@ -70,30 +70,30 @@ def read_folder(root: Path) -> ReIDData:
 
 
 def place_of(root: Path) -> Path:
-    """The folder that is meant by a data root: itself, or the one in it that stands among other data sets."""
+    """The user's folder for a data root: the root itself, or the folder ``folder`` in it, beside other data sets."""
     among = root / AMONG_OTHERS
     return among if not any(_found(root).values()) and any(_found(among).values()) else root
 
 
 def _found(root: Path) -> dict[str, str | None]:
-    """The folder of each split."""
+    """The name of each split's folder in ``root``; None where there is none."""
     return {split: next((name for name in names if (root / name).is_dir()), None) for split, names in SPLITS.items()}
 
 
 def parse_name(name: str) -> tuple[str, int] | None:
-    """Person (a word) and camera from a file name such as ``anna_c2_017.jpg``; none where it does not tell them."""
+    """Person (a word) and camera from a file name such as ``anna_c2_017.jpg``; None where it does not tell them."""
     parsed = _NAME.match(name)
     return (parsed["label"], int(parsed["camera"])) if parsed else None
 
 
 def camera_of(name: str) -> int | None:
-    """The camera that a file name tells, such as ``c3_001.jpg`` or ``anna_c3.jpg``; none where it tells none."""
+    """The camera in a file name such as ``c3_001.jpg`` or ``anna_c3.jpg``; None where there is none."""
     found = _CAMERA.search(name)
     return int(found[1]) if found else None
 
 
 def _images(root: Path, folder: str) -> list[tuple[str, str, int | None]]:
-    """(path, label as a word, camera or none) of the images of a split."""
+    """(path, label as a word, camera or None) of the images of a split."""
     flat, people = image_names(root / folder), folder_names(root / folder)
     rows: list[tuple[str, str, int | None]] = []
     left_out = LeftOut("person")

@@ -1,4 +1,4 @@
-"""The matches that a data set publishes, of each query by its path: what ``verify`` compares ours with."""
+"""The matches that a data set publishes for each query; ``verify`` compares the computed ones with them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .records import ReIDData, Split
 
 
 class Known(NamedTuple):
-    """Gallery rows in ascending order, int64.
+    """The published gallery rows of one query, int64, in ascending order.
 
     Args:
         good: images of the query's identity by other cameras: its matches.
-        junk: images of it by the query's own camera.
+        junk: images of the query's identity by the query's own camera.
     """
 
     good: np.ndarray
@@ -25,17 +25,17 @@ class Known(NamedTuple):
 
 
 class Published(Protocol):
-    """Published matches; ``source`` says where."""
+    """Published matches; ``source`` names the file or folder."""
 
     source: str
 
     def of(self, path: str) -> Known | None:
-        """Those of a query; none where they are not there. Raises ``UserError`` where they are no such lists."""
+        """The matches of the query with that path; None where they are missing. Raises ``UserError`` where a list is malformed."""
         ...
 
 
 def of(data: ReIDData) -> Published:
-    """What a set publishes. Raises ``UserError`` where there is nothing of the kind."""
+    """The matches that a data set publishes. Raises ``UserError`` where there are none."""
     root = data.query.root
     if (root / Matrices.source).is_dir():
         return Matrices(root / Matrices.source, data.gallery)
@@ -48,10 +48,9 @@ def of(data: ReIDData) -> Published:
 
 
 class Matrices:
-    """Market-1501's: for each query ``NAME_good.mat`` with ``good_index`` and ``NAME_junk.mat`` with ``junk_index``.
+    """Market-1501's format: for each query ``NAME_good.mat`` with ``good_index`` and ``NAME_junk.mat`` with ``junk_index``.
 
-    Both count from 1 in the list of gallery files sorted by name, junk files (``-1_…``) included; a file with nothing to list is empty or
-    holds a 0.
+    Both count from 1 in the list of gallery files sorted by name, junk files (``-1_…``) included. A file with nothing to list is empty or holds a 0.
     """
 
     source = "gt_query"
@@ -70,7 +69,7 @@ class Matrices:
 
 
 class Lists:
-    """VeRi-776's: a line a query of ``name_query.txt`` in ``gt_index.txt`` and in ``jk_index.txt``, which count from 1 in ``name_test.txt``."""
+    """VeRi-776's format: ``gt_index.txt`` and ``jk_index.txt`` have a line for each query of ``name_query.txt``, and count from 1 in ``name_test.txt``."""
 
     source = "gt_index.txt"
     junk = "jk_index.txt"
@@ -104,7 +103,7 @@ class Lists:
 
 
 def _rows(listed: np.ndarray, rows: np.ndarray, file: Path) -> np.ndarray:
-    """Gallery rows of indices that count from 1 in a list whose entries are ``rows``."""
+    """The gallery rows of indices that count from 1 in ``rows``; zeros are left out."""
     listed = np.unique(listed.astype(np.int64))
     listed = listed[listed != 0]
     if len(listed) and not 1 <= listed[0] <= listed[-1] <= len(rows):

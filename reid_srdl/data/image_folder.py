@@ -1,4 +1,4 @@
-"""A user's own classes: a folder of images a class, in ``train`` and in ``val`` or ``test``."""
+"""A user's own classes: one folder of images per class, in ``train`` and in ``val`` or ``test``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAYOUT = (
 
 
 def read_image_folder(root: Path) -> ClassData:
-    """The classes of a folder, whose names give the order of the labels; images of any size, grey ones become RGB.
+    """The classes of a folder, labelled in the order of their names; images may have any size, and grey ones become RGB.
 
     Raises:
         UserError: no such folder, a split without classes, an empty class, or a class that is missing from a split.

@@ -1,4 +1,4 @@
-"""Several re-identification sets as one: they train together, and are scored one by one."""
+"""Several re-identification sets joined into one: they train together, and are scored one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import UserError
 from .records import DISTRACTOR, ClassData, ReIDData, Split
 
 SAME_PEOPLE = ({"market1501", "market1501_500k"}, {"cuhk03", "cuhk03_labeled"})
-"""Sets that would give each of their people two labels."""
+"""Sets that show the same people, each of whom would get two labels."""
 
 SIGN = "+"
 """Between the names of the parts: ``market1501+msmt17``."""
@@ -22,13 +22,13 @@ SPLITS = ("train", "query", "gallery", "multi_query", "val_query", "val_gallery"
 
 
 class Numbering(NamedTuple):
-    """How a part's own numbers become those of the whole: one that stands at row i here is ``first + i`` there.
+    """How a part's own labels and cameras are numbered in the joined set: ``labels[i]`` becomes ``first_label + i``, and cameras alike.
 
     Args:
         labels: the part's identities in ascending order, of all its splits, int64 ``(I,)``.
-        cameras: its cameras, int64 ``(K,)``.
-        first_label: of the part in the whole.
-        first_camera: of the part in the whole.
+        cameras: its cameras in ascending order, int64 ``(K,)``.
+        first_label: the part's first label in the joined set.
+        first_camera: the part's first camera in the joined set.
     """
 
     labels: np.ndarray
@@ -39,7 +39,7 @@ class Numbering(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class JoinedSplit(Split):
-    """Rows of several parts; a path begins with the name of its part, and ``roots`` says where the files of that part are."""
+    """Rows of several parts; a path begins with the name of its part, and ``roots`` gives the folder of each part's files."""
 
     roots: tuple[tuple[str, Path], ...] = ()
 
@@ -52,14 +52,14 @@ class JoinedSplit(Split):
 
 @dataclass(frozen=True, eq=False)
 class JoinedData(ReIDData):
-    """Parts whose identities and cameras are kept apart.
+    """Several sets as one, in which no two parts share an identity or a camera.
 
-    Identities and cameras of the whole count from 1, part after part. ``train.label_names[label - 1]`` is ``PART/LABEL``; junk and
+    Identities and cameras of the joined set count from 1, part after part. ``train.label_names[label - 1]`` is ``PART/LABEL``; junk and
     distractors stay -1 and 0.
 
     Args:
         parts: the sets as their own readers made them, in the order in which they were named.
-        numberings: of each part.
+        numberings: how each part is renumbered.
     """
 
     parts: tuple[ReIDData, ...] = ()
@@ -67,7 +67,7 @@ class JoinedData(ReIDData):
 
 
 def part_names(name: str) -> tuple[str, ...]:
-    """The names of the sets that a name joins: of one set, its own."""
+    """The names of the sets that a name joins; for a single set, its own name."""
     return tuple(name.split(SIGN))
 
 
@@ -77,7 +77,7 @@ def parts_of(data: ReIDData | ClassData) -> tuple[ReIDData | ClassData, ...]:
 
 
 def each(data: ReIDData, change: Callable[[ReIDData], ReIDData]) -> ReIDData:
-    """``change`` of a set; of a joined one the whole of its changed parts, under the same numbers."""
+    """Applies ``change`` to a set; to a joined set part by part, and joins the results again under the same numbers."""
     if not isinstance(data, JoinedData):
         return change(data)
     return _whole(data.name, data.train.root, [change(part) for part in data.parts], data.numberings)

@@ -1,4 +1,4 @@
-"""Images in a user's folders that no reader takes: without a word about them, people would be missing and nobody would know."""
+"""Warnings about images in a user's folders that no reader takes: without them, people would be missing and nobody would know."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .listing import folder_names, foreign_names, image_names, warn
 
 
 def warn_of_kinds(paths: Sequence[Path]) -> None:
-    """That these images are left out for their kind; nothing where there are none."""
+    """Warns that these images are left out because of their file format; says nothing where there are none."""
     if paths:
         warn(f"{_are(paths)} left out, of a kind that is not read (such as {paths[0]}): save them as JPEG or PNG")
 
@@ -18,7 +18,7 @@ class LeftOut:
     """What is left out of the folders of people, or of classes."""
 
     def __init__(self, whose: str) -> None:
-        """``whose`` the folders are: ``person`` or ``class``."""
+        """``whose`` is what each folder stands for: ``person`` or ``class``."""
         self.whose = whose
         self.foreign: list[Path] = []
         self.below: list[Path] = []
@@ -29,7 +29,7 @@ class LeftOut:
         self.below += [folder / inner / name for inner in folder_names(folder) for name in image_names(folder / inner)]
 
     def tell(self) -> None:
-        """A line each on stderr; nothing where there is nothing to tell."""
+        """Prints one line on stderr for each of the two sorts; nothing where no image was left out."""
         warn_of_kinds(self.foreign)
         if self.below:
             warn(f"{_are(self.below)} left out, in folders below that of a {self.whose} (such as {self.below[0]}): move them up")

@@ -22,11 +22,11 @@ from .decoding import SUFFIXES
 from .records import DISTRACTOR, JUNK, Split
 
 FOREIGN = frozenset({".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".ppm", ".pgm", ".dng", ".cr2", ".nef", ".arw"})
-"""Kinds of images that are not read."""
+"""Suffixes of image formats that are not read."""
 
 
 _DIGITS = 1000
-"""Of a number in a word; Python turns no more than 4,300 into one."""
+"""The most digits that are read as one number; Python itself converts at most 4,300."""
 
 
 def meanwhile() -> str:
@@ -35,23 +35,23 @@ def meanwhile() -> str:
 
 
 def warn(message: str) -> None:
-    """One line on stderr, by the first of several processes: all read the same data."""
+    """Prints one line on stderr; of several processes only the first does, since all read the same data."""
     if ranks.own()[0] == 0:
         print(f"warning: {shown(' '.join(message.split()))}", file=sys.stderr)
 
 
 def is_image(name: str) -> bool:
-    """By its suffix; hidden files, such as the ``._X.jpg`` that macOS leaves behind, are none."""
+    """Whether a file is an image, by its suffix; hidden files, such as the ``._X.jpg`` that macOS leaves behind, are not."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def is_foreign(name: str) -> bool:
-    """Whether people would call a file of this name an image, and its kind is not read."""
+    """Whether a file of this name is an image of a format that is not read."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in FOREIGN
 
 
 def image_names(folder: Path) -> list[str]:
-    """The names of the images that lie in a folder itself, in ascending order; a link that leads nowhere, or to itself, is one that cannot be read.
+    """The names of the images directly in a folder, in ascending order; a link that leads nowhere, or to itself, counts as an image (an unreadable one).
 
     Raises:
         UserError: the folder cannot be read.
@@ -61,7 +61,7 @@ def image_names(folder: Path) -> list[str]:
 
 
 def foreign_names(folder: Path) -> list[str]:
-    """The names of such files in a folder itself."""
+    """The names of images directly in a folder whose format is not read."""
     with _readable(folder), os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if is_foreign(entry.name))
 
@@ -78,7 +78,7 @@ def folder_names(folder: Path) -> list[str]:
 
 
 def _is(kind: Callable[[], bool]) -> bool:
-    """Whether an entry of a folder is of that kind; not where the system does not follow it, as a link to itself."""
+    """Whether an entry of a folder is of that kind; False where the system cannot follow it, such as a link to itself."""
     try:
         return kind()
     except OSError:
@@ -100,7 +100,7 @@ def natural_key(word: str) -> tuple:
 
 
 def as_number(word: str) -> int | None:
-    """The whole number that a label is; none for a word. Raises ``UserError`` for one that nothing can hold."""
+    """The whole number that a label spells; None for a word. Raises ``UserError`` for a number of too many digits."""
     if len(word) > _DIGITS and re.fullmatch(r"-?\d+", word, re.ASCII):
         raise UserError(f"{word[:20]}…, of {len(word):,} digits, is too large a number", "Labels and cameras are words or numbers below 2^63.")
     return int(word) if re.fullmatch(r"-?\d+", word, re.ASCII) else None
@@ -113,7 +113,7 @@ def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     0 (distractor) and -1 (junk) keep their meaning.
 
     Args:
-        words: N words, those of all splits together; the two forms of an accented letter, which look alike, are one.
+        words: N words, those of all splits together; the two Unicode forms of an accented letter, which look alike, count as one.
 
     Returns:
         labels int64 ``(N,)``, and the names of the labels from 1 on (None where the words are numbers).
@@ -144,7 +144,7 @@ def numbered(words: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
 
 
 def whole(numbers: Sequence[int], of: str) -> np.ndarray:
-    """As int64. Raises ``UserError`` for one that is too large."""
+    """The numbers as int64. Raises ``UserError`` for one that is too large; ``of`` says what they are, for the message."""
     if (largest := max(numbers, default=0)) > np.iinfo(np.int64).max:
         raise UserError(f"the {of} {largest} is too large a number", f"Give numbers below 2^63, such as a {of}'s number in the data set.")
     return np.array(numbers, dtype=np.int64)
@@ -181,7 +181,7 @@ def find_folder(
         archives: names of zip files.
         holds: whether a folder is the data set.
         missing: makes the error for a set that is not there.
-        is_root: whether the root, whose name says nothing, may be the set where it ``holds`` what others hold too.
+        is_root: a further test of the root itself, for layouts that other sets have too: unlike a folder, the root has no telling name.
     """
     for folder in candidates(root, names):
         if holds(folder) and (folder != root or is_root(folder)):
@@ -193,13 +193,13 @@ def find_folder(
 
 
 def candidates(root: Path, names: Sequence[str]) -> list[Path]:
-    """Where a data set may lie: the root itself, a folder of one of its names, and one of these in another."""
+    """Where a data set may lie: the root itself, a folder with one of its names, or such a folder inside another one."""
     outer = [root / name for name in names]
     return [root, *outer, *(folder / name for folder in outer for name in names)]
 
 
 def _set_of(archive: Path, names: Sequence[str], holds: Callable[[Path], bool]) -> Path:
-    """The data set in what a zip archive is unpacked to. Raises ``UserError`` where it holds another; then nothing of it stays."""
+    """The data set's folder in an unpacked zip archive. Raises ``UserError`` where the archive holds something else; then nothing of it is kept."""
 
     def inside(folder: Path) -> Path:
         found = next((inner for inner in candidates(folder, names) if holds(inner)), None)
@@ -216,7 +216,7 @@ def _set_of(archive: Path, names: Sequence[str], holds: Callable[[Path], bool]) 
 
 
 def unzip(archive: Path) -> Callable[[Path], Path]:
-    """What ``unpacked`` and ``unpack_to`` want, of a zip archive: the one folder in it, or else all that is in it."""
+    """The argument ``unpack`` of ``unpacked`` and ``unpack_to`` for a zip archive: returns the only folder in it, or else all that is in it."""
 
     def unpack(unpacking: Path) -> Path:
         extract_zip(archive, unpacking)
@@ -227,14 +227,14 @@ def unzip(archive: Path) -> Callable[[Path], Path]:
 
 
 def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
-    """The folder that an archive is unpacked to, once, and which appears whole or not at all.
+    """The folder that an archive is unpacked to, on the first call; it appears whole or not at all.
 
-    It stands beside the archive; or in the cache folder where that cannot be written to, or where ``$REID_CACHE`` asks for it.
+    It lies beside the archive; or in the cache folder, if nothing can be written there, the name is taken, or ``$REID_CACHE`` is set.
 
     Args:
         archive: what is unpacked.
-        name: of the folder beside it.
-        unpack: fills a folder that is not there yet, and returns it, or the one in it that is wanted.
+        name: of the folder.
+        unpack: takes the path of a folder that does not exist yet, fills it, and returns it or the folder in it that is wanted.
 
     Raises:
         UserError: there is no room, or what ``unpack`` raises.
@@ -244,7 +244,7 @@ def unpacked(archive: Path, name: str, unpack: Callable[[Path], Path]) -> Path:
     if can_write(archive.parent) and not beside.exists() and not os.environ.get("REID_CACHE"):
         folder = beside
     else:
-        # The cache may meet several archives of one name.
+        # Several archives of one name may come to the cache.
         version = files.sha256_json([archive.name, stat.st_size, stat.st_mtime_ns])[:12]
         folder = cache_folder() / f"{name}-{version}"
     return folder if folder.is_dir() else unpack_to(folder, archive, unpack)
@@ -265,7 +265,7 @@ def unpack_to(folder: Path, archive: Path, unpack: Callable[[Path], Path], way_o
         try:
             whole.rename(folder)
         except OSError:
-            # Another process (a second rank, say) was faster, which is as good.
+            # Another process (a second rank, say) was faster: its folder is as good.
             if not folder.is_dir():
                 raise
     except OSError as error:
@@ -277,7 +277,7 @@ def unpack_to(folder: Path, archive: Path, unpack: Callable[[Path], Path], way_o
 
 def can_write(folder: Path) -> bool:
     """Whether files may be put into a folder."""
-    # The mode counts too: root may write to a folder that is marked read-only, and should not.
+    # The mode counts too: the user root could write to a folder that is marked read-only, but should not.
     return os.access(folder, os.W_OK | os.X_OK) and bool(folder.stat().st_mode & 0o222)
 
 

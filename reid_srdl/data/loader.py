@@ -1,4 +1,4 @@
-"""Batches ready for the network: fetched ahead in a thread, augmented on the device, shared out over the ranks."""
+"""Batches ready for the network: fetched ahead in a thread, augmented on the device, divided among the ranks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Batch:
 
 
 def share(count: int, rank: int, world: int, piece: int = 1) -> tuple[int, int]:
-    """The contiguous rows [start, stop) of ``count`` that a rank takes, cut at multiples of ``piece``; shares differ by one piece at most."""
+    """The contiguous rows [start, stop), out of ``count``, that a rank takes, cut at multiples of ``piece``; shares differ by one piece at most."""
     pieces = -(-count // piece)
     return min(rank * pieces // world * piece, count), min((rank + 1) * pieces // world * piece, count)
 
@@ -91,8 +91,8 @@ class Loader:
         images = self.source.batch(indices, stage, epoch)
         if self.device.type == "cpu" or images.device.type != "cpu":
             return images
-        with torch.cuda.device(self.device):  # which each thread has for itself
-            return images.pin_memory()  # memory that a GPU reads by itself, while the step before is computed
+        with torch.cuda.device(self.device):  # the current device is set for each thread separately
+            return images.pin_memory()  # the GPU copies pinned memory by itself, while the previous step is computed
 
     def _mine(self, indices: np.ndarray) -> np.ndarray:
         start, stop = share(len(indices), self.rank, self.world)

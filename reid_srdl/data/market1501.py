@@ -34,8 +34,8 @@ _NAME = re.compile(r"(?P<label>-1|\d+)_c(?P<camera>\d+)(?:s\d+)?_", re.ASCII)
 def read_market1501(root: Path) -> ReIDData:
     """Market-1501 from a data root: its folder, or its zip archive, which is unpacked.
 
-    Junk (label -1) and distractors (label 0) stay rows of the gallery. Counts that are not the official ones are
-    warned of.
+    Junk (label -1) and distractors (label 0) stay rows of the gallery. A warning names counts that are not the
+    official ones.
 
     Raises:
         UserError: the set is not there, or a split of it is missing or empty.
@@ -63,17 +63,17 @@ def holds_layout(folder: Path) -> bool:
 
 
 def is_dukes(folder: Path) -> bool:
-    """Whether the images of a folder in this layout are called as DukeMTMC-reID's are: ``0001_c2_f0046302.jpg``."""
+    """Whether the images of a folder in this layout have names like those of DukeMTMC-reID: ``0001_c2_f0046302.jpg``."""
     return any(re.search(r"_c\d+_f\d+", name) for inner in FOLDERS.values() if (folder / inner).is_dir() for name in image_names(folder / inner)[:1])
 
 
 def read_layout(folder: Path, name: str, folders: Mapping[str, str] = FOLDERS) -> ReIDData:
-    """Any folder in Market-1501's layout, or with other names for its ``folders``.
+    """Reads any folder in Market-1501's layout; ``folders`` gives other names for its folders.
 
     That is ``bounding_box_train``, ``query``, ``bounding_box_test`` and, for multi-query, ``gt_bbox``, with names such
     as ``0002_c1s1_000451_03.jpg`` (identity 2, camera 1).
 
-    Of ``gt_bbox`` only the images of the query people are taken: no one else's are asked for.
+    From ``gt_bbox`` only the images of the query people are taken: nobody else's are needed.
 
     Raises:
         UserError: a folder is missing, or no image in it has such a name.
@@ -100,7 +100,7 @@ def parse_name(name: str) -> tuple[int, int] | None:
 
 
 def read_split(folder: Path, inner: str, split: str) -> Split:
-    """The images of one folder of the layout, by their names; those with other names are warned of and left out.
+    """The images of one folder of the layout, labelled by their names; images with other names are left out, with a warning.
 
     Raises:
         UserError: no image has such a name.

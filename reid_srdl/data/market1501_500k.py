@@ -15,13 +15,13 @@ from .records import DISTRACTOR, JUNK, ReIDData, Split
 FOLDER = "images"
 ARCHIVE = "distractors_500k.zip"
 PUBLISHED = 500_000
-"""Distractors, which its publishers call more than so many."""
+"""Distractors; the publishers say "over 500,000"."""
 
 
 def read_market1501_500k(root: Path) -> ReIDData:
     """Market-1501, and the images of its folder ``images`` as distractors (label 0) of its gallery.
 
-    Their names are like all others of the set, and their cameras the same six; -1 in a name means junk here too. That is how torchreid has it
+    Their names are like the others of the set, and their cameras the same six; -1 in a name means junk here too. This is as in torchreid
     (``market1501_500k``).
 
     Raises:
@@ -41,7 +41,7 @@ def read_market1501_500k(root: Path) -> ReIDData:
 
 
 def _together(gallery: Split, extra: Split) -> Split:
-    # "bounding_box_test" comes before "images", so that the rows that ground truth counts stay the first.
+    # "bounding_box_test" sorts before "images", so the rows that the ground truth counts stay first.
     return dataclasses.replace(
         gallery,
         paths=gallery.paths + extra.paths,
@@ -51,7 +51,7 @@ def _together(gallery: Split, extra: Split) -> Split:
 
 
 def _distractors(root: Path, folder: Path) -> Path:
-    """The folder of Market-1501, with ``images`` in it, which are unpacked into it where only their archive is there."""
+    """The folder of Market-1501 that has ``images`` in it; they are unpacked into it where there is only their archive."""
     if (folder / FOLDER).is_dir():
         return folder
     archive = next((place / ARCHIVE for place in (folder, folder.parent, root) if (place / ARCHIVE).is_file()), None)

@@ -1,8 +1,8 @@
-"""Which gallery item is a match, junk or neither for a query: the one place of that rule.
+"""Which gallery item is a match, ignored, or neither for a query: the only place where this rule is written.
 
-For a query, a gallery item of the same person is a match; taken by the query's own camera it does not exist, unless such
-images are asked to count (``same_camera``). Junk (label -1) never exists. All else, distractors (label 0) among it,
-is a wrong answer.
+For a query, a gallery item of the same person is a match; but one by the query's own camera is ignored, as if it did not
+exist, unless such images are to count (``same_camera``). Junk (label -1) is always ignored. Everything else, distractors
+(label 0) included, is a wrong answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from .records import DISTRACTOR, JUNK
 
 NEITHER, MATCH, IGNORED = 0, 1, 2
-"""A wrong answer; a right one; an item that does not exist for the query."""
+"""A wrong answer; a right one; an item that is ignored for the query."""
 
 
 def states(
@@ -48,12 +48,12 @@ def states(
 
 @dataclass(frozen=True, eq=False)
 class MatchCounts:
-    """Gallery items a query.
+    """Numbers of gallery items for each query.
 
     Args:
         matches: right answers, int64 ``(Q,)``.
-        same_camera: images of the right person that do not exist because the query's own camera took them, int64 ``(Q,)``.
-        ignored: all items that do not exist for the query, junk among them, int64 ``(Q,)``.
+        same_camera: images of the right person that are ignored because the query's own camera took them, int64 ``(Q,)``.
+        ignored: all items that are ignored for the query, junk among them, int64 ``(Q,)``.
     """
 
     matches: np.ndarray
@@ -84,7 +84,7 @@ def count(
 def _occurrences(asked: np.ndarray, among: np.ndarray) -> np.ndarray:
     """How often each row of ``asked (Q, k)`` occurs in ``among (G, k)``: int64 ``(Q,)``."""
     _, numbers = np.unique(np.concatenate([asked, among]), axis=0, return_inverse=True)
-    numbers = numbers.reshape(-1)  # numpy 2.0 alone keeps a second dimension
+    numbers = numbers.reshape(-1)  # only numpy 2.0 keeps a second dimension
     return np.bincount(numbers[len(asked) :], minlength=len(numbers))[numbers[: len(asked)]].astype(np.int64)
 
 

@@ -1,4 +1,4 @@
-"""MSMT17 (Wei et al. 2018): lists of ``PATH IDENTITY`` lines beside ``train`` and ``test``.
+"""MSMT17 (Wei et al. 2018): text files of ``PATH IDENTITY`` lines, beside the folders ``train`` and ``test``.
 
 In version 2, whose faces are blurred, the folders are ``mask_train_v2`` and ``mask_test_v2``.
 """
@@ -60,7 +60,7 @@ def _holds(folder: Path) -> bool:
 
 
 def _listed(folder: Path, name: str, images: str) -> list[tuple[str, int, int]]:
-    """(path, label from 1, camera) of a list's lines."""
+    """(path, label counted from 1, camera) for each line of a list."""
     rows = []
     try:
         lines = (folder / name).read_text(encoding="utf-8-sig").splitlines()

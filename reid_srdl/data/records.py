@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the package: columns, one row an image."""
+"""What a data set is to the rest of the package: columns with one row per image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import UserError
 JUNK = -1
 """Label of junk images: neither right nor wrong for any query, and never embedded."""
 DISTRACTOR = 0
-"""Label of distractors in data sets that mark them so: right for no query, wrong for all."""
+"""Label of distractors, in data sets that mark them: a wrong answer for every query."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Split:
         paths: N paths with forward slashes, in ascending order.
         labels: identities or classes as the data set numbers them, int64 ``(N,)``.
         cameras: int64 ``(N,)``; all 0 where the data knows of one camera only.
-        label_names: where the data set has words for its identities, these; label 1 is the first of them.
+        label_names: the data set's words for its identities, where it has such; the first is that of label 1.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Split:
                 size = file.stat().st_size
             except OSError as error:
                 raise UserError(f"cannot read {file}: {error.strerror}", "Restore the image, or drop it from the data set.") from None
-            # A name that is no UTF-8 counts by its bytes, as the file system has it.
+            # A name that is not valid UTF-8 counts by its bytes in the file system.
             digest.update(f"{path}\t{label}\t{size}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
@@ -100,9 +100,9 @@ def numbered_from_zero(split: Split) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class ReIDData:
-    """A person re-identification set. ``multi_query`` holds further images of the query people, by identity and camera.
+    """A person re-identification set. ``multi_query`` holds more images of the query people; those of one person and camera make a multi-query.
 
-    ``val_query`` and ``val_gallery`` are made of training people held out by ``hold_out``; none where nothing is.
+    ``val_query`` and ``val_gallery`` show training people held out by ``limit_identities``; None where nobody is held out.
     """
 
     name: str
@@ -125,14 +125,14 @@ class ClassData:
     class_names: tuple[str, ...]
 
     def names_of(self, labels: np.ndarray) -> tuple[str, ...] | None:
-        """The words for labels in ascending order; none where there is not one for each."""
+        """The words for ``labels``, which are in ascending order; None where one of them has no word."""
         return tuple(self.class_names[label] for label in labels.tolist()) if labels[-1] < len(self.class_names) else None
 
 
 def limit_identities(data: ReIDData, *, train: int | None, holdout: int) -> ReIDData:
     """Keeps the first ``train`` training identities, and holds the last ``holdout`` out as a validation set.
 
-    The held-out people never train. ``val_query`` is the first image of each held-out person and camera,
+    The held-out people are never trained on. ``val_query`` is the first image of each held-out person and camera,
     ``val_gallery`` all others.
 
     Raises:
@@ -163,9 +163,9 @@ def limit_identities(data: ReIDData, *, train: int | None, holdout: int) -> ReID
 
 
 def limit_images(data: ClassData, *, per_class: int | None, holdout_per_class: int) -> ClassData:
-    """Keeps the first ``per_class`` training images of each class, and holds the next ``holdout_per_class`` out as a validation set; of a whole set, the last ones.
+    """Keeps the first ``per_class`` training images of each class (None: all) and holds out the next ``holdout_per_class`` (None: the last) as a validation set.
 
-    Their order is that of the paths. The held-out images never train; as ``val`` they take the place of the data set's own, where it has one.
+    Their order is that of the paths. The held-out images are never trained on; as ``val`` they replace the data set's own, where it has one.
 
     Raises:
         UserError: a class has fewer images than asked for.

@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..seeds import derive
 
 MIN_BATCH = 8
-"""A last batch of fewer images is left out of its epoch (other images, the next time): BatchNorm cannot use it."""
+"""A last batch of fewer images is left out of its epoch (in the next epoch it holds other images): BatchNorm needs more."""
 
 
 class Sampler(Protocol):
@@ -62,8 +62,8 @@ class RandomSampler:
 class IdentitySampler:
     """P identities times K images a batch (Hermans et al. 2017).
 
-    An identity gives floor(n / K) groups of K different images an epoch; one with fewer than K images repeats its own. Groups are
-    dealt so that no identity stands twice in a batch while enough others are left.
+    An identity with n images gives floor(n / K) groups of K different images per epoch; one with fewer than K images gives a group
+    with repeats. No identity is twice in a batch.
 
     Args:
         targets: int64 ``(N,)``, identity of each training image.
@@ -107,7 +107,7 @@ class IdentitySampler:
         left = np.minimum(self.groups, len(self))
         batches = []
         for _ in range(len(self)):
-            # The identities with most groups left go first, so that none is left over at the end; ties at random.
+            # The identities with most groups left go first, so that no group is left over at the end; ties are broken at random.
             chosen = np.lexsort((rng.random(len(left)), -left))[: self.people]
             left[chosen] -= 1
             batches.append(np.concatenate([pools[identity].pop() for identity in rng.permutation(chosen)]))

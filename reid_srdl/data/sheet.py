@@ -15,9 +15,9 @@ PEOPLE, IMAGES = 3, 4
 
 
 def sheet(splits: Sequence[Split], seen: Scan, *, tile: tuple[int, int] = (160, 80)) -> bytes:
-    """A PNG with two rows a split, and one for its distractors and junk.
+    """A PNG with two rows per split, and one more for its distractors and junk.
 
-    In a row stand ``PEOPLE`` people (or classes) side by side, ``IMAGES`` images of each, on ``tile`` (height, width) pixels each.
+    A row shows ``PEOPLE`` people (or classes) side by side, ``IMAGES`` images of each; an image gets ``tile`` (height, width) pixels.
     """
     tiles: list[np.ndarray] = []
     captions: list[str] = []
@@ -27,7 +27,7 @@ def sheet(splits: Sequence[Split], seen: Scan, *, tile: tuple[int, int] = (160, 
         start += len(split)
         for rows in _shown(split, readable):
             for row in rows:
-                tiles.append(np.full((*tile, 3), 255, dtype=np.uint8) if row is None else fit(decode(split.files[row]), tile))  # photographs are large
+                tiles.append(np.full((*tile, 3), 255, dtype=np.uint8) if row is None else fit(decode(split.files[row]), tile))  # shrunk at once, since photographs are large
                 captions.append("" if row is None else _caption(split, row))
     return contact_sheet(tiles, columns=PEOPLE * IMAGES, captions=captions, tile=tile)
 

@@ -18,8 +18,8 @@ OFFICIAL = {"training images": 100_000, "validation images": 10_000, "classes": 
 def read_tiny_imagenet(root: Path) -> ClassData:
     """Tiny ImageNet: ``train/SYNSET/images``, and ``val/images`` sorted into classes by ``val_annotations.txt``.
 
-    The official validation set (10,000 images, 50 a class) is the test split, since the official test set has no labels. The paper writes
-    of 100,000 training and 1,000 test images, which is taken here to mean these 10,000.
+    The official validation set (10,000 images, 50 per class) is the test split, since the official test set has no labels. The paper writes
+    of 100,000 training and 1,000 test images; here, the latter is taken to mean these 10,000.
 
     Raises:
         UserError: the set is not there, a synset is missing from a split, or a line of the annotations is malformed or names no image.

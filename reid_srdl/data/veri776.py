@@ -21,7 +21,7 @@ OFFICIAL = {
 
 
 def read_veri776(root: Path) -> ReIDData:
-    """VeRi-776. Its query images stand in the gallery too, where, being of the query's own camera, they do not exist for it.
+    """VeRi-776. Its query images are in the gallery too; a query's own image there is ignored, since it is by the query's own camera.
 
     Raises:
         UserError: the set is not there, or a split of it is missing or empty.

@@ -1,4 +1,4 @@
-"""A data set's own ground truth against ours."""
+"""Compares a data set's published ground truth with the matches computed here."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Verification:
     """How the computed matches agree with the published ones.
 
     Args:
-        source: what holds the published ones.
-        queries: queries that it knows.
-        good: matches in it, over all queries.
-        computed: matches computed for the same queries.
-        ignored: same-camera images in it, over all queries.
-        missing: queries that it does not know, by path.
-        differing: for each query that differs, one sentence.
+        source: the file or folder of the published ones.
+        queries: number of queries found there.
+        good: number of matches published for them.
+        computed: number of matches computed for the same queries.
+        ignored: number of same-camera images published for them.
+        missing: paths of queries that are not found there.
+        differing: one sentence for each query that differs.
     """
 
     source: str
@@ -48,7 +48,7 @@ def verify(data: ReIDData, track: Callable[[Iterable[int]], Iterable[int]] = ite
         track: wraps the iteration over queries, for a progress bar.
 
     Raises:
-        UserError: the set publishes none that are known here, a file of them is unreadable, or an index lies outside the gallery.
+        UserError: the set publishes no matches in a known format, a file of them is unreadable, or an index lies outside the gallery.
     """
     published = ground_truth.of(data)
     query, gallery = data.query, data.gallery

@@ -39,7 +39,7 @@ def read_synthetic(root: Path) -> ReIDData:
 
 
 def is_rendered(root: Path) -> bool:
-    """Whether ``read_synthetic`` finds it there; nothing is made to find that out."""
+    """Whether ``read_synthetic`` would find the data set rendered; nothing is made to find out."""
     from .. import cache_folder
     from ..listing import can_write
 

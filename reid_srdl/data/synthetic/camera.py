@@ -1,4 +1,4 @@
-"""What a camera does to what is before it: light, colour, blur, noise and compression."""
+"""What a camera does to a picture: light, colour, blur, noise and compression."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEVELS = np.linspace(0, 1, 256)[:, None]
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """One camera's habits.
+    """The properties of one camera.
 
     Args:
         gain: factor of red, green and blue: the colour cast.
@@ -49,7 +49,7 @@ class Camera:
 
 
 def camera(number: int, random: np.random.Generator) -> Camera:
-    """A camera. Casts lie around the colour circle, so that no two cameras agree on what a colour looks like."""
+    """Camera ``number``. The colour casts lie around the colour circle, so that no two cameras show a colour alike."""
     hue = 2 * np.pi * (number * 0.382 + random.uniform(-0.06, 0.06))
     strength = random.uniform(0.08, 0.2)
     brightness = (1.08, 0.8, 1.15, 0.95, 0.72, 1.0)[number % 6]
@@ -114,7 +114,7 @@ def develop(
     """
     height, width = size
     coarse = (max(8, round(width * lens.sharpness)), max(16, round(height * lens.sharpness)))
-    # Canvases are about twice as large as pictures, where linear interpolation is as good as averaging, and quicker.
+    # Canvases are about twice as large as pictures; at that factor linear interpolation is as good as averaging, and quicker.
     small = cv2.resize(scene, (width, height), interpolation=cv2.INTER_LINEAR)
     small = cv2.GaussianBlur(small, (5, 5), max(0.05, lens.blur * random.uniform(0.6, 1.5)))
     if coarse != (width, height):
@@ -130,7 +130,7 @@ def develop(
 
 
 def _saturated(picture: np.ndarray, saturation: float) -> np.ndarray:
-    """RGB, and the fourth channel dropped."""
+    """The picture with its saturation changed, as RGB; a fourth channel is dropped."""
     matrix = saturation * np.eye(3, 4) + (1 - saturation) * np.array([0.299, 0.587, 0.114, 0])
     return cv2.transform(picture, matrix.astype(np.float32))
 

@@ -64,17 +64,17 @@ PATTERNS = (
 
 @dataclass(frozen=True, eq=False)
 class Top:
-    """What is worn above.
+    """What is worn on the upper body.
 
     Args:
         kind: one of ``TOPS``.
         paint: the cloth of the trunk.
         colour: the main colour of that cloth.
-        sleeve: the cloth of the sleeves; of another colour on some.
-        second: the other colour: of the pattern, a yoke or a band.
-        inner: what shows where a jacket or coat is open, none where it is closed.
-        blocks: none, ``yoke`` (shoulders in the second colour) or ``band`` (across the chest).
-        print_front: a print on the chest: none, ``disc``, ``box`` or ``words``.
+        sleeve: the cloth of the sleeves; on some tops of another colour.
+        second: the second colour: of the pattern, a yoke or a band.
+        inner: the colour that shows where a jacket or coat is open; None where it is closed.
+        blocks: None, ``yoke`` (shoulders in the second colour) or ``band`` (across the chest).
+        print_front: a print on the chest: None, ``disc``, ``box`` or ``words``.
         print_back: the same for the back.
     """
 
@@ -100,13 +100,13 @@ class Top:
 
     @property
     def looseness(self) -> float:
-        """Width beside that of the body."""
+        """Width as a multiple of the body's."""
         return {"vest": 0.96, "t-shirt": 1.03, "shirt": 1.04, "jumper": 1.08}.get(self.kind, 1.14)
 
 
 @dataclass(frozen=True, eq=False)
 class Bottom:
-    """What is worn below. ``kind`` is one of ``BOTTOMS``, ``stripe`` a seam of another colour down the side."""
+    """What is worn on the legs. ``kind`` is one of ``BOTTOMS``, ``stripe`` the colour of a seam down the side (None: no such seam)."""
 
     kind: str
     paint: Paint
@@ -127,7 +127,7 @@ class Outfit:
 
 @dataclass(frozen=True, eq=False)
 class Wardrobe:
-    """The pool that everybody's clothes come from; ``uniforms`` are worn whole, by several people each."""
+    """The pool that everybody's clothes come from; a uniform is a top and a bottom that several people wear together."""
 
     tops: tuple[Top, ...]
     bottoms: tuple[Bottom, ...]

@@ -13,7 +13,7 @@ import numpy as np
 
 Colour = tuple[int, int, int]
 Paint = Colour | np.ndarray
-"""One colour, or a cloth: uint8 ``(3 * TILE, 3 * TILE, 4)`` that repeats itself after ``TILE`` pixels."""
+"""One colour, or a cloth: uint8 ``(3 * TILE, 3 * TILE, 4)`` with a period of ``TILE`` pixels."""
 Points = np.ndarray | Sequence[complex]
 
 TILE = 96

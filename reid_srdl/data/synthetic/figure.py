@@ -1,4 +1,4 @@
-"""Draws somebody on a canvas."""
+"""Draws a person on a canvas."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class Figure:
             fill(self.canvas, lower, paint, self.anchor)
         end = shoulder + (elbow - shoulder) * min(1.0, top.sleeve_length)
         upper = limb(shoulder, end, wide, 0.9 * wide)
-        # A thin dark edge below the shoulder parts the arm from a trunk of the same cloth.
+        # A thin dark edge below the shoulder sets the arm off from a trunk of the same cloth.
         line(self.canvas, upper[3:], dark, 2)
         fill(self.canvas, upper, paint, self.anchor)
         if top.blocks == "yoke":

@@ -9,11 +9,11 @@ from .people import Person
 from .pose import HEAD, View
 
 FACING = 0.3
-"""Where ``View.front`` is above this, long hair hangs behind the shoulders."""
+"""From this value of ``View.front`` on, long hair hangs behind the shoulders."""
 
 
 def draw_hair_behind(canvas: np.ndarray, person: Person, view: View) -> None:
-    """What hangs down behind somebody who faces the camera; to be drawn before the trunk."""
+    """Paints the hair that hangs behind somebody who faces the camera; to be called before the trunk is drawn."""
     if view.front >= FACING:
         _hanging_hair(canvas, person, view, view(0, HEAD, 0.014), view.size * person.head)
 
@@ -42,7 +42,7 @@ def draw_head(canvas: np.ndarray, person: Person, view: View) -> None:
 def _face(canvas: np.ndarray, person: Person, view: View, middle: complex, size: float) -> None:
     visible = min(1.0, max(0.0, view.front + 0.4))
     if visible == 0:
-        # From behind nothing of it shows but an ear.
+        # From behind, only an ear shows.
         ear = middle + complex(0.05 * np.sign(view.side), 0.008) * size
         ellipse(canvas, ear, 0.008 * size, 0.016 * size, darker(person.skin, 0.9))
         return

@@ -1,4 +1,4 @@
-"""Backpacks and bags, before or behind the body as the view has it."""
+"""Backpacks and bags, in front of the body or behind it, depending on the view."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Luggage:
         self.colour, self.dark = person.bag_colour, darker(person.bag_colour, 0.65)
 
     def draw_behind(self) -> None:
-        """What is beyond the body: a backpack that juts out behind somebody seen from the side."""
+        """Paints what is on the far side of the body: a backpack that juts out behind somebody seen from the side."""
         if self.person.bag == "backpack" and self.view.front > -0.3:
             self._pack()
 
     def draw_before(self) -> None:
-        """What is on this side of the body."""
+        """Paints what is on the near side of the body."""
         person, view, hand = self.person, self.view, self.person.hand
         if person.bag == "backpack":
             if view.front <= -0.3:
@@ -47,7 +47,7 @@ class Luggage:
             self._hip_bag(hand * 0.13, 0.58, 0.068)
 
     def draw_in_hand(self, wrists: Sequence[complex]) -> None:
-        """A bag that hangs from the right or from the left of the wrists."""
+        """Paints a bag that hangs from the right or the left of the two wrists."""
         if self.person.bag != "hand":
             return
         size, wrist = self.view.size * self.person.bag_size, wrists[0 if self.person.hand < 0 else 1]

@@ -1,4 +1,4 @@
-"""Who somebody is: body, skin, hair, clothes and what they carry; all that stays the same from camera to camera."""
+"""An identity: body, skin, hair, clothes and luggage; everything that stays the same from camera to camera."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ SHOES: tuple[Colour, ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """One identity. Lengths are factors on those of an average body.
+    """One identity. Sizes are factors on those of an average body.
 
     Args:
         outfit_numbers: top and bottom in the wardrobe; people with the same numbers wear the same.
         build: width of the body.
-        shoulders: width of the shoulders beside that of the hips.
-        legs: share of the legs in the height.
+        shoulders: width of the shoulders in relation to that of the hips.
+        legs: length of the legs.
         head: size of the head.
         belly: depth of the waist.
         stride: length of the step.
@@ -77,7 +77,7 @@ class Person:
 
 
 def person(random: np.random.Generator, wardrobe: Wardrobe) -> Person:
-    """Somebody, dressed from the wardrobe."""
+    """A random person, dressed from the wardrobe."""
     numbers = wardrobe.pick(random)
     outfit = wardrobe.outfit(numbers)
     slender = outfit.bottom.kind in ("skirt", "long skirt") or random.random() < 0.4

@@ -73,7 +73,7 @@ class Skeleton:
 def skeleton(person: Person, view: View) -> Skeleton:
     """The joints at one moment of the walk."""
     legs = _leg(person, view, -1, 0.0), _leg(person, view, 1, pi)
-    # The lower foot stands on the ground; the hips stay where the trunk ends, however the legs stand.
+    # The lower foot is put on the ground; the hips stay where the trunk ends, whatever the legs do.
     lift = ANKLE - min(legs[0][2][1], legs[1][2][1])
     right, left = (
         ((hip[0], HIP, hip[2]), (knee[0], knee[1] + lift, knee[2]), (ankle[0], ankle[1] + lift, ankle[2]))

@@ -1,4 +1,4 @@
-"""What a camera looks at when nobody is there: one wide picture a camera, of which each shot takes a window."""
+"""What a camera sees when nobody is there: one wide picture per camera, of which each shot shows a window."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIZE = (376, 1100)
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """``picture`` is a canvas (see ``draw``) that is larger than a shot's by 40 rows and 844 columns."""
+    """A camera's background; ``picture`` is a canvas (see ``draw``) that is larger than a shot's by 40 rows and 844 columns."""
 
     picture: np.ndarray
 
@@ -34,7 +34,7 @@ class Scene:
 
 
 def scene(number: int, random: np.random.Generator) -> Scene:
-    """The scene of a camera: one of six sorts of place, which recur with other details from the seventh camera on."""
+    """The scene of camera ``number``: one of six sorts of place; from the seventh camera on they recur, with other details."""
     picture = np.zeros((*_SIZE, 4), dtype=np.uint8)
     places = (_plaza, _park, _shops, _hall, _road, _bricks)
     places[number % len(places)](picture, random)

@@ -25,7 +25,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Visit:
-    """Somebody's walk past a camera: what its shots have in common. Angles and ``size`` as in ``View``."""
+    """A person's walk past a camera: what its shots have in common. Angles and ``size`` are as in ``View``."""
 
     lens: int
     heading: float
@@ -52,7 +52,7 @@ class Place:
         self.shadow = _shadow()
 
     def person(self, label: int) -> Person:
-        """Who bears a label."""
+        """The person with that label."""
         return person(self.spec.random("person", label), self.wardrobe)
 
     def visit(self, lens: int, *purpose: object) -> Visit:
@@ -72,7 +72,7 @@ class Place:
         """Shot ``number`` of a visit, cut out once for each of ``boxes``.
 
         Args:
-            boxes: ``detected`` as a detector boxes it, somewhat off; ``careful`` as a human annotator does.
+            boxes: ``detected`` for a box as a detector draws it, somewhat off; ``careful`` for one as a human annotator draws it.
 
         Returns:
             for each box an RGB uint8 image ``(128, 64, 3)``; all of the same moment.
@@ -83,7 +83,7 @@ class Place:
         return [self._develop(canvas, edges[box], visit, random) for box in boxes]
 
     def distractor(self, number: int, lens: int) -> np.ndarray:
-        """A false alarm of the detector: an empty stretch, half somebody, or a passer-by whom nobody looks for."""
+        """A distractor: an empty piece of the scene, a part of a person, or a passer-by whom no query asks for."""
         random, visit = self.spec.random("distractor", number), self.visit(lens, "distractor", number)
         kind = random.random()
         canvas, box = self._stage(None if kind < 0.4 else person(random, self.wardrobe), visit, 0, random)
@@ -91,7 +91,7 @@ class Place:
         return self._develop(canvas, _jittered(box, random, 0.08, 0.2), visit, random)
 
     def junk(self, who: Person, number: int, lens: int) -> np.ndarray:
-        """A box that misses most of somebody: it holds a part of the body, or has the body far off its middle."""
+        """A junk image: a box that misses most of the person ``who``. It holds a part of the body, or has the body far off its middle."""
         random, visit = self.spec.random("junk", number), self.visit(lens, "junk", number)
         canvas, box = self._stage(who, visit, 0, random)
         if random.random() < 0.6:
@@ -135,7 +135,7 @@ class Place:
         part = np.ascontiguousarray(canvas[rows, columns])
         height, width = part.shape[:2]
         across, down = random.integers(0, [CANVAS[1] - width + 1, CANVAS[0] - height + 1])
-        # Edges turn away from the light, and cloth has folds; the scene around is left as it is.
+        # The edges of a body are darker, as they turn away from the light, and cloth has folds; the scene around is left as it is.
         shape = np.ascontiguousarray(part[..., 3])
         folds = self.folds[down : down + height, across : across + width]
         shade = (0.64 + 0.4 / 255 * cv2.blur(shape, (13, 13)).astype(np.float32)) * folds
@@ -188,7 +188,7 @@ def _shadow() -> np.ndarray:
 
 
 def _upright(box: Box, scale: float) -> Box:
-    """The box of the final images' shape about the same middle, ``scale`` times as high."""
+    """A box with the same middle and the aspect ratio of the final images, ``scale`` times as high."""
     left, top, right, bottom = box
     x, y, half = (left + right) / 2, (top + bottom) / 2, scale * (bottom - top) / 2
     across = half * SIZE[1] / SIZE[0]
@@ -217,7 +217,7 @@ def _part(box: Box, random: np.random.Generator) -> Box:
 
 
 def _cut(canvas: np.ndarray, box: Box) -> np.ndarray:
-    """The box's pixels, the box moved back inside where it leaves the canvas."""
+    """The pixels of the box, which is first moved back inside where it leaves the canvas."""
     height, width = canvas.shape[:2]
     left, top, right, bottom = (round(edge) for edge in box)
     wide, high = min(max(4, right - left), width), min(max(8, bottom - top), height)

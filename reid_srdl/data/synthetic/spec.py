@@ -1,4 +1,4 @@
-"""How large a synthetic data set is, and what its random numbers come from."""
+"""How large a synthetic data set is, and where its random numbers come from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_CAMERAS = 9
 """The file names have one digit for the camera."""
 
 MAX_EXTRAS = 9000
-"""Distractors, or junk: the file names of more would begin anew."""
+"""The most distractors, or junk images: beyond that, file names would repeat."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Spec:
         train_identities: people of the training split.
         test_identities: people of the query and gallery splits, none of whom trains.
         cameras: surveillance cameras; each person is seen by all of them.
-        shots: mean number of training images a person and camera (one fewer or one more by chance); of the gallery one fewer, which is the query.
-        multi_query: images a query in ``gt_bbox``, the query's own included.
-        distractors: gallery images that show nobody of the queries (label 0).
+        shots: mean number of images per person and camera (one fewer or one more by chance); a test person's first is the query, the others are in the gallery.
+        multi_query: images per query in ``gt_bbox``, the query's own included.
+        distractors: gallery images that show none of the query people (label 0).
         junk: gallery images that count neither way (label -1): boxes that miss most of the person.
         seed: the same numbers give the same bytes.
     """
@@ -60,7 +60,7 @@ class Spec:
             raise UserError(f"a synthetic data set cannot have {self.cameras} cameras", f"The most is {MAX_CAMERAS}.")
 
     def random(self, *purpose: object) -> np.random.Generator:
-        """A generator that depends on the seed and on what it is for, and on nothing drawn before."""
+        """A generator that depends on the seed and on its purpose, and on nothing drawn before."""
         return np.random.default_rng(derive(self.seed, "synthetic", *purpose))
 
     def identities(self) -> tuple[list[int], list[int]]:

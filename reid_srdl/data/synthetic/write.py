@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 def render(folder: Path, spec: Spec, *, progress: bool = False) -> None:
     """Renders the data set into ``folder``, which appears whole or not at all.
 
-    Two processes may do it at once: both render, one of the two equal folders stays.
+    Two processes may do this at once: both render, and one of the two equal folders is kept.
 
     Args:
         folder: where; must not exist yet.
@@ -93,9 +93,9 @@ def _write_training(folder: Path, place: Place, label: int) -> None:
 
 
 def _write_testing(folder: Path, place: Place, label: int) -> None:
-    """The first shot's careful box is the query; the other shots' detected boxes go to the gallery.
+    """The careful box of a walk's first shot is the query; the detected boxes of the other shots go to the gallery.
 
-    The further careful boxes of the same walk are the multi-query images. The query's own shot is not in the gallery.
+    The query and further careful boxes of the same walk are the multi-query images. The query's own shot is not in the gallery.
     """
     who = place.person(label)
     for lens in range(place.spec.cameras):
@@ -113,7 +113,7 @@ def _write_testing(folder: Path, place: Place, label: int) -> None:
 
 
 def _shots(place: Place, label: int, lens: int) -> int:
-    """How many shots there are of a walk: the mean of the spec, one fewer or one more."""
+    """How many shots a walk has: the spec's mean, one fewer or one more by chance."""
     return place.spec.shots + int(place.spec.random("shots", label, lens).integers(-1, 2))
 
 
@@ -124,6 +124,6 @@ def _name(label: int, lens: int, minute: int, number: int, box: int) -> str:
 
 
 def _save(file: Path, picture: np.ndarray, place: Place, lens: int) -> None:
-    # A recorder's quality wavers with what it has to store.
+    # The quality of a recorder varies with what it has to store.
     quality = place.cameras[lens].quality + int(place.spec.random("quality", file.name).integers(-8, 9))
     file.write_bytes(jpeg(picture, min(quality, 95)))
