@@ -11,8 +11,8 @@ from .pooling import Pooling
 
 __all__ = ["BACKBONES", "IdentityClassifier", "Output", "build", "configured"]
 
-# Networks of our own: a name to a function, or to where one is ("module:function"). It takes nothing and returns a module from images
-# (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D), with D as its attribute ``dimension``.
+# The package's own networks: a name to a function, or to the place of one ("module:function"). The function takes no arguments and returns a
+# module that maps images (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D), with D as its attribute ``dimension``.
 BACKBONES: dict[str, Target] = {
     "resnet32": "reid_srdl.models.resnet_cifar:resnet32",
     "resnet110": "reid_srdl.models.resnet_cifar:resnet110",
@@ -35,22 +35,22 @@ def build(
     pooling: Pooling = "avg",
     image_size: tuple[int, int] | None = None,
 ) -> IdentityClassifier:
-    """An identity classifier, in training mode; what is drawn comes from torch's global state.
+    """An identity classifier, in training mode; its random weights are drawn from torch's global state.
 
     Args:
         backbone: a torchvision classification network (``resnet50``), ``torchreid:NAME``, ``fastreid:NAME``, ``timm:NAME``, or a name in
             ``BACKBONES``.
         num_classes: identities (or classes) to tell apart.
         weights: ``none``, ``imagenet`` (the library's own download), or the path of a file; see ``weights.read_state``.
-            They fill the backbone; the classifier is always drawn.
+            They fill the backbone; the classifier always starts at random.
         neck: ``none``, or ``bnneck`` for a BatchNorm between the pooled features and the embedding.
-        last_stride: 1 keeps the map of a ResNet's last stage at the size before it.
+        last_stride: stride of a ResNet's last stage; with 1 it keeps the size of its input map.
         pooling: how the backbone's map becomes a vector: its average, its largest values (``max``), or their generalised mean (``gem``).
-        image_size: (height, width) in pixels that images will have. Networks made for one size are made for it, and one
-            that cannot take it is an error here instead of in the first step.
+        image_size: (height, width) in pixels that images will have. Networks with a fixed input size are made for it, and a
+            network that cannot take it raises an error here instead of in the first step.
 
     Raises:
-        UserError: unknown name or option, a library that is not installed, weights that cannot be had or do not fit.
+        UserError: unknown name or option, a library that is not installed, weights that cannot be fetched or do not fit.
     """
     if neck not in ("none", "bnneck"):
         raise UserError(f"unknown neck {neck!r}", "Choose none or bnneck.")

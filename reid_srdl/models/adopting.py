@@ -1,4 +1,4 @@
-"""Checkpoints of other re-identification toolkits, made ours: all of the network or nothing."""
+"""Loads checkpoints of other re-identification toolkits: the whole network or nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .weights import Report, read_state
 
 Size = tuple[int, int]
 NAMED = 3
-"""Tensors that a message names."""
+"""The most tensors that a message names."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Toolkit:
     """How a toolkit's checkpoints are laid out.
 
     Args:
-        renamed: beginnings of its names and what they are here, the first that fits; what comes to nothing is not ours to use.
-        library: what stands before the colon in the names of backbones that are built as it builds them; empty where ours are the same.
-        last_stride: of its ResNets, which no weight shows.
-        distance: by which its recipes score.
+        renamed: how its tensors are renamed: pairs (prefix there, prefix here), of which the first that fits is used; an empty one here means unused.
+        library: prefix before the colon of backbones that are built as this toolkit builds them; empty where they are the same as here.
+        last_stride: stride of the last stage of its ResNets, which the weights do not show.
+        distance: the one that its recipes score by.
     """
 
     renamed: tuple[tuple[str, str], ...]
@@ -56,7 +56,7 @@ UNKNOWN_LAYERS = {
     "b1.": "branches of parts (MGN)",
     "heads.bottleneck.1.": "a layer that makes its embedding shorter",
 }
-"""What in a name shows a layer that the chosen network lacks, and what it is called."""
+"""Parts of tensor names that show a layer which the chosen network lacks, and what that layer is called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,12 @@ class Foreign:
     """A checkpoint of another toolkit.
 
     Args:
-        file: where it is.
+        file: its path.
         toolkit: a key of ``TOOLKITS``.
-        state: its tensors under their names here.
+        state: its tensors under the names that they have here.
         unused: names of tensors that are no part of a network.
-        padded: whether it is of fast-reid's early code, whose max-pooling pads: its neck was called ``heads.bnneck`` then.
-        mean, std: what images are normalised by, each of three numbers between 0 and 1, where the file says it.
+        padded: whether it comes from fast-reid's early code, whose max-pooling pads; it is known by the neck's name then, ``heads.bnneck``.
+        mean, std: what images are normalised by, three numbers each, in units of 0..1; None where the file does not say.
     """
 
     file: Path
@@ -82,7 +82,7 @@ class Foreign:
 
     @property
     def identities(self) -> int:
-        """C, that its classifier tells apart."""
+        """C, the number of identities of its classifier."""
         return len(self.state["classifier.weight"])
 
 
@@ -123,7 +123,7 @@ def _renamed(name: str, toolkit: Toolkit) -> str:
 
 
 def _three(values: Tensor | None) -> tuple[float, ...] | None:
-    """fast-reid normalises pixels from 0 to 255."""
+    """Three numbers in units of 0..1, from fast-reid's in units of 0..255."""
     return None if values is None else tuple(round(value / 255, 6) for value in values.flatten().tolist())
 
 
@@ -132,12 +132,12 @@ def model_of(foreign: Foreign, backbone: str, *, pooling: str | None = None, las
 
     Args:
         foreign: the checkpoint.
-        backbone: its name here.
-        pooling: where the file does not show it; ``None`` means ``gem`` where it holds a power, else ``avg``.
+        backbone: name of the backbone here.
+        pooling: to be given where the file does not show it; ``None`` means ``gem`` where the file holds a power, else ``avg``.
         last_stride: ``None`` means the toolkit's usual.
 
     Raises:
-        UserError: a backbone that this toolkit builds otherwise.
+        UserError: the toolkit builds a backbone of that name differently.
     """
     toolkit = TOOLKITS[foreign.toolkit]
     if toolkit.library and not backbone.startswith(f"{toolkit.library}:"):
@@ -172,7 +172,7 @@ def adopt(foreign: Foreign, model: ModelConfig, size: Size) -> IdentityClassifie
         size: (height, width) of its images in pixels.
 
     Raises:
-        UserError: as ``build``; a tensor is missing, left over or of another shape. Nothing is filled by half.
+        UserError: as ``build``; a tensor is missing, left over or of another shape. A network is never filled in part.
     """
     from . import configured
 
@@ -188,7 +188,7 @@ def adopt(foreign: Foreign, model: ModelConfig, size: Size) -> IdentityClassifie
 
 
 def _has_default(name: str, model: ModelConfig) -> bool:
-    """Whether a tensor may be absent: counters of batches, a power that is not learnt, a classifier without a bias."""
+    """Whether a tensor may be missing from the file: a counter of batches, a power that is not learnt, the bias of a classifier that has none."""
     return name.endswith("num_batches_tracked") or name.endswith("avgpool.p") or (name == "classifier.bias" and model.neck == "none")
 
 

@@ -1,4 +1,4 @@
-"""Names to networks without their classifier: torchvision's, torchreid's, fast-reid's, timm's, and our own."""
+"""Networks by name, without their classifier: torchvision's, torchreid's, fast-reid's, timm's, and the package's own."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .making import Made, Size, no_such, no_weights, probe
 from .pooling import TRIAL, Pooling, load_power, with_pooling
 from .weights import load_backbone, made_for, read_state
 
-# What stands before the colon of a name, to the maker of what stands after it: (name, whether ImageNet's weights are
-# wanted, size of the images if known). torchvision's networks and our own have names without a colon.
+# The prefix before the colon of a name, to the function that makes the network: (name after the colon, whether ImageNet's
+# weights are wanted, size of the images if known). torchvision's networks and the package's own have names without a colon.
 LIBRARIES: dict[str, Callable[[str, bool, Size | None], Made]] = {
     "torchreid": from_torchreid.create,
     "fastreid": from_fastreid.create,
@@ -28,7 +28,7 @@ def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image
     """The backbone called ``name``; see :func:`reid_srdl.models.build` for the arguments.
 
     Args:
-        own: networks of our own, as in ``BACKBONES``.
+        own: the package's own networks, as in ``BACKBONES``.
     """
     made = _make(name, weights == "imagenet", image_size, own)
     if last_stride == 1:
@@ -42,7 +42,7 @@ def create(name: str, *, weights: str, last_stride: int, pooling: Pooling, image
         state = from_torchvision.resized_positions(made.network, state)
     if state:
         made = made._replace(report=load_backbone(made.network, state, weights, name))
-    # After the weights, most of which know of no other pooling than the network's own.
+    # After the weights are loaded, because most files know only the network's own pooling.
     made = made._replace(network=with_pooling(made.network, pooling, name, image_size or TRIAL))
     powers = load_power(made.network, state)
     if made.report is not None:
@@ -76,7 +76,7 @@ def _from_own(name: str, target: Target, imagenet: bool) -> Made:
 
 def _unknown(name: str, own: Mapping[str, Target]) -> UserError:
     names = [*own, *from_torchvision.names(), *from_torchreid.names(), *from_fastreid.names()]
-    # The name after the colon decides too, so that osnet_x0_25 finds torchreid:osnet_x0_25.
+    # The name after the colon is compared, too, so that osnet_x0_25 finds torchreid:osnet_x0_25.
     inner = {full.rpartition(":")[2]: full for full in reversed(names)}
     near = difflib.get_close_matches(name, names, n=3) or [
         inner[match] for match in difflib.get_close_matches(name.rpartition(":")[2], inner, n=3)
@@ -85,10 +85,10 @@ def _unknown(name: str, own: Mapping[str, Target]) -> UserError:
 
 
 def _keep_last_stage_large(network: nn.Module, name: str) -> None:
-    """Stride 1 in a ResNet's last stage (Luo et al. 2019): a map twice as high and wide, to the same weights."""
+    """Sets stride 1 in a ResNet's last stage (Luo et al. 2019): the map becomes twice as high and wide, the weights stay the same."""
     stage = getattr(network, "layer4", None)
     first = next(stage.children(), nn.Identity()) if isinstance(stage, nn.Module) else nn.Identity()
-    # Blocks note their stride too; only layers without parts of their own act on it.
+    # Blocks have an attribute stride, too, but only layers without submodules act on theirs.
     leaves = [module for module in first.modules() if not list(module.children())]
     strided = [module for module in leaves if getattr(module, "stride", 1) in (2, (2, 2))]
     if not strided or not all(isinstance(module, nn.Conv2d) for module in strided):

@@ -16,11 +16,11 @@ Neck = Literal["none", "bnneck"]
 
 
 class Output(NamedTuple):
-    """What a network says of a batch of images, all in float32.
+    """What a network computes for a batch of images, all in float32.
 
     Args:
         embedding: (B, D), what is compared between images.
-        features: (B, D), the pooled features: the embedding itself, or what the neck's BatchNorm makes it from.
+        features: (B, D), the pooled features: without a neck the embedding itself, else the input of the neck's BatchNorm.
         logits: (B, C), of the training classes.
     """
 
@@ -32,23 +32,23 @@ class Output(NamedTuple):
 class IdentityClassifier(nn.Module):
     """Backbone, global average over its map, an optional BatchNorm, a linear classifier.
 
-    The classifier stands directly on the embedding: whatever dropout the library puts before its own classifier
-    (MobileNetV2 has one of 0.2) is left out with that classifier, and the paper's feature has none.
+    The classifier is applied directly to the embedding: any dropout that the library puts before its own classifier
+    (MobileNetV2 has one of 0.2) is left out with that classifier, as the paper's feature has none.
 
-    Without a neck the classifier is drawn as PyTorch draws a ``Linear``. With ``bnneck`` (Luo et al. 2019, "Bag of
-    Tricks and a Strong Baseline for Deep Person Re-identification") a BatchNorm whose shift is held at 0 makes the
+    Without a neck, the classifier starts as PyTorch's ``Linear`` does. With ``bnneck`` (Luo et al. 2019, "Bag of
+    Tricks and a Strong Baseline for Deep Person Re-identification"), a BatchNorm whose shift is held at 0 makes the
     embedding from the features, and the classifier has no bias and is drawn from N(0, 0.001²).
 
-    What is drawn comes from torch's global state.
+    Random weights are drawn from torch's global state.
 
     Args:
-        backbone: from images (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D).
+        backbone: maps images (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D).
         dimension: D.
         num_classes: C.
         neck: ``none`` or ``bnneck``.
 
     Attributes:
-        weights_report: which weights of the backbone came from a file or a download; ``None`` where none did.
+        weights_report: which weights of the backbone came from a file or a download; ``None`` if none did or it is not known.
     """
 
     def __init__(self, backbone: nn.Module, dimension: int, num_classes: int, neck: Neck = "none") -> None:

@@ -16,7 +16,7 @@ from .modes import evaluating
 
 @dataclass(frozen=True)
 class Cost:
-    """Forward multiply-accumulates of a run: of the training steps, of writing soft targets down, and of a teacher that was trained before."""
+    """Forward multiply-accumulates of a run: of the training steps, of computing the soft targets (extraction), and of a teacher's own run."""
 
     training: int
     extraction: int
@@ -42,7 +42,7 @@ def forward_macs(network: nn.Module, size: tuple[int, int]) -> int:
         size: (height, width) in pixels.
     """
     counter = FlopCounterMode(display=False)
-    # The counter knows attention as plain matrix products, and encoders layer by layer, as they run for a gradient.
+    # The counter sees attention only as plain matrix products, and encoders only layer by layer, as they run where gradients are wanted.
     with evaluating(network), FakeTensorMode(allow_non_fake_inputs=True), sdpa_kernel(SDPBackend.MATH), torch.enable_grad(), counter:
         named = [*network.named_parameters(), *network.named_buffers()]
         shapes = {name: _shape_of(tensor) for name, tensor in named}
@@ -51,10 +51,10 @@ def forward_macs(network: nn.Module, size: tuple[int, int]) -> int:
 
 
 def _shape_of(tensor: torch.Tensor) -> torch.Tensor:
-    # Floats in one precision whatever the network's, so that they fit the image.
+    # Floats become float32 whatever the network's precision, so that they fit the image.
     return torch.empty(tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype)
 
 
 def parameters(network: nn.Module) -> int:
-    """Values that training may change, and such as are held fixed (the shift of a ``bnneck``); no running statistics."""
+    """The number of values in a network's parameters, those held fixed (the shift of a ``bnneck``) included, running statistics not."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -21,7 +21,7 @@ from .initial import draw_convolutions
 
 
 class DenseLayer(nn.Module):
-    """(B, C, H, W) to (B, C + growth, H, W): the input itself, and behind it what a 1x1 and a 3x3 convolution make of it."""
+    """(B, C, H, W) to (B, C + growth, H, W): the input, followed by what a 1x1 and a 3x3 convolution make of it."""
 
     def __init__(self, entering: int, growth: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""An exported file (ONNX, OpenVINO, torch.export) as a network: of ours, or from elsewhere with a word on its input."""
+"""An exported file (ONNX, OpenVINO, torch.export) used as a network: one exported here, or one from elsewhere with options that describe its input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENGINES: dict[str, str] = {
     ".xml": "reid_srdl.models.exported_openvino:open_file",
     ".pt2": "reid_srdl.models.exported_torch:open_file",
 }
-"""Suffix of a file to what opens it."""
+"""Suffix of a file to the function that opens it."""
 
 _FLOATS = ("float32", "float16", "float64")
 _WAY_OUT = "Give --input.size HEIGHT WIDTH, --input.mean R G B and --input.std R G B (and --input.order bgr, --input.white 255 where it wants them)."
@@ -51,7 +51,7 @@ class InputOptions:
 
 
 def input_words(options: InputOptions) -> list[str]:
-    """As they stand on a command line, those that say something."""
+    """The options as words of a command line, defaults left out."""
     words = []
     for option in dataclasses.fields(options):
         value = getattr(options, option.name)
@@ -62,7 +62,7 @@ def input_words(options: InputOptions) -> list[str]:
 
 @dataclass(frozen=True)
 class Pixels:
-    """How pixels have to come to a file: ``InputOptions`` with nothing left open."""
+    """How a file wants its pixels: ``InputOptions`` with every choice made."""
 
     size: tuple[int, int]
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -76,10 +76,10 @@ class Exported:
     """An opened file.
 
     Args:
-        network: takes what every network here takes.
-        facts: what it says of itself; none for a file from elsewhere.
-        hash: SHA-256 of the file (of OpenVINO's two files): what was rounded is another network than its source. Of a file from elsewhere
-            also of how its pixels come, since it makes other vectors of others.
+        network: takes the same input as every network here.
+        facts: what the file says about itself; None for a file from elsewhere.
+        hash: SHA-256 of the file (of both of OpenVINO's), not that of its source: a rounded network is another one. For a file from
+            elsewhere, the hash covers its ``Pixels`` too, since the vectors depend on them.
         size: (height, width) of its input in pixels.
     """
 
@@ -90,12 +90,12 @@ class Exported:
 
 
 def is_exported(path: Path | str) -> bool:
-    """Whether a checkpoint is an exported file, by its suffix; the folder of a run may be called anything."""
+    """Whether a checkpoint is an exported file, by its suffix; a folder never is, as a run may have any name."""
     return Path(path).suffix.lower() in ENGINES and not Path(path).is_dir()
 
 
 def is_from_elsewhere(path: Path | str) -> bool:
-    """Whether a checkpoint is an exported file that does not say what it takes, which ``InputOptions`` are for. Raises ``UserError`` where it cannot be opened."""
+    """Whether a checkpoint is an exported file that does not describe its input, so that ``InputOptions`` must. Raises ``UserError`` where it cannot be opened."""
     return is_exported(path) and _opened(Path(path)).facts is None
 
 
@@ -104,10 +104,10 @@ def open_exported(path: Path, options: InputOptions) -> Exported:
 
     Args:
         path: with a suffix of ``ENGINES``.
-        options: of a file from elsewhere.
+        options: describe the input of a file from elsewhere.
 
     Raises:
-        UserError: no such file, a library that is not installed, no network of one image and one vector, options that are missing or idle.
+        UserError: no such file; a library that is not installed; no network that maps images to one vector each; options that are missing or have no use.
     """
     path = Path(path)
     engine = _opened(path)
@@ -131,7 +131,7 @@ def _opened(path: Path) -> Engine:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file and of what it keeps in others: of OpenVINO's the ``.bin`` beside it, of an ONNX file its external data."""
+    """SHA-256 of a file and of those that hold its weights: OpenVINO's ``.bin`` beside it, an ONNX file's external data."""
     if path.suffix.lower() == ".xml":
         return files.sha256_file(path, path.with_suffix(".bin"))
     if path.suffix.lower() == ".onnx":
@@ -142,7 +142,7 @@ def file_hash(path: Path) -> str:
 
 
 def _image_input(engine: Engine, path: Path) -> Port:
-    """Raises ``UserError`` unless there is one input, of images of three channels."""
+    """The only input. Raises ``UserError`` where there are several, or where it does not take images of three channels."""
     if len(engine.inputs) != 1:
         raise UserError(f"{path} has {len(engine.inputs)} inputs ({_listed(engine.inputs)})", "A network that embeds has one: images.")
     port = engine.inputs[0]
@@ -155,7 +155,7 @@ def _image_input(engine: Engine, path: Path) -> Port:
 
 
 def _foreign(engine: Engine, port: Port, options: InputOptions, path: Path) -> Pixels:
-    """Raises ``UserError`` unless file and options together say what the input takes, and there is one vector as output."""
+    """How a file from elsewhere wants its pixels. Raises ``UserError`` unless file and options together say so, and the only output is a vector per image."""
     if len(engine.outputs) != 1:
         hint = "Keep the one that is the embedding, (B, D), and save the file again."
         raise UserError(f"{path} has {len(engine.outputs)} outputs ({_listed(engine.outputs)})", hint)
@@ -205,13 +205,13 @@ def _shown(lengths: tuple[int | None, ...]) -> str:
 
 
 class ExportedNetwork(nn.Module):
-    """Behaves like an ``IdentityClassifier`` in eval mode, on the CPU: takes normalised images and hands the file the pixels that it wants.
+    """Behaves like an ``IdentityClassifier`` in eval mode, on the CPU: takes normalised images and converts them to the pixels that the file wants.
 
-    A file's first output is the embedding, its second, where it has one, the logits.
+    A file's first output is the embedding; the second, where there is one, the logits.
 
     Args:
         engine: the opened file.
-        pixels: what its input wants.
+        pixels: how its input wants them.
         path: of the file, for messages.
 
     Attributes:
@@ -219,7 +219,7 @@ class ExportedNetwork(nn.Module):
         dimension: D.
 
     Raises:
-        UserError: the file cannot be run, or its output is no vector an image.
+        UserError: the file cannot be run, or its output is not one vector per image.
     """
 
     def __init__(self, engine: Engine, pixels: Pixels, path: Path) -> None:
@@ -235,7 +235,7 @@ class ExportedNetwork(nn.Module):
         return self._outputs(images)[0]
 
     def forward(self, images: Tensor) -> Output:
-        """With the file's logits. Raises ``UserError`` where it has none."""
+        """Embeddings and the file's logits. Raises ``UserError`` where it has no logits."""
         embedding, *others = self._outputs(images)
         if not others:
             raise UserError(f"{self._path} holds no classifier", "Export the network with --logits.")
@@ -243,7 +243,7 @@ class ExportedNetwork(nn.Module):
 
     def _outputs(self, images: Tensor) -> list[Tensor]:
         pixels = self._wanted(images.detach().float().cpu())
-        # A file may be made for a fixed number of images; the last of them are then cut off again.
+        # A file may be made for a fixed number of images: the last part is filled up, and the surplus outputs are cut off.
         fixed = (self._port.shape[0] if self._port.shape else None) or len(pixels)
         parts = [pixels[start : start + fixed] for start in range(0, len(pixels), fixed)]
         made = [self._run(np.resize(part, (fixed, *part.shape[1:]))) for part in parts]
@@ -266,7 +266,7 @@ class ExportedNetwork(nn.Module):
         if self._pixels.order == "bgr":
             shares = shares.flip(1)
         if self._port.dtype == "uint8":
-            # Images that were resized are no whole numbers any more; rounding costs half a grey level.
+            # After resizing, pixels are no longer whole numbers; rounding changes them by half a grey level at most.
             pixels = (shares * 255).round().clamp(0, 255)
         else:
             mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self._pixels.mean, self._pixels.std))

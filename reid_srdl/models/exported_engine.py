@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import UserError, first_line
 
 NAME = "reid_srdl"
-"""Under which a file of ours holds its facts (``ExportFacts``), as JSON."""
+"""The key under which a file exported here holds its facts (``ExportFacts``), as JSON."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Port:
     Args:
         name: as the file has it.
         dtype: as NumPy calls it.
-        shape: None for a length that is free; None in place of all where even their number is.
+        shape: with None for each length that is free; None as a whole where even the number of lengths is free.
     """
 
     name: str
@@ -37,8 +37,8 @@ class Engine:
 
     Args:
         inputs, outputs: in the order of the file.
-        facts: what the file says of itself under ``NAME``; none for a file from elsewhere.
-        run: from the images, as the input wants them, to all outputs.
+        facts: what the file says about itself under ``NAME``; None for a file from elsewhere.
+        run: takes the images as the input wants them, returns all outputs.
     """
 
     inputs: tuple[Port, ...]
@@ -56,5 +56,5 @@ def library(name: str) -> ModuleType:
 
 
 def unreadable(path: Path, kind: str, error: Exception) -> UserError:
-    """That a file is not of the kind that its name says, in one line of what the library has to say."""
+    """The error for a file that is not of the kind that its name says, with the first line of the library's message."""
     return UserError(f"{path} cannot be read as {kind} ({first_line(error)})", "It is damaged, of another kind than its name says, or of a newer version.")

@@ -1,4 +1,4 @@
-"""What an exported file says of itself, in the same words in all formats."""
+"""What an exported file says about itself, in the same way in all formats."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ..errors import UserError
 
 FORMAT = "reid_srdl export 1"
 IMAGES, EMBEDDING, LOGITS = "images", "embedding", "logits"
-"""Names of the input and the outputs of our own files."""
+"""Names of the input and the outputs of files exported here."""
 
 
 @dataclass(frozen=True)
 class ExportFacts:
-    """What is needed to use a file of ours. It takes uint8 ``(B, 3, H, W)`` in RGB of this size and normalises them itself.
+    """What is needed to use a file exported here. The file takes uint8 ``(B, 3, H, W)`` in RGB of this size and normalises them itself.
 
     Args:
         source: hash of the weights that it was made from (``Trained.model_hash``).
         model: how the network was built.
         size: (H, W) in pixels. Resizing to it is left to the caller: bilinear, averaging where it shrinks, rounded to whole numbers.
-        crop: what the network was trained on of each image (``data.crop``).
+        crop: the part of each image that the network was trained on (``data.crop``).
         precision: ``fp32``, ``bf16`` or ``int8``.
-        metric: by which the embeddings are meant to be compared.
-        mean, std: of each channel in 0..1, what the file takes out of the pixels.
+        metric: the one by which embeddings are meant to be compared.
+        mean, std: of each channel in units of 0..1, what the file normalises the pixels by.
         labels: C training labels, where the file has logits.
     """
 
@@ -42,12 +42,12 @@ class ExportFacts:
     labels: tuple[int, ...] = ()
 
     def as_json(self) -> str:
-        """What stands in the file."""
+        """The text that is stored in the file."""
         return json.dumps({"format": FORMAT, "input": "uint8 (B, 3, H, W), RGB, resized by the caller", **dataclasses.asdict(self)}, sort_keys=True)
 
 
 def read_facts(text: str, path: Path) -> ExportFacts:
-    """The facts of a file of ours. Raises ``UserError`` where they are of another version, or were altered."""
+    """The facts of a file exported here. Raises ``UserError`` where they are of another version, or were altered."""
     try:
         values: dict[str, Any] = json.loads(text)
         if values.pop("format") != FORMAT:

@@ -15,7 +15,7 @@ _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(dou
 
 
 def open_file(path: Path) -> Engine:
-    """With as many threads as torch has. Raises ``UserError`` for a missing library or a file that is no ONNX."""
+    """Opens a file, to be run with as many threads as torch has. Raises ``UserError`` for a missing library or a file that is not ONNX."""
     onnxruntime = library("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -34,14 +34,14 @@ def open_file(path: Path) -> Engine:
 
 
 def external_data(path: Path) -> tuple[Path, ...]:
-    """The files beside an ONNX file that its weights are in, in the order of their names; mostly none.
+    """The files beside an ONNX file that hold its weights, in the order of their names; most files have none.
 
     Raises:
-        UserError: one is not beside it, or not there.
+        UserError: one of them lies in another folder, or is missing.
     """
     try:
         import onnx
-    except ImportError:  # then the name that torch gives to the only one
+    except ImportError:  # then by the name that torch gives to the only such file
         beside = path.with_name(f"{path.name}.data")
         return (beside,) if beside.is_file() else ()
     tensors = _parts(onnx.load(path, load_external_data=False), onnx.TensorProto)
@@ -50,7 +50,7 @@ def external_data(path: Path) -> tuple[Path, ...]:
 
 
 def _parts(message: Any, kind: type) -> Iterator[Any]:
-    """All of a kind within a message of protobuf, wherever they are: weights lie in constants, branches, loops and functions, too."""
+    """All messages of a kind within a protobuf message, at any depth: weights lie in constants, branches, loops and functions, too."""
     if isinstance(message, kind):
         yield message
         return
@@ -61,7 +61,7 @@ def _parts(message: Any, kind: type) -> Iterator[Any]:
 
 
 def _beside(path: Path, place: str) -> Path:
-    # By its name alone: the folders of some stores hold links to where all the files lie.
+    # Judged by its name alone, links not followed: some stores fill their folders with links to one place where all files lie.
     if Path(place).is_absolute() or ".." in Path(place).parts:
         raise UserError(f"{path} wants its weights from {place}, outside of its folder", "Save the network again with its weights in the file, or beside it.")
     if not (path.parent / place).is_file():

@@ -20,8 +20,8 @@ _MAKING = threading.Lock()
 def core() -> Any:
     """The one ``openvino.Core`` of this process, with its CPU plugin.
 
-    The plugin gives the thread that loads it a stack for signal handlers, and takes that back with the core. Two cores that do not end in
-    the reverse order of their beginning leave the thread with a stack that is gone: the next signal, Ctrl-C too, is a segmentation fault.
+    The plugin gives the thread that loads it a stack for signal handlers, and frees that stack when the core ends. If two cores do not end in
+    the reverse order of their beginning, the thread is left with a freed stack, and the next signal (Ctrl-C, say) is a segmentation fault.
 
     Raises:
         UserError: openvino is not installed.
@@ -39,10 +39,10 @@ def _core(openvino: Any) -> Any:
 
 
 def open_file(path: Path) -> Engine:
-    """With as many threads as torch has, in the precision that the file names.
+    """Opens a file, to be run with as many threads as torch has, in the precision that the file names.
 
     Raises:
-        UserError: a missing library, no ``.bin`` beside the file, or a file that is no such network.
+        UserError: a missing library, no ``.bin`` beside the file, or a file that OpenVINO cannot read.
     """
     shared = core()
     weights = path.with_suffix(".bin")
@@ -57,7 +57,7 @@ def open_file(path: Path) -> Engine:
     lock = threading.Lock()
 
     def run(images: np.ndarray) -> list[np.ndarray]:
-        with lock:  # a compiled model has one request of its own, and takes no second one meanwhile
+        with lock:  # a compiled model has a single request, and cannot run twice at once
             made = compiled(images)
         return [made[port] for port in compiled.outputs]
 
@@ -65,11 +65,11 @@ def open_file(path: Path) -> Engine:
 
 
 def _hint(facts: str | None) -> str:
-    """Without one OpenVINO takes bf16 wherever the processor has it, and float32 files would be none."""
+    """The precision to compute in. Without this hint OpenVINO takes bf16 wherever the processor has it, even for float32 files."""
     try:
         return "bf16" if facts and json.loads(facts).get("precision") == "bf16" else "f32"
     except ValueError:
-        return "f32"  # facts that cannot be read are named by whoever reads them next
+        return "f32"  # facts that cannot be read raise an error in whoever reads them next
 
 
 def _port(port: Any) -> Port:

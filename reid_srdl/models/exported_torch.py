@@ -19,7 +19,7 @@ from .exported_engine import NAME, Engine, Port, unreadable
 EXTRA = f"{NAME}.json"
 """The file in the archive that holds the facts."""
 
-# What torch.export writes for a network of plain tensors. It can also write pickled objects, code and machine code, all of which its reader would run.
+# The members that torch.export writes for a network of plain tensors. It can also write pickled objects, code and machine code, and its reader runs all of these.
 _VALUES = r"weight_\d+|tensor_\d+"
 _PLAIN = re.compile(rf"data/(weights|constants)/({_VALUES})|archive_format|archive_version|byteorder|\.data/(version|serialization_id)")
 _CONFIGS = re.compile(r"data/(weights|constants)/model_(weights|constants)_config\.json")
@@ -32,12 +32,12 @@ _SYMBOLIC = (
 )  # fmt: skip
 _WORD = re.compile(r"[\w.]*")
 _CONTAINERS = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
-"""Of arguments and results; None is one of them itself."""
+"""Types of containers for arguments and results; None stands for a single value."""
 _FUNCTIONS = {"Symbol", "Integer", "Max", "Min", "Mod", "FloorDiv", "CleanDiv", "CeilToInt"}
 
 
 def open_file(path: Path) -> Engine:
-    """Raises ``UserError`` for a file that is none of ``torch.export``, that holds more than a network, or whose input is no single tensor."""
+    """Opens a file. Raises ``UserError`` where it is not one of ``torch.export``, holds more than a network, or has inputs or outputs that are not tensors."""
     try:
         _refuse_code(path)
         extra: dict[str, Any] = {EXTRA: ""}
@@ -58,12 +58,12 @@ def open_file(path: Path) -> Engine:
 
 
 def _refuse_code(path: Path) -> None:
-    """Before torch.export's reader sees the file, which unpickles what the file tells it to, and makes Python of its names and expressions."""
+    """Refuses a file that could run code, before torch.export's reader sees it, which unpickles what the file tells it to and runs its names and expressions as Python."""
     with zipfile.ZipFile(path) as archive:
         members = archive.namelist()
         if _BEFORE_ARCHIVES in members:
             raise UserError(f"{path} was written by a PyTorch before 2.8, in a form that is not read here", "Export the network again with a newer one, from its run folder.")
-        # Of two members of one name Python reads another one than PyTorch does.
+        # Of two members with one name, Python reads one and PyTorch the other.
         twice = len({member.lower() for member in members}) < len(members) or len({member.partition("/")[0] for member in members}) > 1
         for member in members:
             name = member.partition("/")[2]
@@ -82,10 +82,10 @@ def _is_harmless(name: str, data: bytes) -> bool:
 
 
 def _is_of_words(value: Any, key: str = "") -> bool:
-    """Whether the program's strings are names, lengths and trees of names: its reader writes them into Python code as they are."""
+    """Whether all strings of the program are names, lengths or trees of names, since its reader writes them into Python code as they are."""
     if key == "guards_code":
         return not value
-    if key == "metadata":  # where each step comes from, which becomes no code
+    if key == "metadata":  # says where each step comes from, and never becomes code
         return True
     if isinstance(value, dict):
         return all(_WORD.fullmatch(name) and _is_of_words(inner, name) for name, inner in value.items())
@@ -102,10 +102,10 @@ def _is_of_words(value: Any, key: str = "") -> bool:
 
 
 def _is_of_containers(tree: Any) -> bool:
-    """Whether a tree of arguments or results is one of these containers by names and numbers: of others (enumerations, defaultdicts) the reader imports what they name."""
+    """Whether a tree of arguments or results is made only of ``_CONTAINERS``, names and numbers: for other types (enumerations, defaultdicts) the reader imports what they name."""
     if not isinstance(tree, dict) or tree.keys() != {"type", "context", "children_spec"} or tree["type"] not in _CONTAINERS:
         return False
-    names = json.loads(tree["context"] or "null") or []  # of a dict, in the order of what it holds; JSON once more
+    names = json.loads(tree["context"] or "null") or []  # the keys of a dict, in order; JSON once more
     return (
         isinstance(names, list)
         and all(isinstance(name, int) or (isinstance(name, str) and _WORD.fullmatch(name)) for name in names)
@@ -114,7 +114,7 @@ def _is_of_containers(tree: Any) -> bool:
 
 
 def _is_length(text: Any) -> bool:
-    """Whether an expression is no more than arithmetic with the lengths of tensors; sympy reads it with Python's ``eval``."""
+    """Whether an expression is only arithmetic with lengths of tensors; this matters because sympy reads it with Python's ``eval``."""
     try:
         nodes = list(ast.walk(ast.parse(text, mode="eval")))
     except (SyntaxError, TypeError, ValueError):
@@ -131,7 +131,7 @@ def _is_length(text: Any) -> bool:
 def _loads_as_tensors(data: bytes) -> bool:
     try:
         torch.load(io.BytesIO(data), weights_only=True)
-    except Exception:  # of whatever kind: then it is not for us
+    except Exception:  # whatever the error, such data is not accepted
         return False
     return True
 

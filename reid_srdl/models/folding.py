@@ -1,4 +1,4 @@
-"""A network in the form in which it embeds fastest: fewer passes over its maps, and weights that need not be converted again for each batch."""
+"""Rewrites a network so that it embeds faster: with fewer passes over its maps, and with weights that are not converted again for each batch."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from .classifier import IdentityClassifier
 from .full_precision import FullPrecision
 
 TOLERANCE = 1e-4
-"""Largest difference between the embeddings of both forms, in parts of the largest number."""
+"""The largest allowed difference between the embeddings of both forms, as a fraction of the largest number."""
 
 
 def for_embedding(network: IdentityClassifier, size: tuple[int, int], dtype: torch.dtype | None = None) -> IdentityClassifier:
-    """The same embeddings, up to rounding, in less time; for ``embed`` alone.
+    """A network that makes the same embeddings, up to rounding, in less time; for ``embed`` only.
 
-    A BatchNorm behind a convolution becomes part of it (Jacob et al. 2018, Eq. 11), and convolutions and linear layers keep their weights in the
-    precision that autocast would bring them to each time. Each of the two is tried on an image of noise: what cannot be traced, or comes
-    out otherwise, stays as it was.
+    A BatchNorm after a convolution becomes part of it (Jacob et al. 2018, Eq. 11), and convolutions and linear layers keep their weights in the
+    precision that autocast would convert them to each time. Each of the two steps is tried on an image of noise: one that fails, or that
+    changes the embedding, is not taken.
 
     Args:
-        network: in eval mode; it is not changed, and its later changes are not followed.
+        network: in eval mode; it is not changed, and later changes to it have no effect on the result.
         size: (height, width) of its input.
-        dtype: that autocast multiplies in; none where nothing is cast.
+        dtype: the type that autocast multiplies in; None where nothing is cast.
 
     Returns:
         A copy, or the network itself where neither can be done.
     """
     device = next(network.parameters()).device
     noise = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
-    # On the CPU, since a GPU may round what it multiplies in float32 (TF32), and the two forms would seem to differ.
+    # On the CPU, since a GPU may round float32 products (TF32), so that the two forms would seem to differ.
     exact = network if device.type == "cpu" else copy.deepcopy(network).cpu()
     folded = _tried(_folded, exact, noise, None)
     made = network if folded is exact else folded.to(device)
@@ -67,12 +67,12 @@ def _norms(module: nn.Module) -> int:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        """What holds no BatchNorm need not be looked into, nor be fit for it."""
+        """Modules without a BatchNorm are not traced into, so they need not be traceable."""
         return not _norms(module) or super().is_leaf_module(module, name)
 
 
 def _fold(module: nn.Module) -> nn.Module:
-    """What takes its place; where a module cannot be traced as a whole, the parts of it that can."""
+    """The module with its BatchNorms folded; where it cannot be traced as a whole, those of its parts that can."""
     if not _norms(module):
         return module
     try:
@@ -85,7 +85,7 @@ def _fold(module: nn.Module) -> nn.Module:
 
 
 def _take_up(traced: fx.GraphModule) -> bool:
-    """Makes BatchNorms parts of the convolutions before them; whether there were any."""
+    """Makes BatchNorms part of the convolutions before them; returns whether there were any."""
     modules = dict(traced.named_modules())
     calls = Counter(node.target for node in traced.graph.nodes if node.op == "call_module")
     pairs = []
@@ -93,7 +93,7 @@ def _take_up(traced: fx.GraphModule) -> bool:
         before = node.args[0] if node.op == "call_module" and node.args else None
         if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) > 1:
             continue
-        # What stands in several places cannot take up a BatchNorm of one of them.
+        # A convolution that is used in several places cannot take up the BatchNorm of one of them.
         if calls[node.target] == calls[before.target] == 1 and _fit(modules[before.target], modules[node.target]):
             pairs.append((before, node))
     for before, node in pairs:
@@ -106,7 +106,7 @@ def _take_up(traced: fx.GraphModule) -> bool:
 
 
 def _fit(before: nn.Module, norm: nn.Module) -> bool:
-    # Types derived from these may compute something else.
+    # Subclasses may compute something else.
     return type(before) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.running_mean is not None
 
 

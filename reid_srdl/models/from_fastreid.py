@@ -1,7 +1,7 @@
-"""ResNets as fast-reid (He et al. 2020) builds them: torchvision's and torchreid's but for one layer, which weights do not show.
+"""ResNets as fast-reid (He et al. 2020) builds them: torchvision's and torchreid's but for one layer, which the weights do not show.
 
-Its max-pooling behind the first convolution rounds up and adds no margin, so that all later maps are shifted by a pixel. Before the summer of
-2020 it padded as everybody's: ``NAME_padded``.
+Its max-pooling after the first convolution rounds sizes up and does not pad, so that all later maps are shifted by a pixel. Before the summer
+of 2020 it padded as the others do: ``NAME_padded``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ NETWORKS: dict[str, Callable[[bool], Made]] = {
     **{name: lambda imagenet, name=name: from_torchvision.create(name, imagenet) for name in ("resnet18", "resnet34", "resnet50", "resnet101")},
     "resnet50_ibn_a": lambda imagenet: from_torchreid.create("resnet50_ibn_a", imagenet),
 }
-"""Name to the same network of another library; whether ImageNet's weights are wanted is its argument."""
+"""Name to a function that makes the same network by another library; its argument says whether ImageNet's weights are wanted."""
 
 
 PADDED = "_padded"
-"""What the name of a network with the earlier max-pooling ends with."""
+"""Ending of the names of networks with the earlier max-pooling."""
 
 
 def names() -> list[str]:
@@ -31,17 +31,17 @@ def names() -> list[str]:
 
 
 def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
-    """fast-reid's ``name``, to a vector (B, D); ``image_size`` makes no difference to it. Its own last stride is 1: say so with ``last_stride``.
+    """fast-reid's ``name``, which returns a vector (B, D); ``image_size`` is not used. fast-reid's own last stride is 1: ask for it by ``last_stride``.
 
     Raises:
-        UserError: unknown, weights that cannot be had.
+        UserError: an unknown name, or weights that cannot be fetched.
     """
     full, padded = f"fastreid:{name}", name.endswith(PADDED)
     name = name.removesuffix(PADDED)
     if name not in NETWORKS:
         raise no_such(full, [f"fastreid:{other}" for other in difflib.get_close_matches(name, NETWORKS, n=3) or NETWORKS])
     if imagenet and name == "resnet50_ibn_a":
-        # torchreid would fill it with those of the plain network, instance normalisations left out.
+        # torchreid would fill it with the weights of the plain network, without the instance normalisations.
         raise no_weights(full)
     made = NETWORKS[name](imagenet)
     if not padded:

@@ -28,13 +28,13 @@ from .making import (
 
 
 def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
-    """timm's ``name``, pooled as its authors do; networks made for one size of images are made for ``image_size``.
+    """timm's ``name``, pooled as its authors do; networks with a fixed input size are made for ``image_size``.
 
-    Images come normalised by ImageNet's mean and deviation; where the published weights were trained on others (0.5 and 0.5 in many), the network
-    gets what those want.
+    Images come normalised by ImageNet's mean and standard deviation. Where the published weights were trained with others (0.5 and 0.5 in many),
+    the network converts its input to these.
 
     Raises:
-        UserError: not installed, unknown, an unknown tag of weights, weights that cannot be had, a size that it cannot be made for.
+        UserError: timm is not installed; an unknown name or tag of weights; weights that cannot be fetched; a size that the network cannot be made for.
     """
     try:
         import timm
@@ -58,7 +58,7 @@ def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
         size = image_size or (224, 224)
         raise UserError(f"{full} cannot be made for images of {size[0]}x{size[1]} pixels ({first_line(error)})", OTHER_SIZE) from error
     if imagenet:
-        # Once more with its weights, so that what it cannot be made for is no fault of the network connection.
+        # A second time, now with weights: so a size that it cannot be made for is not mistaken for a failed download.
         options |= _weights(full, published)
         try:
             with short_patience():
@@ -72,7 +72,7 @@ def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
 
 
 def own_pixels(name: str) -> bool:
-    """Whether the published weights of a network were trained on images that are normalised otherwise than by ImageNet's mean and deviation."""
+    """Whether a network's published weights were trained on images normalised by another mean and deviation than ImageNet's."""
     import timm
 
     published = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
@@ -80,7 +80,7 @@ def own_pixels(name: str) -> bool:
 
 
 class _Renormalised:
-    """Images that come normalised by ImageNet's mean and deviation, by others."""
+    """A hook that takes images normalised by ImageNet's mean and deviation, and normalises them by others instead."""
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         theirs, ours = (torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in (std, STD))
@@ -93,15 +93,15 @@ class _Renormalised:
 
 
 def resized_positions(network: nn.Module, state: Mapping[str, Tensor], made_for: Size | None = None) -> dict[str, Tensor]:
-    """A file's weights, with position embeddings of another size of images resampled to the network's own, as timm does with its download.
+    """A file's weights, with position embeddings for another image size resampled to the network's own, as timm does with its downloads.
 
     Args:
         network: of timm.
         state: its weights as the file has them.
-        made_for: the size of images that the file is for, where it says so; else its patches lie in a square.
+        made_for: the size of images that the file is for, where it says so; None: its patches are taken to lie in a square.
 
     Raises:
-        UserError: so many patches lie in no square, and the file does not say how else.
+        UserError: the file does not say its size of images, and the number of patches makes no square.
     """
     ours, patches = getattr(network, "pos_embed", None), getattr(network, "patch_embed", None)
     grid, prefix = getattr(patches, "grid_size", None), getattr(network, "num_prefix_tokens", None)
@@ -130,9 +130,9 @@ def _resampled(positions: Tensor, grid: Size, theirs: Size | None, prefix: int) 
 
 
 def _weights(full: str, published: Any) -> dict[str, Any]:
-    """How timm is told to fill the network: from the Hub's cache where it is there, else from the Hub.
+    """Options that make timm fill the network: from the Hub's cache where the weights are there, else from the Hub.
 
-    Asked for weights without a network, the Hub's client tries again for most of a minute; so that is found out first.
+    Without a network connection, the Hub's client retries for most of a minute, so the connection is tried first.
     """
     if published is None or not (published.hf_hub_id or published.url or published.file):
         raise no_weights(full)
@@ -149,7 +149,7 @@ def _weights(full: str, published: Any) -> dict[str, Any]:
         request = urllib.request.Request(huggingface_hub.constants.ENDPOINT, method="HEAD")
         urllib.request.urlopen(request, timeout=PATIENCE).close()
     except urllib.error.HTTPError:
-        pass  # an answer, if not the friendliest
+        pass  # an error, but an answer: there is a connection
     except OSError as error:
         raise no_download(full, error) from error
     return options

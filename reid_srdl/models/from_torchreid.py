@@ -1,4 +1,4 @@
-"""Backbones from torchreid (Zhou and Xiang 2019), whose models alone are imported."""
+"""Backbones from torchreid (Zhou and Xiang 2019), of which only the models are imported."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _models() -> types.ModuleType:
     """torchreid's model factory, without the rest of the package.
 
     ``import torchreid`` also imports its engines, data managers and metrics, and with them libraries that it does not
-    declare. So its packages are stood in for by bare ones while the models are imported.
+    declare. So empty packages take the place of its own while the models are imported.
     """
     if "torchreid" in sys.modules or "torchreid.reid.models" in sys.modules:
         return importlib.import_module("torchreid.reid.models")
@@ -57,10 +57,10 @@ def names() -> list[str]:
 
 
 def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
-    """torchreid's ``name``, to a vector (B, D); ``image_size`` makes no difference to it.
+    """torchreid's ``name``, which returns a vector (B, D); ``image_size`` is not used.
 
     Raises:
-        UserError: not installed, unknown, a network of several parts, weights that cannot be had.
+        UserError: torchreid is not installed; an unknown name; a network with several classifiers; weights that cannot be fetched.
     """
     models = _models()
     full = f"torchreid:{name}"
@@ -74,7 +74,7 @@ def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
             f"{full} has a classifier for each of several parts, which one identity classifier cannot replace",
             "Choose another network, such as torchreid:osnet_x1_0.",
         )
-    # In training these networks return classifier(vector), in evaluation the vector: now it is the vector in both.
+    # These networks return classifier(vector) in training, the vector in evaluation: now it is the vector in both.
     network.classifier = nn.Identity()
     without_dropout(network)
     if isinstance(last := getattr(network, "fc", None), nn.Sequential):  # behind the pooling, as in OSNet
@@ -84,10 +84,10 @@ def create(name: str, imagenet: bool, image_size: Size | None = None) -> Made:
 
 
 def _imagenet(models: types.ModuleType, name: str, network: nn.Module) -> Report:
-    """Fills ``network`` with what torchreid's download changes in a network of that name.
+    """Fills ``network`` with the tensors that torchreid's download changes in a network of that name.
 
-    torchreid only warns where it has no weights or they do not fit, so what it filled is found by comparing with the
-    same draw without them; the rest of ``network`` keeps its own draw.
+    torchreid only warns where it has no weights or they do not fit. So the tensors that it filled are found by comparing
+    with a network of the same random weights without the download; the rest of ``network`` keeps its own random weights.
     """
     full = f"torchreid:{name}"
 

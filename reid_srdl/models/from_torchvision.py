@@ -21,11 +21,11 @@ _MAPS = {
     "ShuffleNetV2": ("conv1", "maxpool", "stage2", "stage3", "stage4", "conv5"),
     "SqueezeNet": ("features",),
 }
-"""Layers up to the last map, where a network's own class does not end in a layer that pools."""
+"""Layers up to the last map, for networks whose class does not end in a pooling layer."""
 
 
 def _library() -> Any:
-    """``torchvision.models``: its import brings torch's compiler, which takes longer than most commands that need no network of it."""
+    """``torchvision.models``, imported late: the import brings torch's compiler and takes longer than most commands that need none of its networks."""
     import torchvision
 
     return torchvision.models
@@ -39,13 +39,13 @@ def create(name: str, imagenet: bool) -> Made:
     """torchvision's ``name``, which is one of :func:`names`.
 
     Raises:
-        UserError: weights that cannot be had.
+        UserError: weights that cannot be fetched.
     """
     network, dimension = without_head(_network(name))
     if not imagenet:
         return Made(network, dimension, None)
     offered = _library().get_model_weights(name)
-    # The first recipe's where there are several: those of the paper's time, which the field's numbers stand on; or what was trained at the network's own size.
+    # Where there are several, those of the first recipe: they are of the paper's time, and the field's numbers rest on them. Else those trained at the network's own size.
     chosen = next((getattr(offered, kind) for kind in ("IMAGENET1K_V1", "IMAGENET1K_SWAG_LINEAR_V1") if hasattr(offered, kind)), offered.DEFAULT)
     try:
         with short_patience():
@@ -64,7 +64,7 @@ def _network(name: str) -> nn.Module:
 
 
 def resized_positions(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A file's weights, with a Vision Transformer's position embeddings for a square of another size resampled to the network's own."""
+    """A file's weights; a Vision Transformer's position embeddings for square images of another size are resampled to the network's own."""
     if not isinstance(network, AnySizeViT):
         return dict(state)
     ours = network.encoder.pos_embedding
@@ -111,10 +111,10 @@ def without_head(network: nn.Module) -> tuple[nn.Module, int]:
 
 
 def _up_to_map(network: nn.Module) -> nn.Sequential:
-    """To a map (B, D, h, w), the layers with the names that they have in the network.
+    """The network's layers up to its last map (B, D, h, w), under the names that they have in the network.
 
-    For networks that pool by a function, where neither another pooling nor another precision can be put; or at the end of the head that is
-    cut off, as SqueezeNet; or that refuse a state without a version mark, which safetensors do not keep, as MNASNet.
+    It is for networks that pool by a function, so that pooling and precision could not be changed; that pool at the end of the head that is cut
+    off (SqueezeNet); or that refuse a state without a version mark, which safetensors do not keep (MNASNet).
     """
     layers = OrderedDict((name, getattr(network, name)) for name in _MAPS[type(network).__name__])
     if isinstance(network, _library().DenseNet):
@@ -123,7 +123,7 @@ def _up_to_map(network: nn.Module) -> nn.Sequential:
 
 
 class AnySizeViT(nn.Module):
-    """torchvision's Vision Transformer for images of any size that its patches divide; the output is the class token.
+    """torchvision's Vision Transformer for images whose height and width are multiples of its patch size; the output is the class token.
 
     Position embeddings are for the size that the network was made for (a square grid); for another grid they are
     interpolated bicubically, as usual (Dosovitskiy et al. 2021, section 3.2).

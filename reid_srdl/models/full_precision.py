@@ -1,4 +1,4 @@
-"""What is computed in float32 whatever precision autocast has chosen around it: in bf16 an embedding would keep 8 bits of each of its numbers."""
+"""Layers that compute in float32 whatever precision autocast sets around them: in bf16, each number of an embedding would keep only 8 bits."""
 
 from __future__ import annotations
 

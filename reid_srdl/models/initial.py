@@ -1,4 +1,4 @@
-"""Initial weights of networks that start from nothing."""
+"""Random initial weights of networks that are trained from scratch."""
 
 from __future__ import annotations
 

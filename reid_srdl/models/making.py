@@ -1,4 +1,4 @@
-"""What the makers of networks share: what they make, what they say when they cannot, a trial run."""
+"""What the functions that make networks share: their result, their error messages, and a trial pass."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .weights import Report
 
 Size = tuple[int, int]
 OTHER_SIZE = "Choose another --data.height and --data.width, or another --model.backbone."
-# Seconds to wait for a server before saying that there is none.
+# Seconds to wait for a server before giving up.
 PATIENCE = 10.0
 
 
 class Made(NamedTuple):
-    """A backbone from images (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D); its D; what filled it, if known."""
+    """A backbone that maps images (B, 3, H, W) to a map (B, D, h, w) or a vector (B, D); its D; and which weights were loaded, if known."""
 
     network: nn.Module
     dimension: int
@@ -42,7 +42,7 @@ _NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
 
 
 def no_download(name: str, error: BaseException) -> UserError:
-    """What to do about weights that a library could not fetch, or not keep."""
+    """The error for weights that a library could not fetch or could not store, with what to do about it."""
     if isinstance(error, OSError) and error.errno in _NO_PLACE:
         return UserError(
             f"the ImageNet weights of {name} cannot be kept in {error.filename or 'the cache'}: {error.strerror}",
@@ -69,7 +69,7 @@ def short_patience() -> Iterator[None]:
 
 
 def probe(network: nn.Module, size: Size, name: str) -> Tensor:
-    """The answer (1, D, …) to an image of zeros, channels last as in training; in eval mode it changes nothing."""
+    """The network's output (1, D, …) for an image of zeros, channels last as in training. It runs in eval mode, so nothing changes."""
     try:
         with evaluating(network), torch.no_grad():
             return network(torch.zeros(1, 3, *size).contiguous(memory_format=torch.channels_last))
@@ -81,6 +81,6 @@ def probe(network: nn.Module, size: Size, name: str) -> Tensor:
 
 
 def without_dropout(network: nn.Module) -> None:
-    """Leaves out what GoogLeNet, Inception and NASNet drop of the vector before their classifier."""
+    """Removes the dropout that GoogLeNet, Inception and NASNet apply to the vector before their classifier."""
     if isinstance(getattr(network, "dropout", None), nn.Dropout):
         network.dropout = nn.Identity()

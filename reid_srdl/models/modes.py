@@ -10,7 +10,7 @@ from torch import nn
 
 @contextlib.contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Inside, a network is in eval mode; afterwards each of its parts is in the mode that it was in, such as a frozen BatchNorm."""
+    """Inside, a network is in eval mode; afterwards each of its parts is back in its former mode (a frozen BatchNorm stays in eval mode)."""
     before = [(part, part.training) for part in network.modules()]
     network.eval()
     try:

@@ -15,21 +15,21 @@ from .making import Size, probe
 
 Pooling = Literal["avg", "gem", "max"]
 
-# What libraries call the layer that pools: torchvision, torchreid, timm.
+# Names of the pooling layer in torchvision, torchreid and timm.
 LAYERS = ("avgpool", "global_avgpool", "global_pool")
-# What stands in such a layer, in torch and in timm.
+# Types of that layer, in torch and in timm.
 TIMM_S = "SelectAdaptivePool2d"
 KINDS = ("AdaptiveAvgPool2d", TIMM_S)
-# Large enough for any backbone, where no size is given.
+# Image size of a trial where none is given: large enough for any backbone.
 TRIAL = (128, 64)
-# The least that a power is taken of: of 0, the gradient by p is no number.
+# The smallest value that a power is taken of: at 0, the gradient with respect to p is NaN.
 EPS = 1e-6
 
 
 class GeM(nn.Module):
     """Generalised mean (Radenović et al. 2019): ``(mean over the map of max(x, EPS)^p)^(1/p)``, in float32; p is learnt.
 
-    p = 1 is the average of what is positive, and the largest value is approached as p grows.
+    p = 1 is the average (with values below EPS raised to it); as p grows, the result approaches the largest value.
     """
 
     def __init__(self, p: float = 3.0) -> None:
@@ -44,7 +44,7 @@ class GeM(nn.Module):
 
 
 class Average(nn.AdaptiveAvgPool2d):
-    """The average in float32, whatever the maps are computed in."""
+    """The average in float32, whatever the precision of the maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, D, h, w) to (B, D, 1, 1)."""
@@ -53,7 +53,7 @@ class Average(nn.AdaptiveAvgPool2d):
 
 
 class _Pooled(nn.Module):
-    """A network of maps, pooled."""
+    """A network that returns maps, with a pooling layer after it."""
 
     def __init__(self, network: nn.Module, pool: nn.Module) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class _Pooled(nn.Module):
 
 
 def load_power(network: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
-    """Gives a ``GeM`` of the network the power that a file's has, whatever stands before its name there; returns the names that it was found under."""
+    """Gives the network's ``GeM`` the power stored in a file, whatever prefix its name has there; returns the names in ``state`` that were used."""
     for name, module in network.named_modules():
         if isinstance(module, GeM):
             found = [key for key, value in state.items() if f".{key}".endswith(f".{name}.p") and value.shape == module.p.shape]
@@ -81,13 +81,13 @@ def with_pooling(network: nn.Module, pooling: Pooling, name: str, image_size: Si
     """``network`` with another pooling than its own average; its other layers keep their names and weights.
 
     Args:
-        network: from images to a map or a vector, changed in place.
-        pooling: ``gem``, ``max``, or ``avg``, which changes only the precision that it is computed in.
+        network: maps images to a map or a vector; changed in place.
+        pooling: ``gem``, ``max``, or ``avg``, which only makes the average be computed in float32.
         name: of the network, for errors.
         image_size: (height, width) of images that it takes.
 
     Raises:
-        UserError: an unknown pooling; the network pools in another way than by a layer of its own.
+        UserError: an unknown pooling, or a network without a pooling layer that could be replaced.
     """
     if pooling == "avg":
         for layer in LAYERS:
@@ -103,7 +103,7 @@ def with_pooling(network: nn.Module, pooling: Pooling, name: str, image_size: Si
     for layer in LAYERS:
         kind = type(getattr(network, layer, None)).__name__
         if kind in KINDS:
-            # timm's own ends flattened, but for networks that go on with a map of one place.
+            # timm's own layer flattens its output, except in networks whose next layer takes a 1x1 map.
             flat = kind == TIMM_S and not isinstance(getattr(network, layer).flatten, nn.Identity)
             setattr(network, layer, nn.Sequential(pool, nn.Flatten()) if flat else pool)
             return network

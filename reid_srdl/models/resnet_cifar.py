@@ -11,8 +11,8 @@ classifier of 10 classes:
     resnet110_conv           1,730,714       253.2 M
     resnet110_bottleneck     1,704,154       247.6 M   bottleneck blocks and option B; n = 18 makes 164 layers of it
 
-The last is what later code often builds when asked for depth 110. Tables have "1.7M" for all three, so which one a paper
-trained is told by its MACs or its code.
+The last is what later code often builds when asked for depth 110. Tables print "1.7M" for all three of depth 110, so only MACs or code tell
+which one a paper trained.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from .initial import draw_convolutions
 
-# (channels in, channels out, stride) to the layers of a block, or to the shortcut beside them.
+# A function of (channels in, channels out, stride) that returns the layers of a block, or the shortcut beside them.
 Part = Callable[[int, int, int], nn.Module]
 
 
@@ -37,7 +37,7 @@ def basic(entering: int, leaving: int, stride: int) -> nn.Sequential:
 
 
 def bottleneck(entering: int, leaving: int, stride: int) -> nn.Sequential:
-    """A 3x3 convolution, which has the stride, between 1x1 ones that narrow to a fourth of ``leaving`` and widen again."""
+    """A 3x3 convolution with the stride, between two 1x1 convolutions that reduce to a quarter of ``leaving`` channels and expand again."""
     narrow = leaving // 4
     return nn.Sequential(
         nn.Conv2d(entering, narrow, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU(inplace=True),
@@ -82,7 +82,7 @@ class ResNetCifar(nn.Module):
         blocks: n, the same in each stage.
         layers: of a block: ``basic`` or ``bottleneck``.
         shortcut: of blocks that change width or size: ``Subsample`` or ``projection``.
-        channels: that the stages hand on, D the last of them.
+        channels: output channels of the three stages; the last is D.
     """
 
     def __init__(

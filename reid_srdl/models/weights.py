@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from .. import files
 from ..errors import UserError
 
-# Under which key training scripts of the field store the weights beside epoch, optimiser and scores.
+# Keys under which training scripts of the field store the weights, beside epoch, optimiser and scores.
 NESTED = ("state_dict", "model_state_dict", "model", "net", "network")
 # Wrappers add a word or two before each name ("module.", "module.base."), never more than this.
 DEEPEST_PREFIX = 3
-# A file is another network's where shapes contradict and less than this share of the backbone's values fits ...
+# A file belongs to another network if shapes differ and less than this share of the backbone's values fits ...
 LEAST_SHARE = 0.5
-# ... or where it has more tensors left over than a head's, and than this share of those that fit.
+# ... or if more tensors are left over than a head has, and more than this share of those that fit.
 HEAD_TENSORS = 8
 MOST_LEFT_OVER = 0.25
 # Files of torchvision's DenseNets carry names with a dot that a module may no longer have.
@@ -41,7 +41,7 @@ class Report:
         source: the file, or whose download it was.
         matched: names in the backbone that were filled.
         missing: names in the backbone that the file lacks; they keep their initial values.
-        unexpected: names in the file that the backbone lacks; the head of a classifier stands here.
+        unexpected: names in the file that the backbone lacks, such as those of a classifier's head.
         mismatched: (name, shape in the file, shape in the backbone); they keep their initial values too.
         share: fraction of the backbone's values that came from the file.
     """
@@ -87,7 +87,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def made_for(path: str | Path) -> tuple[int, int] | None:
-    """(height, width) of the images that a file of weights is for, where it says so, as those that are written here do."""
+    """(height, width) of the images that a file of weights is for, where it says so (files written here do); else None."""
     path = files.expanded(path)
     if path.suffix != ".safetensors":
         return None
@@ -122,7 +122,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def _broken(path: Path, error: BaseException) -> UserError:
-    # Only the readers of the two formats say something that helps; a KeyError from within them does not.
+    # Only the formats' own errors have a helpful message; a KeyError from inside their readers does not.
     speaks = isinstance(error, RuntimeError | safetensors.SafetensorError)
     reason = re.split(r"\. |\n", str(error))[0] if speaks else type(error).__name__
     return UserError(f"{path} is truncated or no file of weights ({reason})", "Fetch or copy it again.")
@@ -138,13 +138,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_scalars()):
-            warnings.filterwarnings("ignore", "Detected pickle protocol")  # what cannot be read is an error below
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # a file that cannot be read is an error below
             try:
                 return torch.load(path, map_location="cpu", weights_only=True)
             except UnicodeDecodeError:  # Python 2 wrote it, as it did some of torchreid's zoo
                 return torch.load(path, map_location="cpu", weights_only=True, encoding="latin1")
     except pickle.UnpicklingError as error:
-        # PyTorch's own words run over many lines and advise to switch the protection off.
+        # PyTorch's own message is many lines long and advises to switch the protection off.
         refused = re.search(r"GLOBAL ([\w.]+)", str(error)) or re.search(r"[Uu]nsupported class\W+([\w.]+)", str(error))
         if refused is None:
             raise UserError(
@@ -160,7 +160,7 @@ def _read_torch(path: Path) -> Any:
 
 
 def _numpy_scalars() -> list[Any]:
-    """What a number of NumPy is made of in a checkpoint: training scripts of the field store their scores as such."""
+    """The types that NumPy's scalars need in a checkpoint: training scripts of the field store their scores as such scalars."""
     scalar = np.float64(0).__reduce__()[0]
     modules = ("numpy.core.multiarray", "numpy._core.multiarray")
     dtypes = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_)}
@@ -180,18 +180,18 @@ def _tensors(loaded: Any) -> dict[str, Tensor]:
 def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], source: str, name: str = "") -> Report:
     """Fills ``backbone`` in place with the tensors of ``state`` that have its names and shapes.
 
-    What wrappers put before all names (``module.``, ``model.``, ``backbone.``) is found by which beginning fits best.
-    Counters of seen batches (``num_batches_tracked``) may be absent: older files have none, and nothing needs them.
+    The prefix that wrappers put before all names (``module.``, ``model.``, ``backbone.``) is found by trying which fits
+    best. Counters of batches (``num_batches_tracked``) may be missing: older files have none, and nothing needs them.
 
     Args:
         source: what to call the file in the report and in errors.
         name: what to call the backbone in errors.
 
     Raises:
-        UserError: nothing fits, or what fits, what contradicts and what is left over show another network's file. Then
+        UserError: no tensor fits, or so many differ in shape or are left over that the file is another network's. Then
             ``backbone`` is unchanged.
     """
-    # Tensors are copied one by one: load_state_dict would change networks by version marks that safetensors lacks.
+    # Tensors are copied one by one: load_state_dict would alter networks by version marks, which safetensors do not keep.
     ours = backbone.state_dict()
     state = {_current_name(key): tensor for key, tensor in state.items()}
     prefix = _best_prefix(state, ours)
@@ -219,7 +219,7 @@ def _current_name(name: str) -> str:
 
 
 def _best_prefix(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> str:
-    """The beginning of names without which most tensors have a name and shape of ``ours``; the shortest of equals."""
+    """The prefix whose removal gives most tensors a name and shape of ``ours``; of several equally good ones, the shortest."""
     words = (name.split(".")[: DEEPEST_PREFIX + 1] for name in state)
     prefixes = {"".join(f"{word}." for word in some[:depth]) for some in words for depth in range(len(some))}
 
@@ -232,8 +232,8 @@ def _best_prefix(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> str
 
 
 def _refuse_another_network(report: Report, left_over: int, name: str) -> None:
-    """``left_over``: tensors of the file that stand beside the matched ones, under the same prefix, and fit nowhere."""
-    # A counter fits any network with BatchNorm, so it does not speak for this one.
+    """Raises ``UserError`` where the file is another network's; ``left_over`` is the number of its tensors with the same prefix that fit nowhere."""
+    # A counter fits any network with BatchNorm, so it is no evidence for this one.
     fitting = [key for key in report.matched if not key.endswith("num_batches_tracked")]
     hint = "Choose the --model.backbone that the file was made with, or another --model.weights."
     if not fitting:

@@ -3,8 +3,8 @@
 S. Zagoruyko, N. Komodakis. Wide Residual Networks. BMVC 2016. WRN-28-10 is three stages of four blocks, ten times as wide as
 a ResNet's, without dropout: 36,479,194 parameters (36.5 M) and 5.24 G forward MACs with a classifier of 10 classes.
 
-BatchNorm and ReLU come before each convolution. As in the authors' code, where a block changes the width its 1x1
-shortcut, without BatchNorm, takes what the first BatchNorm and ReLU give; elsewhere it takes the block's input.
+BatchNorm and ReLU come before each convolution. As in the authors' code, a block that changes the width has a 1x1 shortcut,
+without BatchNorm, whose input is the output of the first BatchNorm and ReLU; elsewhere the shortcut is the block's input itself.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class WideResNet(nn.Module):
     """Images (B, 3, H, W) of any size to a map (B, 64·widening, H/4, W/4), rounded up; drawn by ``draw_convolutions``.
 
     Args:
-        depth: 6n + 4, counting the shortcuts' convolutions; n blocks a stage.
-        widening: the factor k of 16, 32 and 64 channels.
+        depth: 6n + 4, counting the shortcuts' convolutions; n blocks per stage.
+        widening: k, the factor on 16, 32 and 64 channels.
     """
 
     def __init__(self, depth: int, widening: int) -> None:
