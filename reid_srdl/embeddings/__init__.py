@@ -1,4 +1,4 @@
-"""Vectors of images with what is known of each image (``vectors``), and their files (``opening``, and a file a kind)."""
+"""Embeddings of images with what is known about each image (``vectors``), and their files (``opening``, and one module per format)."""
 
 from __future__ import annotations
 

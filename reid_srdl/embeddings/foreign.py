@@ -1,4 +1,4 @@
-"""Files that anybody may have written: what is wrong with one becomes a line that names it."""
+"""Reads files that anybody may have written: whatever is wrong with one becomes a one-line error that names it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .vectors import Embeddings
 
 
 def read(path: Path, reader: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    """What a reader finds in the file."""
+    """What ``reader`` finds in the file. Raises ``UserError``, whatever the reader raises."""
     if not path.is_file():
         raise UserError(f"there is no file {path}", "The commands embed and eval write such files.")
     try:
@@ -25,7 +25,7 @@ def read(path: Path, reader: Callable[[Path], dict[str, Any]]) -> dict[str, Any]
 
 
 def named(path: Path, columns: dict[str, Any]) -> Embeddings:
-    """The columns as embeddings."""
+    """Embeddings made of the columns; an error in them names the file."""
     try:
         return Embeddings(**columns)
     except UserError as error:

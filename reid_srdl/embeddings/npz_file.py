@@ -1,4 +1,4 @@
-"""Embeddings in NumPy's ``.npz``: an array a column."""
+"""Embeddings in NumPy's ``.npz``: one array per column."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .vectors import Embeddings, known
 
 
 def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
-    """Writes pieces one below the other as they come; ``first`` is the first of them."""
-    # An .npy begins with its shape, which is known only at the end: the vectors wait in a file of their own.
+    """Writes the rows of one piece after another, as they come; ``first`` is the first piece."""
+    # An .npy begins with its shape, which is known only at the end: until then the vectors are kept in a file of their own.
     columns: dict[str, list] = {name: [] for name in known(first)}
     vectors, rows = path.with_suffix(".vectors"), 0
     try:
@@ -43,9 +43,9 @@ def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The columns that are there, by name."""
+    """The columns that the file has, by name."""
     columns: dict[str, Any] = {}
-    if not zipfile.is_zipfile(path):  # of a bare pickle NumPy's own message advises to run it
+    if not zipfile.is_zipfile(path):  # for a bare pickle, NumPy's own message would advise to run it
         raise UserError(f"{path} is no .npz archive", "It is damaged, or of another kind than its name says.")
     with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
         for name in ("vectors", "paths", "labels", "cameras", "model", "flip"):

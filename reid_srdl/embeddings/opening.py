@@ -1,4 +1,4 @@
-"""Files of embeddings by their suffix."""
+"""Reads and writes files of embeddings, in the format that their suffix says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .result_file import load_result_mat
 from .vectors import Embeddings, known
 
 KINDS = {".npz": npz_file, ".parquet": parquet_file}
-"""Modules with ``write`` and ``read``."""
+"""Suffix to the module that has ``write`` and ``read`` for it."""
 
 
 def save(embeddings: Embeddings, path: files.Pathlike) -> None:
@@ -23,9 +23,9 @@ def save(embeddings: Embeddings, path: files.Pathlike) -> None:
 
 
 def write(path: files.Pathlike, pieces: Iterator[Embeddings]) -> int:
-    """Writes pieces one below the other as they come, so that no more than one is in memory; returns N.
+    """Writes the rows of one piece after another, as they come, so that only one is in memory; returns N, the number of all rows.
 
-    The pieces have the same dimension, the same columns and the same ``model`` and ``flip``.
+    The pieces must have the same dimension, the same columns and the same ``model`` and ``flip``.
 
     Raises:
         UserError: a suffix other than ``.npz`` and ``.parquet``; no pieces; the file cannot be written.
@@ -52,7 +52,7 @@ def write(path: files.Pathlike, pieces: Iterator[Embeddings]) -> int:
 
 
 def check_suffix(path: files.Pathlike) -> None:
-    """Raises ``UserError`` where ``write`` would not know the kind of file, before any work is done for it."""
+    """Raises ``UserError`` where ``write`` would not know the format, so that no work is done in vain."""
     _by_suffix(Path(path))
 
 
@@ -60,7 +60,7 @@ def load(path: files.Pathlike) -> Embeddings:
     """Anybody's ``.npz`` or ``.parquet`` with ``vectors``, and ``paths``, ``labels``, ``cameras``, ``model`` and ``flip`` where known.
 
     Raises:
-        UserError: not there, of another kind, truncated, holding Python objects, without ``vectors``, or no embeddings.
+        UserError: the file is missing, of another format, or truncated; holds Python objects; has no ``vectors``, or such as are no embeddings.
     """
     path = Path(path)
     columns = read(path, _by_suffix(path).read)
@@ -73,7 +73,7 @@ def load_pair(paths: Sequence[files.Pathlike]) -> tuple[Embeddings, Embeddings]:
     """Query and gallery: two files that ``load`` reads, or one ``.mat``.
 
     Raises:
-        UserError: another number of files, or query and gallery of different dimension.
+        UserError: neither two files nor one ``.mat``; query and gallery of different dimension; what ``load`` and ``load_result_mat`` raise.
     """
     paths = [Path(path) for path in paths]
     if len(paths) == 1 and paths[0].suffix.lower() == ".mat":

@@ -1,4 +1,4 @@
-"""Embeddings as a table in ``.parquet``: a row an image."""
+"""Embeddings as a table in ``.parquet``: one row per image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
-    """Writes pieces one below the other as they come; ``first`` is the first of them."""
+    """Writes the rows of one piece after another, as they come; ``first`` is the first piece."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -34,7 +34,7 @@ def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The columns that are there, by name."""
+    """The columns that the file has, by name."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -58,7 +58,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _is_stated(path: Path, column: pyarrow.ChunkedArray, name: str) -> bool:
-    """Whether a column is known: one without any value is not. Raises ``UserError`` where it is of some rows alone."""
+    """Whether a column has values. Raises ``UserError`` where only some of its rows have one."""
     if len(column) and column.null_count == len(column):
         return False
     if column.null_count:

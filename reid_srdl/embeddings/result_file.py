@@ -1,4 +1,4 @@
-"""The ``.mat`` result file that the field passes around: query and gallery in one."""
+"""The ``.mat`` result file that is common in the field: query and gallery in one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .vectors import Embeddings
 
 
 def load_result_mat(path: files.Pathlike) -> tuple[Embeddings, Embeddings]:
-    """Query and gallery from the result file that the field passes around.
+    """Query and gallery from the result file that is common in the field.
 
     It holds ``query_f``, ``query_label``, ``query_cam``, ``gallery_f``, ``gallery_label``, ``gallery_cam``. Features are
     ``(N, D)``, or ``(D, N)`` where only that fits the labels.
 
     Raises:
-        UserError: not there, not readable, or lacking one of the six.
+        UserError: the file is missing or unreadable, or lacks one of the six.
     """
     import scipy.io
 

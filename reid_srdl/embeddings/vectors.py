@@ -1,4 +1,4 @@
-"""Vectors of images with what is known of each image."""
+"""Embeddings of images with what is known about each image."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ import torch
 from ..errors import UserError
 
 SAME_IMAGE = 2e-2
-"""Vectors that differ by less of their length are of one image, embedded twice: images that were shrunk on the device, while decoding or inside an exported file
-are a grey level apart, which comes to up to 1% of a vector. Two crops of the demo are 11% apart at least."""
+"""Vectors that differ by less than this share of their length are of one image, embedded twice. Shrinking an image on the device, while decoding or inside an
+exported file gives pixels that differ by a grey level, which changes a vector by up to 1%. Two crops of the demo differ by 11% at least."""
 _BLOCK = 1 << 22
-"""Numbers looked at in one go, so that checks of a memory-mapped array need no memory."""
+"""Numbers checked at a time, so that checking a memory-mapped array does not load it into memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """N vectors, one an image.
+    """N vectors, one per image.
 
     Args:
-        vectors: ``(N, D)``, all finite, an array or a tensor; kept as a float32 array. A memory-mapped float32 array stays one.
-        paths: N paths of the images; none where unknown.
+        vectors: ``(N, D)``, all finite, an array or a tensor; kept as a float32 array. A memory-mapped float32 array stays memory-mapped.
+        paths: N paths of the images; None where unknown.
         labels: int64 ``(N,)``, people from 1 on: 0 is a distractor, -1 is junk, and a query of either matches nothing. None where unlabelled (which is not junk).
-        cameras: int64 ``(N,)``; none where unknown.
+        cameras: int64 ``(N,)``; None where unknown.
         model: hash of the network that made the vectors; empty where unknown.
-        flip: whether each is averaged with that of the mirrored image; none where unknown.
+        flip: whether each vector is averaged with that of the mirrored image; None where unknown.
 
     Raises:
-        UserError: columns of different lengths, labels that are no whole numbers, a vector that is not finite (by row and path).
+        UserError: columns of different lengths, labels or cameras that are not whole numbers, a vector that is not finite (its row and path are named).
     """
 
     vectors: np.ndarray
@@ -45,7 +45,7 @@ class Embeddings:
     flip: bool | None = None
 
     def __post_init__(self) -> None:
-        # A tensor may want a gradient, lie on a GPU, or be of a precision that NumPy lacks.
+        # A tensor may require a gradient, lie on a GPU, or have a precision that NumPy lacks.
         vectors = self.vectors.detach().float().cpu().numpy() if isinstance(self.vectors, torch.Tensor) else np.asarray(self.vectors)
         if vectors.ndim != 2 or vectors.dtype.kind not in "fiu" or (len(vectors) and not vectors.shape[1]):
             raise UserError(f"vectors of shape {vectors.shape} and type {vectors.dtype} are no embeddings", "They must be numbers (N, D).")
@@ -97,30 +97,30 @@ class Embeddings:
 
 
 def short_hash(model: str) -> str:
-    """The beginning of a network's hash, for people."""
+    """The beginning of a network's hash, for people to read."""
     return f"{model[:12]}…" if model else "(unknown)"
 
 
 def check_mirrored(these: tuple[str, bool | None], those: tuple[str, bool | None], hint: str) -> None:
-    """Raises ``UserError`` where the ones are averaged with mirrored images and the others are not, as far as that is known: each in words, and its ``flip``."""
+    """Raises ``UserError`` where one of two sets of vectors is averaged with mirrored images and the other is not, if both are known. Each is (words for it, ``flip``)."""
     (one, first), (other, second) = these, those
     if None not in (first, second) and first != second:
         raise UserError(f"{one} are{'' if first else ' not'} averaged with those of mirrored images, and {other} are{'' if second else ' not'}", hint)
 
 
 def no_text(paths: Sequence[str]) -> str | None:
-    """The first path that is no text in UTF-8, as it can be shown: tables, pages and databases cannot hold it, while names of files need not be text."""
+    """The first path that is not valid UTF-8, spelled out so that it can be shown; None where all are. File names may be such, but tables and pages cannot hold them."""
     for path in paths:
         try:
             path.encode()
         except UnicodeEncodeError:
-            # A byte of a name that is no text shows as such; other surrogates, which no name of a file has, as their number.
+            # An undecodable byte of a file name is shown as \xNN; other surrogates, which no file name has, as \uNNNN.
             return re.sub("[\ud800-\udfff]", lambda one: f"\\x{ord(one[0]) - 0xDC00:02x}" if "\udc80" <= one[0] <= "\udcff" else f"\\u{ord(one[0]):04x}", path)
     return None
 
 
 def known(piece: Embeddings) -> tuple[str, ...]:
-    """Which of the columns are known."""
+    """Names of the columns (``paths``, ``labels``, ``cameras``) that are known."""
     return tuple(name for name in ("paths", "labels", "cameras") if getattr(piece, name) is not None)
 
 
