@@ -1,4 +1,4 @@
-"""Trained networks as files for other programs: a writer a format, and the check that all of them have to pass."""
+"""Trained networks as files for other programs: one writer per format, and the check that all files have to pass."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["FORMATS", "Format", "Wanted", "check_wanted", "write"]
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file.
+    """A format of exported files.
 
     Args:
-        suffixes: of its files; the first is the one that is loaded.
-        precisions: that it can be written in.
-        writer: ``"module:function"``, from (program, facts, path, calibration images or none).
-        libraries: of which none is needed otherwise; the extra ``export`` has them.
-        check: ``"module:function"`` of a precision: raises ``UserError`` where this machine could not check such a file. Empty where every machine can.
+        suffixes: of its files; the first is that of the file which is loaded.
+        precisions: those that it can be written in.
+        writer: ``"module:function"`` that takes (program, facts, path, calibration images, which may be empty).
+        libraries: the optional libraries that it needs; the extra ``export`` installs them.
+        check: ``"module:function"`` that takes a precision and raises ``UserError`` where this machine could not check such a file. Empty where every machine can.
     """
 
     suffixes: tuple[str, ...]
@@ -52,7 +52,7 @@ class Wanted:
         format: a name in ``FORMATS``.
         precision: ``fp32``, ``bf16`` or ``int8``.
         logits: whether the file has the training classes as a second output.
-        metric: by which its embeddings are meant to be compared.
+        metric: the one by which its embeddings are meant to be compared.
     """
 
     format: str
@@ -62,7 +62,7 @@ class Wanted:
 
 
 def check_wanted(wanted: Wanted, path: Path) -> None:
-    """Raises ``UserError`` for a precision that the format does not have, a name that is not of it, or a library that is missing."""
+    """Raises ``UserError`` for a precision that the format does not have, a file name without its suffix, or a library that is missing."""
     form = FORMATS[wanted.format]
     if wanted.precision not in form.precisions:
         others = [name for name, other in FORMATS.items() if wanted.precision in other.precisions]
@@ -75,18 +75,18 @@ def check_wanted(wanted: Wanted, path: Path) -> None:
         raise UserError(f"PyTorch {torch.__version__} writes .pt2 files in a form that is not read here", "Take 2.8 or newer, or --format onnx.")
     if form.check:
         function_of(form.check)(wanted.precision)
-    if path.suffix != form.suffixes[0]:  # letter by letter: the file is found again by it
+    if path.suffix != form.suffixes[0]:  # upper case counts as different: the file is found again by its suffix
         raise UserError(f"{path} is no name of {wanted.format} files", f"They end in {form.suffixes[0]}.")
 
 
 def write(trained: Trained, wanted: Wanted, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
-    """Writes the network to ``path`` (and what else the format has beside it), unchecked.
+    """Writes the network to ``path`` (and any other files of the format beside it), without checking the result.
 
     Args:
         trained: on the CPU, in fp32.
-        wanted: what is written.
+        wanted: format, precision and outputs.
         path: the first file.
-        calibration: for ``int8``: images uint8 ``(1, 3, H, W)`` of the size of the network.
+        calibration: for ``int8``, images uint8 ``(1, 3, H, W)`` of the network's input size.
 
     Raises:
         UserError: a library that is not installed, a network that cannot be exported, int8 without images.

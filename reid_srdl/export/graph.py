@@ -17,11 +17,11 @@ from .quiet import quiet
 
 
 class FromPixels(nn.Module):
-    """A network behind the normalisation that it was trained with.
+    """A network preceded by the normalisation that it was trained with.
 
     Args:
         network: in eval mode.
-        logits: whether they are a second output.
+        logits: whether logits are a second output.
     """
 
     def __init__(self, network: IdentityClassifier, logits: bool = False) -> None:
@@ -29,7 +29,7 @@ class FromPixels(nn.Module):
         self.network, self.logits = network, logits
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Embeddings ``(B, D)``, and logits ``(B, C)`` where they are wanted, of uint8 ``(B, 3, H, W)`` in RGB."""
+        """Takes uint8 ``(B, 3, H, W)`` in RGB; returns embeddings ``(B, D)``, and logits ``(B, C)`` where they are wanted."""
         if not self.logits:
             return (self.network.embed(normalised(images)),)
         output = self.network(normalised(images))
@@ -37,16 +37,16 @@ class FromPixels(nn.Module):
 
 
 def program_of(trained: Trained, *, logits: bool = False) -> torch.export.ExportedProgram:
-    """The network as ``torch.export`` has it, for any number of images of its size.
+    """The network as a program of ``torch.export``, for any number of images of its input size.
 
     Raises:
-        UserError: an exported file, or a network that does things that cannot be written down as a graph.
+        UserError: the network is an exported file already, or does things that a graph cannot express.
     """
     if not isinstance(trained.network, IdentityClassifier):
         raise UserError("this is an exported file already", "Export from the run folder or model.safetensors that it was made from.")
-    # The order of weights in memory is of no use to other programs, and torch.export's files warn about it.
+    # The channels-last order of weights is of no use to other programs, and torch.export's files would warn about it.
     network = copy.deepcopy(trained.network).to(memory_format=torch.contiguous_format).eval()
-    example = torch.zeros(2, 3, *trained.size, dtype=torch.uint8)  # two: a graph made for one would be for one only
+    example = torch.zeros(2, 3, *trained.size, dtype=torch.uint8)  # two images: a graph traced with one image would take only one
     try:
         with torch.no_grad(), quiet("torch.export"):
             return torch.export.export(
@@ -57,7 +57,7 @@ def program_of(trained: Trained, *, logits: bool = False) -> torch.export.Export
 
 
 def facts_of(trained: Trained, wanted: Wanted) -> ExportFacts:
-    """What the file will say of itself."""
+    """What the file will say about itself."""
     return ExportFacts(
         source=trained.model_hash, model=trained.model, size=trained.size, crop=trained.crop, precision=wanted.precision, metric=wanted.metric,
         mean=MEAN, std=STD, labels=tuple(trained.labels.tolist()) if wanted.logits else (),

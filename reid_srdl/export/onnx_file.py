@@ -14,7 +14,7 @@ from .quiet import quiet
 
 
 def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
-    """Input ``images``, outputs ``embedding`` and, where there are labels, ``logits``; the number of images is free.
+    """Writes a file with the input ``images`` and the outputs ``embedding`` and, where there are labels, ``logits``; the number of images is free.
 
     Raises:
         UserError: onnx or onnxscript is not installed.

@@ -22,22 +22,22 @@ _SIGMOIDS = ("Sigmoid", "HSigmoid", "HardSigmoid")
 
 
 def check_precision(precision: str) -> None:
-    """Raises ``UserError`` where this processor does not compute in it, so that a file could not be checked."""
+    """Raises ``UserError`` where this processor does not compute in ``precision``, so that a file could not be checked."""
     if precision == "bf16" and "BF16" not in exported_openvino.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise UserError("this processor does not compute in bf16, so the file could not be checked", "Export with --precision fp32 or int8, or on another machine.")
 
 
 def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
-    """Weights stay float32 in ``fp32`` and in ``bf16``, which is a word to the processor only; ``int8`` rounds weights and activations.
+    """Writes the two files. Weights stay float32 in ``fp32`` and in ``bf16``, which only tells the processor how to compute; ``int8`` rounds weights and activations.
 
     Args:
         program: what is written.
-        facts: what the file says of itself.
+        facts: what the file says about itself.
         path: ends in ``.xml``.
         calibration: images uint8 ``(1, 3, H, W)`` that the ranges of int8 are taken from.
 
     Raises:
-        UserError: openvino, nncf or an exporter of ONNX is not installed.
+        UserError: openvino, nncf, onnx or onnxscript is not installed.
     """
     openvino = library("openvino")
     core = exported_openvino.core()
@@ -52,34 +52,34 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
 
 
 def _simplify(model: Any) -> None:
-    """Folds what is constant and merges BatchNorm into convolutions, as OpenVINO's converter does.
+    """Folds constants and merges BatchNorm into convolutions, as OpenVINO's converter does.
 
-    In the graph as it is read from ONNX, weights still hang on shapes that are computed. With a free number of images, rounding such a
-    graph gives wrong numbers on the CPU (a cosine of 0.4 for OSNet, where 0.99 is right).
+    In the graph as it is read from ONNX, weights still depend on computed shapes. With a free number of images, rounding such a graph
+    gives wrong numbers on the CPU (a cosine of 0.4 for OSNet, where 0.99 is right).
     """
     library("openvino._offline_transformations").apply_moc_transformations(model, True)
 
 
 def _rounded(model: Any, calibration: Sequence[np.ndarray]) -> Any:
-    """Post-training quantisation (NNCF): a scale for each weight channel, and one for each activation from what calibration images do in it."""
+    """Post-training quantisation (NNCF): a scale for each weight channel, and one for each activation, from its range on the calibration images."""
     os.environ.setdefault("NNCF_CI", "1")  # without it NNCF reports each use to its makers
     nncf = library("nncf")
-    with quiet("nncf", "torch.utils.cpp_extension"):  # after the import, which sets a level
-        # NNCF's own choice cuts activations off at the mean of the images' largest: 0.89 instead of 0.99 for the lowest cosine of OSNet x0.25.
+    with quiet("nncf", "torch.utils.cpp_extension"):  # after the import, which sets a log level
+        # NNCF's default clips activations at the mean over images of their largest: for OSNet x0.25 the lowest cosine is then 0.89 instead of 0.99.
         extremes = library("nncf.quantization.range_estimator").RangeEstimatorParametersSet.MINMAX
         return nncf.quantize(
             model, nncf.Dataset(list(calibration)), subset_size=len(calibration),
-            preset=nncf.QuantizationPreset.MIXED,  # activations that go below 0 have a zero point of their own
+            preset=nncf.QuantizationPreset.MIXED,  # activations with values below 0 have a zero point of their own
             ignored_scope=nncf.IgnoredScope(names=gates(model)),
             advanced_parameters=nncf.AdvancedQuantizationParameters(activations_range_estimator_params=extremes),
         )  # fmt: skip
 
 
 def gates(model: Any) -> list[str]:
-    """Names of what weighs the channels of a map by its mean (squeeze and excitation): convolutions on one pixel, and products with a sigmoid.
+    """Names of the operations that weigh the channels of a map by its mean (squeeze and excitation): convolutions on one pixel, and products with a sigmoid.
 
-    They are next to no work and stay in float32: rounded, they alter whole channels. Of 400 images through OSNet x0.25 the lowest cosine is
-    0.94 with them rounded and 0.99 without.
+    They take hardly any time and stay in float32, because rounding them would alter whole channels: over 400 images, the lowest cosine of
+    OSNet x0.25 is 0.94 with them rounded and 0.99 without.
     """
     names = []
     for node in model.get_ordered_ops():

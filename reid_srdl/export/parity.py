@@ -1,4 +1,4 @@
-"""Whether a file computes what the network computes: the two side by side on the same pixels."""
+"""Whether a file computes what the network computes: compares the two on the same pixels."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..evaluation.scored import Track
 from ..runs import Trained
 
 TOLERANCE: dict[str, float] = {"fp32": 1e-4, "bf16": 0.01, "int8": 0.1}
-"""Of fp32: the largest difference, in parts of the largest number in the embeddings. Of the others: how far the lowest cosine may be from 1."""
+"""For fp32, the largest allowed difference as a fraction of the largest number in the embeddings; for the others, how far the lowest cosine may be from 1."""
 
 
 
 @dataclass(frozen=True)
 class Parity:
-    """N vectors of a network beside those of a file.
+    """N vectors of a network compared with those of a file.
 
     Args:
         images: N.
-        difference: the largest between two numbers.
-        largest: of the network's numbers, by magnitude.
-        cosine_lowest, cosine_mean: between the two vectors of an image.
+        difference: the largest difference between two numbers.
+        largest: the largest of the network's numbers, by magnitude.
+        cosine_lowest, cosine_mean: of the cosines between the two vectors of an image.
     """
 
     images: int
@@ -42,7 +42,7 @@ class Parity:
 
 
 def compare(ours: np.ndarray, theirs: np.ndarray) -> Parity:
-    """Both ``(N, D)``. Two vectors of zeros are alike; a vector with NaN is like none."""
+    """Compares two arrays ``(N, D)`` row by row. Two vectors of zeros count as equal; a vector with NaN equals none."""
     ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     both_zero = ~ours.any(axis=1) & ~theirs.any(axis=1)
@@ -54,10 +54,10 @@ def measure(trained: Trained, exported: Trained, pixels: torch.Tensor, *, logits
     """The parity of ``embedding`` and, where asked for, of ``logits``.
 
     Args:
-        trained: in fp32.
-        exported: made from it.
-        pixels: uint8 ``(N, 3, H, W)`` of the size of the network: what both are given.
-        logits: whether the file has them.
+        trained: the network, in fp32.
+        exported: the file made from it, opened.
+        pixels: uint8 ``(N, 3, H, W)`` of the network's input size; both are given these.
+        logits: whether logits are compared, too; the file must have them.
         batch: images at a time.
         track: wraps the starts of the batches, for a progress bar.
     """
@@ -73,10 +73,10 @@ def measure(trained: Trained, exported: Trained, pixels: torch.Tensor, *, logits
 
 
 def check(parity: Parity, precision: str, tolerance: float | None = None, what: str = "embedding") -> float:
-    """Returns the tolerance (by default that of the precision). Raises ``UserError`` where the file is farther off."""
+    """Returns the tolerance (by default that of the precision). Raises ``UserError`` where the file differs by more than that."""
     allowed = TOLERANCE[precision] if tolerance is None else tolerance
     off = parity.difference / max(parity.largest, np.finfo(np.float32).tiny) if precision == "fp32" else 1 - parity.cosine_lowest
-    if off <= allowed:  # so that NaN is no success
+    if off <= allowed:  # written so that NaN fails
         return allowed
     measure = "the largest difference in parts of the largest number" if precision == "fp32" else "1 - the lowest cosine"
     raise UserError(

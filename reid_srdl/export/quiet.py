@@ -1,4 +1,4 @@
-"""Other libraries' talk about themselves, kept from the user: what goes wrong in them is raised all the same."""
+"""Silences the messages of other libraries; their errors are raised all the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """Inside, no warnings, and of these loggers errors only; afterwards all is as before."""
+    """Inside, warnings are hidden and these loggers report only errors; afterwards everything is as before."""
     levels = {name: logging.getLogger(name).level for name in loggers}
     try:
         for name in loggers:

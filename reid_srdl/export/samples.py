@@ -1,4 +1,4 @@
-"""The images that an export is checked on, and that int8 takes its ranges from, as a network sees them: pixels of its size."""
+"""The images that an export is checked on, and that int8 takes its ranges from: pixels of the network's input size."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def pixels(trained: Trained, split: Split, count: int, *, seed: int, purpose: st
 
 
 def rounded(images: torch.Tensor) -> torch.Tensor:
-    """Whole numbers again after resizing."""
+    """Images as uint8, rounded where resizing made them floats."""
     return images.round().clamp(0, 255).to(torch.uint8) if images.is_floating_point() else images
 
 
 def random_pictures(size: tuple[int, int], count: int, *, seed: int) -> torch.Tensor:
-    """uint8 ``(N, 3, H, W)``: patches of random colours under noise, where no real images are at hand."""
+    """``count`` images uint8 ``(N, 3, H, W)``: patches of random colours with noise, for when there are no real images."""
     random = generator(seed, "export", "pictures")
     patches = F.interpolate(torch.rand(count, 3, 6, 3, generator=random) * 255, size=size, mode="bilinear", align_corners=False)
     return rounded(patches + 12 * torch.randn(count, 3, *size, generator=random))

@@ -1,4 +1,4 @@
-"""What rounding costs: mAP of the network and of the file on one test split."""
+"""What rounding costs: mAP, by which the network and its file are compared on one test split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..runs import Trained
 
 
 def mean_average_precision(network: Trained, data: ReIDData, *, metric: Metric = "euclidean", tracks: Callable[[str], Track] = lambda title: iter) -> float:
-    """mAP as a fraction: test split, single query.
+    """mAP on the test split with single queries, as a fraction.
 
     Raises:
         UserError: no query has a match.

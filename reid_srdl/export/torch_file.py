@@ -1,4 +1,4 @@
-"""PyTorch's own: what ``torch.export`` saves, with the facts as a further file in the archive."""
+"""PyTorch's own format: what ``torch.export`` saves, with the facts as one more file in the archive."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ from ..models.exported_torch import EXTRA
 
 
 def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
-    """Runs in any Python with PyTorch: ``torch.export.load(path).module()(images)`` is a tuple, the embedding first."""
+    """Writes a file that any Python with PyTorch can run: ``torch.export.load(path).module()(images)`` is a tuple, the embedding first."""
     torch.export.save(program, path, extra_files={EXTRA: facts.as_json()})
