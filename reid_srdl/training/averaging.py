@@ -11,13 +11,13 @@ from ..models import IdentityClassifier
 
 
 class Average:
-    """``sum d^(t-i) w_i / sum d^(t-i)`` over the steps i = 1..t, of the weights and of BatchNorm's running statistics; counters are the last ones.
+    """``sum d^(t-i) w_i / sum d^(t-i)`` over the steps i = 1..t, of the weights and of BatchNorm's running statistics; counters are those of the last step.
 
-    Divided by its sum, as Adam's moments are (Kingma and Ba 2015, section 3), the average is of the steps there have been: after the first it is the
-    weights themselves, and the initial ones have no part in it.
+    It is divided by the sum of the factors, as Adam's moments are (Kingma and Ba 2015, section 3), so that only steps count: after the first step it is
+    the weights themselves, and the initial weights have no part in it.
 
     Args:
-        network: what is averaged; as it is here it does not count.
+        network: what is averaged; its present weights do not count.
         decay: d, at least 0 and below 1.
     """
 
@@ -33,8 +33,8 @@ class Average:
 
     @torch.no_grad()
     def update(self, network: IdentityClassifier) -> None:
-        """Takes one step more into the average."""
-        # Not by `update_parameters`, which asks a counter on the GPU, so that every step would have to wait for it.
+        """Adds the weights after a step to the average."""
+        # Not by `update_parameters`, which reads a counter on the GPU, so that every step would have to wait for it.
         self._averaged.n_averaged += 1
         weight = (1 - self.decay) / (1 - self.decay ** int(self._averaged.n_averaged))
         pairs = list(zip(_values(self.network), _values(network), strict=True))

@@ -19,22 +19,22 @@ class Beginnings:
     """Networks for the stages of a plan, before any step.
 
     Args:
-        config: of the run; its size, its seed and its network count.
+        config: of the run; its size, seed and network are used.
         folder: of the run, where earlier stages lie.
         plan: its stages.
         labels: C, which the networks tell apart.
-        says: hears what was loaded from a file of weights.
+        says: is told what was loaded from a file of weights.
     """
 
     def __init__(self, config: Config, folder: Path, plan: Plan, labels: int, *, says: Callable[[str], None]) -> None:
         self._config, self._folder, self._plan, self._labels, self._says = config, folder, plan, labels, says
 
     def bare(self, number: int) -> IdentityClassifier:
-        """The network of a stage with any weights, to load others into."""
+        """The network of a stage with arbitrary weights, to load others into."""
         return configured(self._plan[number].model, self._labels, self._config.size, weights="none")
 
     def others(self) -> Iterator[IdentityClassifier]:
-        """Each network of the plan that is built otherwise than the first stage's, with any weights."""
+        """Each network of the plan whose structure differs from those of all earlier stages, with arbitrary weights."""
         built = [dataclasses.replace(stage.model, weights="none") for stage in self._plan]
         for number in range(1, len(built)):
             if built[number] not in built[:number]:
@@ -43,10 +43,10 @@ class Beginnings:
                 yield network
 
     def weights(self, number: int) -> IdentityClassifier:
-        """What a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before.
+        """The network that a stage starts from: new weights drawn for this stage, a pretrained backbone under a new classifier, or the stage before.
 
         Raises:
-            UserError: there is no such network, or its weights cannot be had.
+            UserError: the network is not known, or its weights cannot be loaded.
         """
         if self._plan[number].start == "continue":
             before = runs.stage_folder(self._folder, number - 1, self._plan[number - 1].name) / runs.MODEL
@@ -59,7 +59,7 @@ class Beginnings:
         return network
 
     def check_later(self) -> None:
-        """Raises ``UserError`` where the network of a later stage, or its weights, cannot be had: before the first one is trained for hours."""
+        """Raises ``UserError``, before the first stage is trained for hours, where the network of a later stage or its weights cannot be loaded."""
         models = [stage.model for stage in self._plan]
         for number, stage in enumerate(self._plan):
             if stage.start != "continue" and stage.model not in models[:number]:
@@ -77,7 +77,7 @@ class Beginnings:
 
 
 def _of_the_teacher(hint: str) -> str:
-    """A hint about the student's network as one about the teacher's, which has options for some of its fields alone."""
+    """A hint about options of the student's network, with the teacher's options in their place; the teacher has only some of them of its own."""
     own, fields = ([field.name for field in dataclasses.fields(kind)] for kind in (TeacherConfig, ModelConfig))
     hint = re.sub(rf"--model\.({'|'.join(own)})\b", r"--plan.teacher.\1", hint)
     if "--model." not in hint:

@@ -17,9 +17,9 @@ from .material import readable
 from .reference import Reference
 
 COMPARED = 2000
-"""Training images at most that two networks are compared on; at an agreement of 90 % the standard error is 0.7 points."""
+"""Two networks are compared on at most so many training images; at an agreement of 90 % the standard error is 0.7 points."""
 _BLOCK = 1 << 22
-"""Numbers in double precision at a time."""
+"""Float64 numbers (images times classes) in memory at a time."""
 
 
 def note(reference: Reference, targets: np.ndarray, temperature: float, folder: Path) -> str:
@@ -57,7 +57,7 @@ def compare(run: Path, device: str, split: Split, track: inference.Track = iter)
         return
     split = split.without_junk()
     made = {folder: references.load(folder / runs.REFERENCE) for folder in noted}
-    if split.hash() not in {reference.split_hash for reference in made.values()}:  # only then is it worth while to look which images the run left out
+    if split.hash() not in {reference.split_hash for reference in made.values()}:  # finding the images that the run left out takes time
         split = readable(split, configuration.load(run / runs.CONFIG).data)
     made = {folder: reference for folder, reference in made.items() if reference.split_hash == split.hash()}
     if not made:

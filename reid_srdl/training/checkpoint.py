@@ -16,7 +16,7 @@ _MAGIC = b"SRDL1 "
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Writes tensors, numbers, strings and containers of them. Raises ``UserError`` where the disk is full; the state before then stays."""
+    """Writes tensors, numbers, strings and containers of them. Raises ``UserError`` where the disk is full; the previous state is then kept."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     payload = buffer.getvalue()

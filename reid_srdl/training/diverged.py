@@ -1,4 +1,4 @@
-"""What to do with a run whose loss has become infinite or no number: its state leads there again however often it is resumed."""
+"""What to do with a run whose loss has become infinite or NaN: to resume it does not help, since its saved state leads there again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .plans import Stage
 
 
 def way_out(config: Config, folder: Path, stage: Stage) -> str:
-    """The command that starts a run anew, beside the old one, with half the rate in the stage that came apart."""
+    """A hint with the command that starts the run anew, in a folder beside the old one, with half the rate in the stage that diverged."""
     rate = stage.optimiser.rate
     option = next((f"plan.{name}.rate" for name in ("first", "second") if _decides(config, name, stage)), "optimiser.rate")
     anew = command("train", "--config", folder / runs.CONFIG, "--output", f"{folder}-rate{rate / 2:g}", f"--{option}", f"{rate / 2:g}")
@@ -22,7 +22,7 @@ def way_out(config: Config, folder: Path, stage: Stage) -> str:
 
 
 def _decides(config: Config, name: str, stage: Stage) -> bool:
-    """Whether the rate that ``plan.first`` or ``plan.second`` has of its own is the stage's: with another, the stage has another."""
+    """Whether the stage's rate comes from ``plan.first.rate`` or ``plan.second.rate`` (``name`` says which): whether it changes with that one."""
     own = getattr(config.plan, name)
     if own.rate is None:
         return False

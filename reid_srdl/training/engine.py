@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 GPU_CHECK_EVERY = 50
-"""Steps between looks at the loss on a GPU; each look waits for all that was sent to it."""
+"""Steps between two checks of the loss on a GPU; each check waits for all work that is queued there."""
 
 
 class Watcher(Protocol):
-    """Who looks on. All figures are means over the epoch so far."""
+    """What is told of the progress of a stage. All figures are means over the epoch so far."""
 
     def epoch_begins(self, stage: Stage, number: int, epoch: int, steps: int, done: int) -> None: ...
 
@@ -85,7 +85,7 @@ class StageTrainer:
 
     @property
     def handed_on(self) -> IdentityClassifier:
-        """The network that the stage is about: the average where it is used, else the one that is trained."""
+        """The network that later stages and users get: the average where it is used, else the one that is trained."""
         return self.average.network if self.average is not None and self.stage.ema.use else self.network
 
     def _start(self, epoch: int = 0) -> Progress:
@@ -115,7 +115,7 @@ class StageTrainer:
             self.average.load_state_dict(state["average"])
         if "scaling" in state:
             self.fabric.strategy.precision.load_state_dict(state["scaling"])
-        waited = state.get("waited", 0.0)  # which those of earlier versions do not say
+        waited = state.get("waited", 0.0)  # missing in states that earlier versions saved
         self.progress = Progress(state["epoch"], state["step"], state["sums"], state["images"], state["seconds"], waited)
 
     def epochs(
@@ -125,12 +125,12 @@ class StageTrainer:
 
         Args:
             watch: is told of every step.
-            save: is called inside an epoch when the last call is ``save_every`` seconds ago; the caller saves between epochs.
+            save: is called inside an epoch whenever ``save_every`` seconds have passed since the last call; the caller saves between epochs.
             save_every: seconds.
-            termination: deferred by the caller; where it is asked for, the step is ended and saved.
+            termination: deferred by the caller; once SIGTERM has come, the running step is finished and the state saved.
 
         Raises:
-            Terminated: it was asked for.
+            Terminated: SIGTERM has come, to this or another process.
         """
         termination = termination or Termination()
         with states_restored():
@@ -159,7 +159,7 @@ class StageTrainer:
             watch.step_ends(batch.total, mean)
             ends = self.told_to_end(termination)
             saves = ends or (time.perf_counter() - saved > save_every and not last)
-            # What is no number any more must not take the place of the last good state, nor be handed on.
+            # What is not finite must neither replace the last good state nor be handed on.
             if saves and not looks:
                 self._looked_at(batch)
             if saves or last:
@@ -172,13 +172,13 @@ class StageTrainer:
         return self._row()
 
     def told_to_end(self, termination: Termination) -> bool:
-        """Whether this process has to save and end. Of several the first does, whichever of them was told; the others lose it then."""
+        """Whether this process has to save and end. Of several only the first does, whichever of them got the signal; the others end when they lose it."""
         if termination.asked:
             self._ends.make()
         return self.loader.rank == 0 and self._ends.made()
 
     def _set_up(self, frozen: bool) -> None:
-        """Gets ready for an epoch. DDP waits for gradients of what had them when it was set up, so what freezes or thaws is set up anew."""
+        """Gets ready for an epoch. DDP waits for the gradients of all that was trained when it was set up, so it is set up anew when the backbone freezes or thaws."""
         self._freezer.train(frozen)
         if frozen is not self._frozen:
             parts = self.stage.optimiser.accumulate
@@ -187,7 +187,7 @@ class StageTrainer:
             self._frozen = frozen
 
     def _step(self, batch: Batch) -> None:
-        # Dropout and its like draw from the global state, which is set anew for each step so that a resume meets the same.
+        # Dropout and the like draw from the global random state, which is seeded anew for each step, so that a resumed run draws the same.
         torch.manual_seed(derive(self.seed, "noise", self.number, self.progress.epoch, batch.step, self.loader.rank))
         self._optimiser.zero_grad(set_to_none=True)
         sums = torch.zeros_like(self.progress.sums)
@@ -200,23 +200,23 @@ class StageTrainer:
         scaler = getattr(self.fabric.strategy.precision, "scaler", None) if self.average is not None else None
         scale = scaler.get_scale() if scaler is not None else 0.0
         self._optimiser.step()
-        # In fp16 a step whose gradients were not finite is left out, and the scale falls.
+        # In fp16 a step whose gradients are not finite is skipped, and the scale is lowered.
         if self.average is not None and not (scaler is not None and scaler.get_scale() < scale):
             self.average.update(self.network)
 
     def _backward(self, part: Part) -> torch.Tensor:
-        """Adds the gradient of a part; returns the sums of its figures over its images."""
+        """Adds the gradient of a part of the batch; returns its figures (as in ``Progress.sums``), summed over its images."""
         batch = part.batch
         output = self._model(batch.images)
         reference = self.reference.rows(batch.indices) if self.reference is not None else None
         loss = stage_loss(output.logits, batch.targets, reference, self.stage.losses, self.progress.epoch)
-        # DDP averages the ranks' gradients; shares of a batch may differ by an image, and each image counts alike.
+        # DDP averages the gradients of ranks whose shares of a batch may differ by an image; the weight makes all images count the same.
         weight = len(batch.targets) * self.loader.world / batch.total
         minimised, figures = loss.total * weight, list(loss)
         metric = self._metric_term(output, part)
         if metric is not None:
             term = self.stage.metric.weight * metric
-            # A loss of pairs is each rank's number for all the part's images, of whom its gradient has those of its own.
+            # A loss over pairs has the same value on every rank, over all images of the part; a rank's gradient is only that of its own images.
             minimised = minimised + term * (sum(part.counts) * self.loader.world / batch.total if self.stage.metric.pairs else weight)
             figures[0] = loss.total + term
         self.fabric.backward(minimised)
@@ -235,14 +235,14 @@ class StageTrainer:
         return self._metric(output, targets)
 
     def _looked_at(self, batch: Batch) -> float:
-        """The mean loss so far; stops training where it is not finite any more."""
+        """The mean loss of the epoch so far. Raises ``NonFiniteLoss`` where it is not finite."""
         mean = self.progress.means()[0]
         if mean != mean or abs(mean) == float("inf"):
             raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist(), self._look_every)
         return mean
 
     def _check_weights(self, batch: Batch) -> None:
-        """Stops training where the step just done has left weights that are not finite, which no loss shows before the next one."""
+        """Raises ``NonFiniteLoss`` where the last step has left weights that are not finite; a loss would show it only in the next step."""
         if not all(value.isfinite().all() for value in self.network.parameters()):
             raise NonFiniteLoss(self.progress.epoch, batch.step, batch.indices.tolist(), 1, "weights are")
 
@@ -264,10 +264,10 @@ class StageTrainer:
 
 
 class NonFiniteLoss(UserError):
-    """The loss, or weights, became infinite or no number.
+    """The loss or a weight became infinite or NaN.
 
     Attributes:
-        indices: rows of the training split in the batch where it was noticed; none where only one of ``every`` steps is looked at.
+        indices: rows of the training split in the batch where it was noticed; empty where only one of ``every`` steps is checked.
     """
 
     def __init__(self, epoch: int, step: int, indices: list[int], every: int, what: str = "loss is") -> None:

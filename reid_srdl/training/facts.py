@@ -19,8 +19,10 @@ from .plans import Plan
 def describe(
     config: Config, plan: Plan, *, dataset: str, images: int, identities: int, kind: str, data_hash: str, scored: str | None, device: torch.device, precision_timed: dict[str, float]
 ) -> dict[str, Any]:
-    """The facts of a run that begins now; ``kind`` says what is told apart, ``scored`` is the hash of the images that it is scored on as it trains
-    (none where it is not), ``precision_timed`` are seconds a step of each precision that was tried.
+    """The facts of a run that begins now.
+
+    ``kind`` is ``identities`` or ``classes``; ``scored`` is the hash of the images that the run is scored on as it trains (None where it is not);
+    ``precision_timed`` has the seconds of a step in each precision that was tried.
     """
     import lightning_fabric
     import torchvision
@@ -57,13 +59,13 @@ def describe(
 
 
 def differences(before: dict[str, Any], now: dict[str, Any], folder: Path) -> list[str]:
-    """What a resumed run does not share with its beginning, a line each.
+    """Notes on what differs between a resumed run and its beginning, one line each.
 
     Raises:
-        UserError: the images that it is trained on, or scored on as it trains, are others.
+        UserError: the images that it is trained on, or scored on as it trains, have changed.
     """
     for key, which in (("data_hash", "training images of"), ("scored_hash", "images that are scored in the training of")):
-        # Earlier versions did not say what was scored.
+        # Earlier versions did not record what was scored.
         if key in before and key in now and before[key] != now[key]:
             raise UserError(
                 f"the {which} {folder} have changed since it began", "Restore them (their list and sizes are hashed), or start a new run with another --output."

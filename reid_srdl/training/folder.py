@@ -23,10 +23,10 @@ def default_folder(config: Config) -> Path:
 
 
 def accept(config: Config, resume: bool = False) -> Path:
-    """The folder that ``train`` will write; looks at no image.
+    """The folder that ``train`` will write into; no image is looked at.
 
     Raises:
-        UserError: another run or other files are in that folder, or the plan cannot be.
+        UserError: that folder holds another run or other files, or there is no such plan, or its epochs do not fit.
     """
     folder = files.expanded(config.output) if config.output else default_folder(config)
     if resume and (folder / runs.FACTS).is_file() and runs.is_adopted(runs.read_facts(folder)):
@@ -56,7 +56,7 @@ def _refuse_other_run(folder: Path) -> None:
 
 
 def _is_claimed(folder: Path) -> bool:
-    """Whether another process trains in it, or, where its lock cannot be looked at, perhaps not."""
+    """Whether another process trains in the folder, as far as is known: False where its lock cannot be read."""
     try:
         with open(folder / _LOCK) as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -73,10 +73,10 @@ def _busy(run: Path) -> UserError:
 
 @contextlib.contextmanager
 def claimed(run: Path, resume: bool = True, says: Callable[[str], None] = lambda line: None) -> Iterator[None]:
-    """Holds a run folder for this process; ``says`` hears where the disk has no locks.
+    """Holds a run folder for this process; ``says`` is told where the disk has no locks.
 
     Raises:
-        UserError: another process trains in it, or, where nothing is resumed, has done so since ``accept``.
+        UserError: the folder cannot be written into; another process trains in it or, without ``resume``, has done so since ``accept``.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def claimed(run: Path, resume: bool = True, says: Callable[[str], None] = lambda
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _busy(run) from None
-        except OSError as error:  # such as on a network's disk
+        except OSError as error:  # as on some network file systems
             says(f"{run} cannot be locked ({error.strerror}): see that no other process trains in it")
         if not resume:
             _refuse_other_run(run)

@@ -1,4 +1,4 @@
-"""A backbone that stays as it is while what stands on it learns."""
+"""Freezing the backbone while the layers above it learn."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ..models import IdentityClassifier
 class Freezer:
     """Freezes the backbone of a network and thaws it.
 
-    Frozen, its weights get no gradient and so no step nor decay, and it is in eval mode: its BatchNorms use their running statistics and leave them as
-    they are, and nothing is dropped out.
+    While it is frozen, its weights get no gradient, and so neither a step nor decay, and it is in eval mode: BatchNorm uses its running statistics and
+    does not update them, and there is no dropout.
 
     Args:
-        network: whose backbone.
+        network: the one whose backbone is frozen.
     """
 
     def __init__(self, network: IdentityClassifier) -> None:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 
 def gathered(rows: Tensor, counts: Sequence[int], rank: int) -> Tensor:
-    """``(sum(counts), ...)``: the rows of every process in the order of their ranks; all of them call it together.
+    """``(sum(counts), ...)``: the rows of every process in the order of their ranks. All processes must call it.
 
-    Gradients flow into this process's own rows alone. A loss of the result is the same number in every process, and the gradients of it
-    that the processes have add up to its whole gradient.
+    Gradients flow only into this process's own rows. A loss of the result has the same value in every process, and the gradients that the
+    processes have of it add up to the whole gradient.
 
     Args:
         rows: ``(counts[rank], ...)`` of this process.
@@ -22,7 +22,7 @@ def gathered(rows: Tensor, counts: Sequence[int], rank: int) -> Tensor:
     """
     if len(counts) == 1:
         return rows
-    # Collectives want equal shapes, and shares of a batch may differ by an image.
+    # Collectives need equal shapes, and shares of a batch may differ by an image.
     padded = rows.new_zeros(max(counts), *rows.shape[1:])
     padded[: len(rows)] = rows.detach()
     pieces = [torch.empty_like(padded) for _ in counts]

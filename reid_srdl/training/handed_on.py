@@ -1,4 +1,4 @@
-"""What a finished stage leaves behind: the network that is used from here on, and where an average was kept, both it and the last weights."""
+"""The files of a finished stage: the network that is used from here on and, where an average was kept, both the average and the last weights."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def write(folder: Path, trainer: StageTrainer, save: Callable[[Path, IdentityCla
         return
     save(folder / runs.LAST, trainer.network)
     save(folder / runs.AVERAGED, trainer.average.network)
-    # At the end, since it is what says that the stage is finished; a link, so that it takes no place of its own.
+    # Written last, since this file marks the stage as finished; a link, so that it takes no space of its own.
     files.link_or_copy(folder / (runs.AVERAGED if trainer.stage.ema.use else runs.LAST), folder / runs.MODEL)
 
 
 def weights_file(folder: Path, weights: str) -> Path:
-    """The file of a finished stage whose beliefs ``reference.weights`` asks for: ``used``, ``last`` or ``ema``.
+    """The network file of a finished stage that ``reference.weights`` asks for: ``used``, ``last`` or ``ema``.
 
-    A stage without an average is its last weights.
+    A stage without an average has one file, its last weights, for both ``used`` and ``last``.
     """
     other = {"used": runs.MODEL, "last": runs.LAST, "ema": runs.AVERAGED}[weights]
     return folder / (other if weights == "ema" or (folder / other).is_file() else runs.MODEL)

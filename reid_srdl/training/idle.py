@@ -1,4 +1,4 @@
-"""Choices that were made and that a run has no use for: usually another one was forgotten that would give them a meaning."""
+"""Options that were set but have no effect on the run: usually another one was forgotten that makes use of them."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def idle(config: Config) -> list[str]:
 
 
 class _Noting:
-    """A group of choices that notes, by their names in full, which of them a plan asks for.
+    """A group of options that notes the full names of those that a plan reads.
 
     Args:
-        group: the choices.
-        before: of their names.
-        asked: takes the names.
+        group: the options.
+        before: what their full names begin with, such as ``plan.``.
+        asked: the set that the names are added to.
     """
 
     def __init__(self, group: Any, before: str, asked: set[str]) -> None:

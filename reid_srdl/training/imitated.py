@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Hears(Protocol):
-    """Who is told what is made."""
+    """What is told of soft targets that are made, and of the progress."""
 
     def says(self, line: str) -> None: ...
 
@@ -33,7 +33,7 @@ def of_checkpoint(imitated: Imitated) -> runs.ModelFile:
 
 
 def network_and_folder(run: Path, plan: Plan, number: int, imitated: Imitated) -> tuple[runs.ModelFile, Path]:
-    """The network, and the folder that its soft targets are kept in.
+    """The network that is imitated, and the folder that its soft targets are kept in.
 
     Args:
         run: the run folder.
@@ -58,13 +58,13 @@ def check_checkpoints(plan: Plan, material: Material) -> None:
 def soft_targets(
     run: Path, plan: Plan, number: int, *, config: Config, material: Material, fabric: Fabric, place: Place, watch: Hears
 ) -> Reference | None:
-    """The soft targets of a stage, from their file, which is made first where it is missing; none where the stage imitates nobody.
+    """The soft targets of a stage, read from their file; None where it imitates nobody. The file is made first where there is none that fits.
 
     Args:
         run, plan, number: as in ``network_and_folder``.
         config: of the run.
         material: the training images, opened.
-        fabric, place: all processes are in here together.
+        fabric, place: of this process; all processes must call this.
         watch: is told what the soft targets are like, and how far they are.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which epoch a stage that keeps its best one hands on: the first that scored highest on the held-out part."""
+"""Which epoch's network is handed on by a stage that keeps its best: the first one with the highest score on the held-out part."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..errors import UserError
 from .plans import Plan
 
 CHOOSES = ("val_mAP", "val_top1")
-"""The score by which it is chosen: the first of these that there is."""
+"""Scores by which the epoch may be chosen; the first of them that was measured is used."""
 
 
 def check_asked(plan: Plan, scores: bool) -> None:
-    """Raises ``UserError`` where a stage keeps its best epoch and nobody scores."""
+    """Raises ``UserError`` where a stage keeps its best epoch but epochs are not scored (``scores``)."""
     for stage in plan:
         if stage.keep == "best" and not scores:
             raise UserError(
@@ -26,7 +26,7 @@ def check_asked(plan: Plan, scores: bool) -> None:
 
 
 def check_scored(row: Mapping[str, Any]) -> None:
-    """Raises ``UserError`` where an epoch was scored by nothing that one may be chosen by."""
+    """Raises ``UserError`` where the log row of an epoch has none of the scores in ``CHOOSES``."""
     if all(row.get(name) is None for name in CHOOSES):
         said = ", ".join(name.removeprefix("val_") for name in row if name.startswith("val_")) or "nothing"
         raise UserError(
@@ -36,13 +36,13 @@ def check_scored(row: Mapping[str, Any]) -> None:
 
 
 def file_of(folder: Path, row: Mapping[str, Any]) -> Path:
-    """Where the network of an epoch waits for the end of the stage."""
+    """The file that holds the network of an epoch until the end of the stage."""
     best = folder / runs.BEST
     return best.with_stem(f"{best.stem}-{int(row['epoch'])}")
 
 
 def others(folder: Path) -> list[Path]:
-    """Files of epochs that the stage's log does not choose."""
+    """The files of all epochs but the one that is best by the stage's log."""
     rows = runs.read_log(folder)
     found, best = chosen(rows), folder / runs.BEST
     own = None if found is None else file_of(folder, rows[found[0]])
@@ -50,9 +50,9 @@ def others(folder: Path) -> list[Path]:
 
 
 def chosen(rows: Sequence[Mapping[str, Any]]) -> tuple[int, str] | None:
-    """Row and score of the epoch that is kept, of those in a stage's log; none where none has been scored.
+    """The row in a stage's log of the epoch that is kept, and the name of the score that decides; None where no epoch was scored.
 
-    The first of equal ones: a later epoch takes its place only by scoring higher. A score that is not finite is below all others.
+    Of equal scores the first wins. A score that is not finite is below all others.
     """
     for name in CHOOSES:
         scored = [(row[name] if math.isfinite(row[name]) else -math.inf, -number) for number, row in enumerate(rows) if row.get(name) is not None]

@@ -25,10 +25,10 @@ def stage_key(
         config: of the run, with its precision settled.
         stage: what is done.
         number: of the stage, from 0; it is part of every seed.
-        device: where.
+        device: where it is trained.
         data_hash: of the training split.
-        scored: hash of the images that are scored on the way; none where nobody scores.
-        score: what scores them.
+        scored: hash of the images that are scored during training; None where none are.
+        score: the function that scores them.
         before: key of the stage whose weights are taken over; none for a fresh start.
         reference: how the soft targets were made; none without.
     """
@@ -37,7 +37,7 @@ def stage_key(
         "start": stage.start,
         "rates": list(stage.rates),
         "model": _said(stage.model, "backbone", "weights", "neck", "last_stride"),
-        "optimiser": _said(stage.optimiser, "momentum", "nesterov", "weight_decay", without=("rate",)),  # the rates of each epoch say it
+        "optimiser": _said(stage.optimiser, "momentum", "nesterov", "weight_decay", without=("rate",)),  # it is in the rates above
         "losses": _losses(stage.losses, imitates=reference is not None),
     }
     if stage.metric.name != "none":
@@ -47,7 +47,7 @@ def stage_key(
     if stage.keep != "last":
         described["keep"] = stage.keep
     if scored is not None:
-        # The log holds the scores on the way, and a stage that keeps its best epoch chooses by them.
+        # The log holds the scores during training, and a stage that keeps its best epoch chooses by them.
         described["scored_on"] = [config.data.holdout_identities, config.data.holdout_per_class, config.log.eval_every, config.log.eval_split, scored]
         described["scored_on"] += [config.distance] if config.distance != Config().distance else []
     if foreign := _foreign_code(stage, score if scored is not None else None):
@@ -79,16 +79,16 @@ def stage_key(
 
 
 def _foreign_code(stage: Stage, score: Callable[..., Any] | None) -> dict[str, str]:
-    """Hashes of the files that a backbone, a metric loss and a score of the user's own stand in: they change, and their names stay."""
+    """Hashes of the source files of a user's own backbone, metric loss and score: their code may change while their names stay."""
     targets = {"backbone": BACKBONES.get(stage.model.backbone), "metric": LOSSES.get(stage.metric.name), "score": score}
     hashes = {name: code_of(function_of(target)) for name, target in targets.items() if target is not None}
     return {name: code for name, code in hashes.items() if code is not None}
 
 
 def _said(choices: Any, *always: str, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What a group of choices says: ``always``, and every other one that is not at its default.
+    """The options of a group that a key holds: those in ``always``, and every other one that is not at its default.
 
-    A choice that a later version adds changes no key until it is made, so stages that are stored already are found again.
+    So an option that a later version adds changes no key until it is set, and stages that are stored already are still found.
     """
     default = type(choices)()
     names = [f.name for f in dataclasses.fields(choices) if f.name not in without]

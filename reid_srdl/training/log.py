@@ -1,4 +1,4 @@
-"""``log.csv`` of a stage: a row an epoch, appended to, and cut back to the last complete state on resume."""
+"""``log.csv`` of a stage: one row for each epoch, appended as it ends, and cut back to the last complete state on resume."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = (
     "val_top1", "val_loss",
 )  # fmt: skip
 WHERE_USED = ("metric",)
-"""Columns that only those logs have whose rows do."""
+"""Columns that a log has only if its rows do; all others may be empty."""
 
 
 def _columns(row: dict[str, Any]) -> list[str]:
@@ -36,7 +36,7 @@ def append(path: Path, row: dict[str, Any]) -> None:
             if file.tell() == 0:
                 file.write(_line(_columns(row)))
             file.write(_line(["" if row.get(name) is None else row[name] for name in _columns(row)]))
-    except OSError as error:  # a write, unlike an open, does not say to which file
+    except OSError as error:  # unlike that of an open, the error of a write does not name the file
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 

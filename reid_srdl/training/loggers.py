@@ -1,4 +1,4 @@
-"""Where the figures of ``log.csv`` go besides: TensorBoard, Weights & Biases."""
+"""Where else the figures of ``log.csv`` are sent: TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def of(config: Config, folder: Path) -> list[Logger]:
 
 
 def start(loggers: Iterable[Logger]) -> None:
-    """Before anything is trained, so that no hours end with one that cannot begin. Raises ``UserError`` as ``WandbLogger.start``."""
+    """Starts them before anything is trained, so that one that cannot start fails at once. Raises ``UserError`` as ``WandbLogger.start``."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.start()
@@ -47,13 +47,13 @@ def finish(loggers: Iterable[Logger], *, failed: bool) -> None:
 
 
 class WandbLogger(Logger):
-    """Weights & Biases; where and as whom is said by its own environment (``WANDB_MODE=offline``, ``WANDB_PROJECT``, ``WANDB_ENTITY``, …).
+    """Weights & Biases; its own environment variables set project, account and mode (``WANDB_MODE=offline``, ``WANDB_PROJECT``, ``WANDB_ENTITY``, …).
 
-    A resumed run goes on in the same run there, whose name is kept in ``RUN/wandb/id.txt``.
+    A resumed run continues the same run there, whose id is kept in ``RUN/wandb/id.txt``.
 
     Args:
-        folder: the run folder; what is kept on disk is in ``wandb/`` in it.
-        config: what stands beside the curves.
+        folder: the run folder; files on this disk go into its ``wandb/``.
+        config: the configuration that is shown beside the curves.
 
     Raises:
         UserError: it is not installed.
@@ -78,10 +78,10 @@ class WandbLogger(Logger):
         return None if self._run is None else self._run.id
 
     def start(self) -> None:
-        """Begins, or goes on with, the run there.
+        """Starts the run there, or continues it.
 
         Raises:
-            UserError: it cannot, without an account for instance.
+            UserError: it cannot be started, for instance without an account.
         """
         kept = self.folder / "wandb"
         was_there = kept.exists()
@@ -105,7 +105,7 @@ class WandbLogger(Logger):
             self._run.log(metrics, step=step)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """All of them are there from the start."""
+        """Does nothing: ``start`` has sent all of them."""
 
     def finalize(self, status: str) -> None:
         if self._run is not None:

@@ -24,18 +24,18 @@ def imitation_loss(logits: torch.Tensor, reference: torch.Tensor, temperature: f
     """KL(reference || current) of the softmax at ``temperature`` (Eq. 6), mean over the batch.
 
     Args:
-        logits: of the network that learns, ``(B, C)``; of half precision too, and computed in float32.
+        logits: of the network that learns, ``(B, C)``; half precision is computed in float32.
         reference: logits of the network that is imitated, ``(B, C)``; held constant.
         temperature: T > 0.
 
     Raises:
-        UserError: another shape of the reference, or a temperature that is none.
+        UserError: the reference has another shape, or the temperature is not above 0.
     """
     if reference.shape != logits.shape:
         raise UserError(f"logits {tuple(logits.shape)} cannot imitate soft targets {tuple(reference.shape)}", "Take the rows of the batch: reference[rows].")
     if not temperature > 0:
         raise UserError(f"the temperature is {temperature}", "It must be above 0.")
-    # In bfloat16 a third of a logit loses so much that gradients near the reference are off by a tenth.
+    # In bfloat16 a logit divided by a temperature of 3 is so coarse that gradients near the reference are off by a tenth.
     target = F.log_softmax(reference.detach().float() / temperature, dim=1)
     current = F.log_softmax(logits.float() / temperature, dim=1)
     return F.kl_div(current, target, reduction="batchmean", log_target=True)

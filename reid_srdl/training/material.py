@@ -25,23 +25,23 @@ class Material:
     """The training split of a run.
 
     Args:
-        config: of the run; what concerns data, size, augmentation and seed counts.
+        config: of the run; mostly its options on data, size, augmentation and seed are used.
         data: only its ``train`` split is looked at.
         device: where images in memory may lie.
-        says, tracks: hear what is left out and how many there are, and how far reading has come.
+        says, tracks: are told which images are left out and how many there are, and how far reading has come.
 
     Attributes:
         name: of the data set.
         kind: what its labels are, ``identities`` or ``classes``.
         split: N images, without junk.
         targets: int64 ``(N,)`` in 0..C-1.
-        labels: the data set's own of those, ``(C,)``.
-        class_names: the word for each of those; none of people.
+        labels: the data set's own label of each target, ``(C,)``.
+        class_names: the name of each of those; None for people.
         hash: of the list of images.
         source: the images, once they are opened.
 
     Raises:
-        UserError: there are no images, or of one identity only, or none that can be read of a class; others than the configuration says.
+        UserError: there are no images, only one identity, a class without a readable image, or a split that is not limited as the configuration says.
     """
 
     def __init__(self, config: Config, data: ReIDData | ClassData, device: torch.device, *, says: Callable[[str], None], tracks: Callable[[str], Track]) -> None:
@@ -70,7 +70,7 @@ class Material:
         self._says(f"{len(self.split):,} training images of {len(self.labels):,} {self.kind}, {where} at {self.source.size[0]}x{self.source.size[1]}")
 
     def clean_source(self, model: runs.ModelFile) -> ImageSource:
-        """The images as an imitated network sees them: those of training, unless they are random crops or made for another size."""
+        """The images as an imitated network sees them: the source of training, unless its images are random crops or have another size."""
         if model.crop == self._config.data.crop == "none" and model.size == self._config.size:
             return self.source
         return self._opened(model.size, model.crop)
@@ -82,14 +82,14 @@ class Material:
         )
 
     def sampler(self) -> Sampler:
-        """The order of the images. Raises ``UserError`` where there is none as it is asked for."""
+        """The sampler that orders the images. Raises ``UserError`` where the one that is asked for does not fit them."""
         data = self._config.data
         return build_sampler(data.sampler, self.targets, batch=data.batch, instances=data.instances, seed=self._config.seed)
 
     def check_shares(self, world: int) -> None:
-        """Raises ``UserError`` where so many processes cannot share a batch as a step needs it, or one has too little of it."""
+        """Raises ``UserError`` where ``world`` processes cannot share a batch as a step needs it, or a share is too small for BatchNorm."""
         smallest = self.sampler().smallest
-        if world == 1 and smallest < 2 and self._config.model.neck == "bnneck":  # one map has means over its places, one vector has none
+        if world == 1 and smallest < 2 and self._config.model.neck == "bnneck":  # a single image has statistics over the places of its map, but a single vector has none
             raise UserError("data.batch is 1, and the BatchNorm of model.neck bnneck needs two images in a step", "Choose a larger --data.batch, or --model.neck none.")
         if world > 1 and smallest < 2 * world:
             raise UserError(
@@ -110,7 +110,7 @@ class Material:
 
 
 def readable(split: Split, asked: DataConfig, says: Callable[[str], None] = lambda line: None) -> Split:
-    """The images of a training split that a run trains on: without junk, and without what cannot be read where the run may leave that out."""
+    """The images of a training split that a run trains on: without junk and, with ``skip_corrupt``, without those that cannot be read."""
     split = split.without_junk()
     if not asked.skip_corrupt:
         return split
@@ -121,7 +121,7 @@ def readable(split: Split, asked: DataConfig, says: Callable[[str], None] = lamb
 
 
 def _check_classes(data: ClassData, readable: Split) -> None:
-    """Test images may be of every class, so each must be learnt; people whom nothing is left of are only fewer."""
+    """Raises ``UserError`` for a class without a readable image, since test images may be of it. Identities need no such check: without one, they are only fewer."""
     for label in np.setdiff1d(data.train.labels, readable.labels).tolist():
         name = data.class_names[label] if label < len(data.class_names) else label
         raise UserError(
@@ -130,7 +130,7 @@ def _check_classes(data: ClassData, readable: Split) -> None:
 
 
 def _check_limits(asked: DataConfig, data: ReIDData | ClassData) -> None:
-    """What a run says of its data is taken at its word afterwards: nobody who is held out may have been trained on."""
+    """Raises ``UserError`` unless the data is limited as the configuration says, which is relied on later: nobody who is held out may have been trained on."""
     for part in parts_of(data) if isinstance(data, ReIDData) else [data]:
         if isinstance(part, ReIDData):
             limit, held, said, count, validation = asked.train_identities, asked.holdout_identities, "identities", len(part.train.identities), part.val_query

@@ -29,8 +29,8 @@ def build(config: MetricConfig, network: IdentityClassifier) -> MetricLoss | Non
     """The loss that a configuration asks for, or none.
 
     Args:
-        config: its name, margin and scale; the weight is the caller's.
-        network: whose classifier a loss of angles trains.
+        config: name, margin and scale are used; the caller applies the weight.
+        network: the one whose classifier a loss on angles trains.
     """
     return LOSSES[config.name](config, network) if config.name != "none" else None
 
@@ -40,7 +40,7 @@ def _or(value: float | None, default: float) -> float:
 
 
 def triplet(config: MetricConfig, network: IdentityClassifier) -> MetricLoss:
-    """Batch-hard triplets (Hermans et al. 2017, Eq. 5): of each image the farthest of its person against the nearest of another, in Euclidean distance of
+    """Batch-hard triplets (Hermans et al. 2017, Eq. 5): for each image, d_p to the farthest of its person and d_n to the nearest of another, Euclidean on
     the features; the mean over the batch of ``max(0, margin + d_p - d_n)``, or with the soft margin of ``log(1 + exp(d_p - d_n))``."""
     from pytorch_metric_learning import distances, losses, miners, reducers
 
@@ -56,7 +56,7 @@ def triplet(config: MetricConfig, network: IdentityClassifier) -> MetricLoss:
 
 
 def circle(config: MetricConfig, network: IdentityClassifier) -> MetricLoss:
-    """Circle loss (Sun et al. 2020, Eq. 6) of the features' cosines, with an image as the anchor of all pairs that it is in; the mean over the batch."""
+    """Circle loss (Sun et al. 2020, Eq. 6) on cosines of the features, with each image as the anchor of its pairs; the mean over the batch."""
     from pytorch_metric_learning import losses
 
     loss = losses.CircleLoss(m=_or(config.margin, 0.25), gamma=_or(config.scale, 128.0))
@@ -78,7 +78,7 @@ def cosface(config: MetricConfig, network: IdentityClassifier) -> MetricLoss:
 
 
 def _on_classifier(kind: type[torch.nn.Module], network: IdentityClassifier, **options: float) -> MetricLoss:
-    """A loss with the network's class vectors in place of its own: what it learns is in the network, and so in every file of it."""
+    """A loss that uses the network's class vectors in place of its own, so that all that it learns is saved with the network."""
     with torch.random.fork_rng(devices=[]):  # it draws vectors of its own, which are never used
         loss = kind(network.num_classes, network.dimension, **options).to("meta")
 
@@ -89,10 +89,10 @@ def _on_classifier(kind: type[torch.nn.Module], network: IdentityClassifier, **o
 
 
 def _at_unit_length(vectors: Tensor) -> Tensor:
-    """Rows ``(C, D)`` at length 1, whose gradients reach ``vectors`` as they are.
+    """Rows ``(C, D)`` scaled to length 1; gradients pass to ``vectors`` unchanged.
 
-    The gradient of an angle grows as its vector gets shorter. BNNeck's classifier is drawn a thousand times too short for that; its lengths are
-    the cross-entropy's to choose.
+    The true gradient of an angle grows as its vector gets shorter, and BNNeck's classifier starts with vectors a thousand times too short for that.
+    Their lengths are left to the cross-entropy.
     """
     return F.normalize(vectors.detach(), dim=1) + (vectors - vectors.detach())
 

@@ -1,4 +1,4 @@
-"""Who makes a step of the gradient, and which parameters have a rate or a decay of their own."""
+"""Optimisers, and which parameters have a learning rate or a weight decay of their own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..models import IdentityClassifier
 
 
 class Grouped(NamedTuple):
-    """An optimiser, and for each of its groups of parameters the share of the stage's rate that it has."""
+    """An optimiser, and for each of its groups of parameters the factor by which the stage's rate is multiplied."""
 
     optimiser: torch.optim.Optimizer
     shares: tuple[float, ...]
@@ -24,7 +24,7 @@ class Grouped(NamedTuple):
 
 
 Make = Callable[..., torch.optim.Optimizer]
-"""From a configuration, groups of parameters, and whether a step is one kernel (``fused``)."""
+"""Makes an optimiser from a configuration, groups of parameters, and whether a step is one kernel (``fused``)."""
 
 
 def _sgd(config: OptimiserConfig, groups: list[dict[str, Any]], **how: bool | None) -> torch.optim.Optimizer:
@@ -55,12 +55,12 @@ OPTIMISERS: dict[str, Make] = {
 def build(config: OptimiserConfig, network: IdentityClassifier, *, scaled: bool = False) -> Grouped:
     """An optimiser of all parameters that are trained.
 
-    Parameters that have the same share of the rate, the same decay and the same beginning are one group, in the order of the network; so there is one
-    group of all where nothing is told apart.
+    Parameters with the same share of the rate and the same decay that are also frozen alike at first are one group, in the order of the network; so there
+    is a single group where nothing is told apart.
 
     Args:
-        config: which, and what it tells apart.
-        network: whose parameters.
+        config: which optimiser, and which parameters it treats differently.
+        network: the one whose parameters are trained.
         scaled: the gradients will be those of a scaled loss (fp16). A fused step would divide them itself, and they could not be clipped before.
     """
     spared = _spared(network) if config.spare_norms else frozenset()
@@ -76,8 +76,8 @@ def build(config: OptimiserConfig, network: IdentityClassifier, *, scaled: bool 
 
 
 def _spared(network: IdentityClassifier) -> frozenset[str]:
-    """Names of biases and of what normalisations are made of, which have one dimension, and of what the backbone itself names (timm's position
-    embeddings and class tokens)."""
+    """Names of parameters without weight decay: biases and those of normalisations, which have one dimension, and those that the backbone itself lists
+    (timm's position embeddings and class tokens)."""
     said = getattr(network.backbone, "no_weight_decay", set)()
     flat = {name for name, parameter in network.named_parameters() if parameter.ndim <= 1}
     return frozenset(flat | {f"backbone.{name}" for name in said})

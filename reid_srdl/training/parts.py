@@ -18,7 +18,7 @@ class Part:
     Args:
         batch: this process's rows of the part; ``total`` stays that of the whole step, so that a mean over a part can be weighted in it.
         counts: rows of the part in each process.
-        last: whether the step is complete with it.
+        last: whether it is the last part of the step.
     """
 
     batch: Batch
@@ -29,7 +29,7 @@ class Part:
 def in_parts(batch: Batch, number: int, world: int) -> Iterator[Part]:
     """Cuts the shares that ``world`` processes have of a batch into ``number`` contiguous parts each, as equal as can be.
 
-    Fewer where a process would have one image in a part: BatchNorm needs two.
+    There are fewer parts where a process would have a single image in one: BatchNorm needs two.
     """
     shares = [stop - start for start, stop in (share(batch.total, rank, world) for rank in range(world))]
     number = max(1, min(number, min(shares) // 2))

@@ -30,7 +30,7 @@ from .schedules import scheduled
 class Imitated:
     """Whose beliefs a stage learns from: an earlier stage by name, or a finished run or checkpoint file.
 
-    ``temperature`` is that of the stage that learns, at which averaged views are averaged.
+    ``temperature`` is that of the stage that learns; several views are averaged at it.
     """
 
     stage: str | None = None
@@ -48,14 +48,14 @@ class Stage:
         epochs: how many.
         start: ``fresh`` draws new weights (or reloads the pretrained backbone under a new classifier), ``continue`` takes over those of the stage before.
         model: the network.
-        optimiser: who makes a step; a stage always begins with a new one.
+        optimiser: its options; a stage always begins with a new optimiser.
         rates: learning rate of each epoch.
         losses: weights of Eq. 7.
         metric: a loss on distances or angles beside them.
         ema: an average of the weights, which begins with the stage.
         reference: what it imitates; none trains from the labels alone.
         keep: which epoch's network the stage hands on: the ``last``, or the ``best`` on the held-out part of the training set.
-        teaches: whether it trains a teacher, on epochs of its own beside those of the plan.
+        teaches: whether it trains a teacher, whose epochs are not counted in those of the plan.
     """
 
     name: str
@@ -86,9 +86,9 @@ def _stage(
     schedule: tuple[int, int] | None = None,
     flag: str = "--plan.epochs",
 ) -> Stage:
-    """A stage from the run's configuration and what the stage does otherwise.
+    """A stage from the run's configuration and what is set for this stage (``override``).
 
-    ``schedule`` is (length, offset) in epochs of the schedule that the stage goes through a part of; its own length from 0 by default. ``flag`` makes it longer.
+    ``schedule`` is (length, offset) in epochs, where the stage is part of a longer schedule; its own length and 0 by default. ``flag``: the option that makes it longer.
     """
     length, offset = schedule or (epochs, 0)
     base = config.optimiser.rate if override.rate is None else override.rate
@@ -102,7 +102,7 @@ def _stage(
 
 
 def _check_beginning(config: Config, name: str, epochs: int, length: int, flag: str) -> None:
-    """Raises ``UserError`` for a stage that would be over before its beginning is; ``flag`` makes it longer."""
+    """Raises ``UserError`` for a stage that would end in its warm-up or with a frozen backbone; ``flag`` is the option that makes it longer."""
     if config.schedule.warmup_epochs >= length:
         raise UserError(
             f"a warm-up of {config.schedule.warmup_epochs} epochs takes all {length} of stage {name}",
@@ -132,7 +132,7 @@ def _halves(config: Config) -> tuple[int, int]:
 
 
 def _check_no_lengths(config: Config, instead: str) -> None:
-    """Raises ``UserError`` where stages are given lengths by a plan that has none to give."""
+    """Raises ``UserError`` where the length of a stage is set, for a plan that does not take any; ``instead`` is the hint."""
     for name in ("first", "second"):
         if getattr(config.plan, name).epochs is not None:
             raise UserError(f"plan {config.plan.name} takes no --plan.{name}.epochs", instead)

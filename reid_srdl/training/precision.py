@@ -1,4 +1,4 @@
-"""What ``precision: auto`` comes to: bf16 where the device has it in hardware and a timed step is faster."""
+"""What ``precision: auto`` chooses: bf16 where the device has it in hardware and a timed step is faster."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..models import IdentityClassifier
 from ..seeds import states_restored
 
 TIMED_STEPS = 4
-"""The fastest counts: the first one warms up, and of three more one is likely to be undisturbed."""
+"""Steps that are timed, of which the fastest counts: the first one warms up, and of three more one is likely to be undisturbed."""
 CLEARLY = 0.85
-"""A bf16 step has to take less than this share of an fp32 one, by more than a busy machine makes steps differ."""
+"""A bf16 step has to take less than this share of the time of an fp32 step: a gain larger than the differences that a busy machine makes."""
 
 
 def check(wanted: str, device: torch.device) -> None:
@@ -32,16 +32,16 @@ def check(wanted: str, device: torch.device) -> None:
 
 
 def settle(wanted: str, networks: Iterable[IdentityClassifier], *, device: torch.device, size: tuple[int, int], batch: int) -> tuple[str, dict[str, float]]:
-    """The precision of a run, and seconds a step of each that was timed (none where nothing was left to time).
+    """The precision of a run, and the seconds of a step in each that was timed (empty where there was nothing to choose).
 
     Args:
         wanted: as the configuration has it.
-        networks: all that the run trains, each once; bf16 has to be sound for each of them, and their seconds are added up. They are made when they are tried.
+        networks: all that the run trains, each once; bf16 has to be sound for each of them, and their seconds are added up. Only read where they are tried.
         device: where they train.
         size, batch: of the images.
 
     Raises:
-        UserError: a precision that the device does not have, or ``bf16`` on a CPU that does not compute one of the networks soundly in it.
+        UserError: a precision that the device does not have, or ``bf16`` on a CPU whose bf16 kernels fail for one of the networks (``repeats``).
     """
     check(wanted, device)
 
@@ -55,13 +55,13 @@ def settle(wanted: str, networks: Iterable[IdentityClassifier], *, device: torch
     if not has_bf16(device):
         return "fp32", {}
     if ranks.own()[1] > 1:
-        # Each process would time for itself, and they must not differ.
+        # Each process would time for itself, and all must choose the same.
         return ("bf16" if device.type == "cuda" else "fp32"), {}
     tried = list(networks)
     timed = {name: seconds for name in ("bf16", "fp32") if (seconds := _seconds_if_they_fit(tried, Place(device, name), size, batch)) is not None}
-    if len(timed) < 2:  # what does not fit is slowest; where neither fits, training says so
+    if len(timed) < 2:  # one that does not fit into memory loses; where neither fits, training says so
         return next(iter(timed), "bf16"), timed
-    # A clear gain only: close to equal, the load of the machine would decide what a run is.
+    # Only a clear gain counts: with nearly equal times, the load of the machine would decide the precision.
     faster = timed["bf16"] < CLEARLY * timed["fp32"]
     return ("bf16" if faster and sound(tried) else "fp32"), timed
 
@@ -70,9 +70,9 @@ def settle(wanted: str, networks: Iterable[IdentityClassifier], *, device: torch
 def repeats(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> bool:
     """Whether a forward pass of the same images gives the same finite logits again.
 
-    Some kernels of oneDNN read memory that nobody wrote, for instance bf16 convolutions with a stride of 2 whose output is a column of
-    one pixel (ResNet-50 at 64x32): what comes out depends on what lay there before, and sooner or later is no number. Between the
-    passes that memory is filled with NaN. On a GPU, where sums are made in no fixed order, a finite result is all that is asked.
+    Some kernels of oneDNN read uninitialised memory, for instance bf16 convolutions with a stride of 2 whose output is one pixel wide
+    (ResNet-50 at 64x32): the result depends on what that memory held before, and sooner or later is NaN. Freed memory is therefore filled
+    with NaN before each layer. On a GPU, where sums have no fixed order, logits only have to be finite.
     """
     trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
     images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(place.device).contiguous(memory_format=torch.channels_last)
@@ -88,7 +88,7 @@ def repeats(network: IdentityClassifier, place: Place, size: tuple[int, int], ba
 
 @contextlib.contextmanager
 def _memory_filled_with_nan(network: torch.nn.Module) -> Iterator[None]:
-    """Fills freed memory of many sizes with NaN before each layer, so that a kernel which reads what it did not write shows it."""
+    """Fills freed memory of many sizes with NaN before each layer, so that a kernel which reads uninitialised memory gives NaN."""
 
     def fill(*_: object) -> None:
         pieces = [torch.full((1 << size,), float("nan")) for size in range(8, 20)]
@@ -112,7 +112,7 @@ def _seconds_if_they_fit(networks: Iterable[IdentityClassifier], place: Place, s
 
 @heap.reused()
 def step_seconds(network: IdentityClassifier, place: Place, size: tuple[int, int], batch: int) -> float:
-    """The fastest of a few forward and backward passes on a copy of the network."""
+    """Seconds of the fastest of a few forward and backward passes on a copy of the network."""
     trial = copy.deepcopy(network).to(place.device, memory_format=torch.channels_last).train()
     images = torch.zeros(batch, 3, *size, device=place.device).contiguous(memory_format=torch.channels_last)
     targets = torch.zeros(batch, dtype=torch.long, device=place.device)

@@ -11,10 +11,10 @@ from .. import ranks
 
 @dataclass
 class Progress:
-    """The next epoch and step of a stage, and sums over the images of the epoch so far, those of all processes.
+    """The epoch and step of a stage that come next, and sums over the images of that epoch so far, of all processes.
 
-    ``sums`` is float64 ``(4,)``: loss, cross-entropy, imitation, right answers, and where there is one, as a fifth, the metric term; ``images`` counts
-    them; ``seconds`` is time spent, ``waited`` what of it was spent on waiting for images.
+    ``sums`` is float64 ``(4,)``: loss, cross-entropy, imitation, right answers; with a metric loss ``(5,)``, that term last. ``images`` is the number of
+    images so far; ``seconds`` is the time spent on them, ``waited`` the part of it that was spent waiting for images.
     """
 
     epoch: int
@@ -29,13 +29,13 @@ class Progress:
         return cls(epoch, 0, torch.zeros(sums, dtype=torch.float64), 0, 0.0, 0.0)
 
     def add(self, sums: torch.Tensor, images: int) -> None:
-        """Adds a step: this process's sums, and the images of all; all processes call it together.
+        """Adds a step: this process's sums, and the number of images of all processes. All processes must call it.
 
-        They are added up at each step, since the first process alone decides when to save: what it saves holds for any number of them.
+        Sums are added up over the processes at each step, since the first one alone decides when to save, and saves them for all.
         """
         self.sums += ranks.added_up(sums)
         self.images += images
 
     def means(self) -> list[float]:
-        """Of each of the sums, over the images."""
+        """The mean of each of the sums over the images."""
         return (self.sums / max(self.images, 1)).tolist()

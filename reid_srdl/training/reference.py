@@ -36,10 +36,10 @@ class Reference:
 
     Args:
         logits: float16 ``(N, C)`` or, of the k largest classes only, ``(N, k)``; each row is shifted so that its largest is 0.
-        classes: int64 ``(N, k)``, whose logits these are; none where all are kept.
+        classes: the classes of these logits, int64 ``(N, k)``; None where all are kept.
         num_classes: C.
         split_hash: hash of the list of training images (``Split.hash``).
-        how: how it was made, and by which network; a reference made otherwise is not taken for it.
+        how: how it was made, and by which network; a stored reference with another ``how`` is made anew.
     """
 
     logits: torch.Tensor
@@ -95,9 +95,9 @@ def make(
     augment: AugmentConfig,
     track: inference.Track = iter,
 ) -> Reference | None:
-    """A pass over the training images (eval mode, in order, no augmentation), and one for each further view.
+    """Soft targets by a pass over the training images (eval mode, in order, no augmentation), and one more for each further view.
 
-    Of several processes each makes those of its share, and hands to the first what is kept of them.
+    Each of several processes makes those of its share of the images, and the first one collects them.
 
     Args:
         model: the network whose beliefs are written down.
@@ -105,7 +105,7 @@ def make(
         split: the training split.
         targets: int64 ``(N,)`` in 0..C-1; only the shuffled control needs them.
         how: views, top-k, shuffling.
-        temperature: at which averaged views are averaged.
+        temperature: at which several views, or an image and its mirror, are averaged.
         size: (height, width) of the network.
         place: device, precision, share.
         seed: of the run, for the shuffled control and for augmented views.
@@ -125,7 +125,7 @@ def make(
         values = averaged([values, *(beliefs(augmented(augment, size, seed, view)) for view in range(1, how.views))], temperature)
     num_classes = values.shape[1]
     if how.shuffle:
-        # One draw for all rows, however they are shared out.
+        # One draw for all rows, so that it does not depend on how they are shared among processes.
         values = shuffled(np.concatenate(place.gathered(values)), targets, seed)[slice(*inference.own_rows(len(source), place))]
     kept, classes = torch.from_numpy(values), None
     if how.top_k is not None and how.top_k < num_classes:
@@ -137,7 +137,7 @@ def make(
 
 
 def augmented(config: AugmentConfig, size: tuple[int, int], seed: int, number: int) -> inference.View:
-    """Images as training would see them, drawn anew for each view; whatever the processes, a batch has its own draw."""
+    """A view of images augmented as in training. Each view has its own draw for each batch, whatever the number of processes."""
     augment = Augment(config, size)
     return lambda images, first: augment(images, augment.draw(len(images), generator(seed, "view", number, first)))
 
@@ -149,7 +149,7 @@ def averaged(views: Sequence[np.ndarray], temperature: float) -> np.ndarray:
 
 
 def _written_down(logits: torch.Tensor) -> torch.Tensor:
-    """float16, each row shifted so that its largest is 0, which no softmax sees."""
+    """As float16, each row shifted so that its largest is 0, which changes no softmax."""
     return (logits - logits.max(dim=1, keepdim=True).values).clamp(min=ABSENT).half()
 
 
@@ -157,11 +157,11 @@ def soft_targets(network: torch.nn.Module, batches: Iterable[torch.Tensor]) -> t
     """Eq. 5 for a training loop of one's own: what any network believes of images, as logits float16 ``(N, C)``.
 
     Args:
-        network: from images to logits ``(B, C)``, or to what has ``logits``; in eval mode for the pass, and as before afterwards.
+        network: from images to logits ``(B, C)``, or to an object with ``logits``; put into eval mode for the pass, and back afterwards.
         batches: the training images in a fixed order, without augmentation, on the network's device.
 
     Raises:
-        UserError: no images, batches with more than images in them, what is no logits, or logits that are not finite.
+        UserError: no images, batches that hold more than images, outputs that are not logits, or logits that are not finite.
     """
     pieces: list[torch.Tensor] = []
     with evaluating(network), torch.no_grad():
@@ -186,9 +186,9 @@ def _shape(found: object) -> str:
 
 
 def shuffled(logits: np.ndarray, targets: np.ndarray, seed: int) -> np.ndarray:
-    """The values of the wrong classes in another order within each row; that of the right class stays.
+    """The logits of the wrong classes shuffled within each row; that of the right class stays.
 
-    Rows keep their entropy and their belief in the label, and say nothing any more of how people resemble each other.
+    Rows keep their entropy and the probability of their label, but no longer say which people resemble each other.
     """
     rng = np.random.default_rng(derive(seed, "shuffle"))
     rows, classes = logits.shape
@@ -213,7 +213,7 @@ def _checksum(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> str
 
 
 def load(path: Path) -> Reference:
-    """Raises ``UserError`` where the file is missing, truncated, altered, or no reference."""
+    """Reads what ``save`` wrote. Raises ``UserError`` where the file is missing, truncated, altered, or no reference."""
     way_out = "Delete the file, so that they are made anew."
     try:
         with safe_open(path, "pt") as opened:
@@ -228,11 +228,11 @@ def load(path: Path) -> Reference:
 
 
 def description(how: ReferenceConfig, temperature: float, model_hash: str, seed: int, augment: AugmentConfig) -> str:
-    """What a reference depends on beside the images."""
+    """What a reference depends on beside the images, as JSON (``Reference.how``)."""
     facts = {"model": model_hash, **asdict(how)}
     facts.pop("weights")  # the model's hash says which
     if how.views == 1:
-        facts.pop("views")  # as before there were any
+        facts.pop("views")  # as in references from before there were views
     else:
         facts["augment"] = asdict(augment)
     if how.flip or how.views > 1:

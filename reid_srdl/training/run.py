@@ -37,11 +37,11 @@ from .termination import Terminated, Termination
 
 _WAITING = "waiting"
 Score = Callable[[IdentityClassifier, devices.Place], dict[str, float]]
-"""Scores a network during training. ``rank1``, ``mAP``, ``top1`` and ``loss`` have columns in ``log.csv``, as ``val_…``; TensorBoard and Weights & Biases are told whatever there is."""
+"""Scores a network during training. ``rank1``, ``mAP``, ``top1`` and ``loss`` have columns in ``log.csv``, as ``val_…``; TensorBoard and Weights & Biases get all scores."""
 
 
 class Onlooker(Watcher, Protocol):
-    """Who looks on at a whole run."""
+    """What is told of the progress of a whole run."""
 
     def says(self, line: str) -> None: ...
 
@@ -58,19 +58,19 @@ def train(
         data: only its ``train`` split is looked at, with as many people or images as the configuration says.
         watch: is told of all that happens; by default a ``TrainingDisplay`` on standard error.
         score: is called after every ``log.eval_every`` epochs; a plan that keeps the best one chooses by its ``mAP``, or else ``top1``.
-        resume: go on with the run in the folder; the end is bit-identical to that of a run that was never broken off.
+        resume: go on with the run in the folder; the result is bit-identical to that of an unbroken run.
         termination: has SIGTERM save the state and end the run.
 
     Raises:
         UserError: anything that the user can put right; before the first step nothing has been written.
-        Terminated: it was asked for; ``resume`` goes on from there.
+        Terminated: SIGTERM has come; ``resume`` goes on from there.
     """
     configuration.check(config)
     devices.join(config.device)
     watch = TrainingDisplay(quiet=ranks.own()[0] > 0) if watch is None else watch
     folder = accept(config, resume)
     if resume:
-        # What the first start settled (the precision) stands in the run folder.
+        # What the first start settled (the precision) is in the configuration of the run folder.
         begun = configuration.load(folder / runs.CONFIG)
         config = dataclasses.replace(begun, output=str(folder), device=config.device, data_root=config.data_root or begun.data_root)
     plan = plans.build(config)
@@ -88,7 +88,7 @@ class _Run:
         precision.check(config.precision, self.device)  # a run that began on a GPU may be taken up elsewhere
         devices.set_threads(config.threads)
         self.material = Material(config, data, self.device, says=watch.says, tracks=watch.tracks)
-        # What a score of somebody else's makes of what it refers to is in no key: two in one file may choose different epochs.
+        # A key knows a user's score only by the file of its code: two scores in one file may choose different epochs, so these are not stored.
         told_apart = score is None or code_of(score) is None or all(stage.keep == "last" for stage in plan)
         self.store = StageStore(folder.parent / ".stages", watch.says, open=told_apart)
         self.beginnings = Beginnings(config, folder, plan, len(self.material.labels), says=watch.says)
@@ -136,7 +136,7 @@ class _Run:
         return self.folder
 
     def _work(self) -> dict[str, str]:
-        """What all processes have to agree on, as far as each finds out for itself; where its files lie is its own affair."""
+        """What each process finds out for itself and all have to agree on; where their files lie may differ."""
         shown = configuration.as_yaml(dataclasses.replace(self.config, output=None, data_root=None, threads=None))
         scored = {} if self.scored is None else {"list of images to be scored": self.scored[:8]}
         return {
@@ -170,7 +170,7 @@ class _Run:
         return facts
 
     def _keep_place(self) -> None:
-        """Where the data set has moved to, for all that looks for it later."""
+        """Writes where the data set is now into the configuration, for commands that look for it later."""
         begun = configuration.load(self.folder / runs.CONFIG)
         if begun.data_root != self.config.data_root:
             configuration.save(dataclasses.replace(begun, data_root=self.config.data_root), self.folder / runs.CONFIG)
@@ -197,7 +197,7 @@ class _Run:
             if not said:
                 self.watch.says(f"{called}: waits for a run that began alike and trains this stage now")
             said = True
-            self.fabric.broadcast(_WAITING)  # the others would else give the first up for lost
+            self.fabric.broadcast(_WAITING)  # else the others would time out waiting for the first
 
         with self.store.lock(self.keys[-1], waits) if self.rank == 0 else contextlib.nullcontext():
             # Only the first process knows what is on its disk; the others follow what it found.
@@ -231,7 +231,7 @@ class _Run:
         }
 
     def _key(self, stage: Stage, number: int, reference: Reference | None, finished: str | None) -> str:
-        """What the stage is stored under; ``finished`` if it has been, under whatever conditions it was."""
+        """The key that the stage is stored under; that of a finished stage is kept (``finished``), whatever the conditions are now."""
         if finished is not None:
             return finished
         key = stage_key(
@@ -240,11 +240,11 @@ class _Run:
         )  # fmt: skip
         state = self._state(number)
         began = key if state is None else state.get("key")
-        # Begun with other threads, on another device: nobody who trains it from end to end under either may be handed this one.
+        # A stage that began under other conditions (threads, device) has a key of its own: a run that trains it under one of them alone must not get it.
         return key if began == key else files.sha256_json([began, key])[:32]
 
     def _state(self, number: int) -> dict[str, Any] | None:
-        """What was saved of a stage that is not finished; none where nothing was."""
+        """The saved training state of a stage that is not finished; None where there is none."""
         path = self.folder / runs.RESUME
         state = checkpoint.load(path) if path.is_file() else None
         return state if state is not None and state["stage"] == number else None
@@ -254,7 +254,7 @@ class _Run:
         if network is None:
             network = self.beginnings.weights(number) if state is None else self.beginnings.bare(number)
         loader = self.material.loader(self.fabric.device, self.rank, self.world)
-        if self.unscaled:  # fp16's factor of the loss begins anew with each stage, so that a stage is the same whatever was before
+        if self.unscaled:  # fp16's loss scale starts anew in each stage, so that a stage does not depend on those before
             self.fabric.strategy.precision.load_state_dict(self.unscaled)
         trainer = StageTrainer(
             stage, number, network, loader, self.fabric,
@@ -295,14 +295,14 @@ class _Run:
         runs.save_model(path, network, stage.model, self.config.size, self.material.labels, self.config.data.crop, self.material.class_names)
 
     def _keep_if_best(self, target: Path, network: IdentityClassifier, stage: Stage, row: dict[str, Any]) -> None:
-        """Writes the network down where no epoch before scored as high on the held-out part; the log says what they scored."""
+        """Saves the network where it scores higher on the held-out part than all epochs before it in the log."""
         rows = [*runs.read_log(target), row]
         found = kept.chosen(rows)
         if found is not None and found[0] == len(rows) - 1:
             self._save_model(kept.file_of(target, row), network, stage)
 
     def _drop_others(self, target: Path) -> None:
-        """Only once the state is saved: a run that goes on from an earlier one, under other threads, may choose another epoch than before."""
+        """Deletes the networks of all epochs but the best, once the state is saved: a run resumed from an earlier state, with other threads, may choose another epoch."""
         for file in kept.others(target):
             file.unlink(missing_ok=True)
 

@@ -15,12 +15,12 @@ def step_rates(base: float, length: int, drops: Sequence[float], factor: float) 
     Equal to ``base * factor ** (number of drops passed)``.
 
     Raises:
-        UserError: a drop that is no fraction, such as an epoch.
+        UserError: a drop that is not between 0 and 1, such as the number of an epoch.
     """
     for drop in drops:
         if not 0 <= drop <= 1:
             raise UserError(f"the drop {drop:g} is no fraction of the epochs", "Give it as one: 0.5 for half of them.")
-    # Products such as 0.07 * 100 come out a hair above the whole number they stand for.
+    # By rounding, products such as 0.07 * 100 are slightly above the whole number.
     return tuple(base * factor ** sum(epoch >= drop * length - 1e-9 for drop in drops) for epoch in range(length))
 
 
@@ -45,8 +45,8 @@ SCHEDULES: dict[str, Callable[[ScheduleConfig, float, int], tuple[float, ...]]] 
 def scheduled(config: ScheduleConfig, base: float, length: int) -> tuple[float, ...]:
     """The rates of ``length`` epochs, warm-up included.
 
-    In epoch e of w epochs of warm-up the rate is ``from + (1 - from) * e / w`` of what the schedule says; from epoch w on it is that. The warm-up
-    takes no epochs away from a schedule of steps, whose drops stay at their fractions of ``length``; a cosine begins after it.
+    In epoch e of a warm-up of w epochs, the schedule's rate is multiplied by ``from + (1 - from) * e / w``; from epoch w on it is used as it is. The drops
+    of a schedule of steps stay at their fractions of ``length``, warm-up included; a cosine begins after the warm-up.
 
     Args:
         config: with a warm-up shorter than ``length``.

@@ -1,4 +1,4 @@
-"""Which images a run is scored on while it trains: the log of a stage, and the epoch that it keeps, are of them too."""
+"""Which images a run is scored on while it trains: the log of a stage, and the epoch that it keeps, depend on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..data.records import ClassData, ReIDData, Split
 
 
 def scored_hash(data: ReIDData | ClassData, split: str) -> str:
-    """Hash of the images that are scored, their labels, and the cameras by which matches are told; of what there is, where a split is missing.
+    """Hash of the images that are scored, their labels, and the cameras that decide which are matches; a missing split is left out.
 
     Args:
         data: of the run.

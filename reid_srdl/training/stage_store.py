@@ -1,4 +1,4 @@
-"""The store of finished stages: what runs that begin alike train once."""
+"""The store of finished stages: runs that begin with the same stages train them only once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class StageStore:
 
     Args:
         folder: such as ``runs/.stages``.
-        says: hears why there is no store, where there can be none.
-        open: a closed one hands out nothing and takes nothing.
+        says: is told why, where the store cannot be used.
+        open: whether it is used; a closed store returns nothing and stores nothing.
     """
 
     def __init__(self, folder: Path, says: Callable[[str], None] = lambda line: None, *, open: bool = True) -> None:
@@ -34,9 +34,9 @@ class StageStore:
 
     @contextlib.contextmanager
     def lock(self, key: str, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Waits while another process trains the same stage, and calls ``waits`` every second of it. The lock dies with its process.
+        """Holds the lock of a stage, for which it waits while another process trains the same one; calls ``waits`` every second meanwhile.
 
-        Where nothing can be written or locked, the store is closed. A closed one has nothing to wait for.
+        A lock ends with its process. Where the folder cannot be written or locked, the store is closed, and a closed one does not wait.
         """
         if not self._open:
             yield
@@ -62,7 +62,7 @@ class StageStore:
             for name in (LAST, AVERAGED, MODEL):
                 if (stored / name).is_file():
                     read_model(stored / name)
-            whole = bool(read_log(stored))  # its file is the run's as well, and may have been written over there
+            whole = bool(read_log(stored))  # the run has a link to the same file, and may have overwritten it
         except UserError:
             whole = False
         if not whole:
@@ -86,6 +86,6 @@ def _locked(handle: IO[str]) -> bool:
 
 
 def _link(source: Path, target: Path) -> None:
-    for name in (LOG, LAST, AVERAGED, MODEL):  # the model last: it is what says that a stage is finished
+    for name in (LOG, LAST, AVERAGED, MODEL):  # the model last: it marks a stage as finished
         if (source / name).is_file():
             files.link_or_copy(source / name, target / name)

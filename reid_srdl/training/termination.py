@@ -13,15 +13,15 @@ from ..errors import UserError
 
 
 class Terminated(BaseException):
-    """SIGTERM came. It is no ``Exception``, so that nobody takes it for an error and goes on."""
+    """SIGTERM has come. It is no ``Exception``, so that no ``except Exception`` catches it and goes on."""
 
 
 class Termination:
-    """While it is entered, SIGTERM raises ``Terminated`` in the main thread: at once, or not at all inside ``deferred``.
+    """A context in which SIGTERM raises ``Terminated`` in the main thread: at once, or inside ``deferred`` only at its end.
 
-    What fails after it was raised ends as ``Terminated``, too: a library of C++ that calls Python back may make an error of its own of it.
-    What had failed before ends as that: SIGTERM is not raised any more behind an error inside ``deferred``, nor in place of a ``UserError``.
-    Where it is never entered SIGTERM does what it did before.
+    An error that comes out of the context after ``Terminated`` was raised is replaced by ``Terminated``, since a C++ library that calls Python may turn
+    it into an error of its own; a ``UserError`` is kept. An error inside ``deferred`` also stays what it is, although SIGTERM has come.
+    Where the context is not entered, SIGTERM does what it did before.
 
     Attributes:
         asked: whether SIGTERM has come.
@@ -34,7 +34,7 @@ class Termination:
         self._before: Any = None
 
     def __enter__(self) -> Termination:
-        # Python allows handlers in the main thread only; whoever trains in another one looks after signals himself.
+        # Python allows handlers in the main thread only; a program that trains in another thread has to handle signals itself.
         self._handles = threading.current_thread() is threading.main_thread()
         if self._handles:
             self._before = signal.signal(signal.SIGTERM, self._arrives)
@@ -54,13 +54,13 @@ class Termination:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, what must not be cut in two looks at ``asked`` where it can end; at the latest it ends where this does."""
+        """For work that must not be interrupted: it may check ``asked`` where it can stop; at the latest, ``Terminated`` is raised at its end."""
         self._deferred = True
         yield
         self._deferred = False
         self.check()
 
     def check(self) -> None:
-        """Raises ``Terminated`` where it was asked for."""
+        """Raises ``Terminated`` if SIGTERM has come."""
         if self.asked:
             raise Terminated

@@ -12,7 +12,7 @@ from ..devices import Place
 from ..errors import UserError
 
 SEEN_WITHIN = 90.0
-"""Seconds until what another machine wrote is seen on a shared disk: NFS remembers for up to a minute that a file was not there."""
+"""Seconds to wait for a file that another machine wrote to a shared disk: NFS caches for up to a minute that a file was not there."""
 _POLL = 0.2
 
 
@@ -21,7 +21,7 @@ def check_same_work(place: Place, what: Mapping[str, str]) -> None:
 
     Args:
         place: of this process.
-        what: what it has, in words, by the name of the thing.
+        what: from the name of a thing to what this process has of it, in words.
     """
     found = place.gathered(dict(what))
     for rank, other in enumerate(found):
@@ -43,14 +43,14 @@ def check_same_folder(place: Place, path: Path, seconds: float = SEEN_WITHIN) ->
 
 
 def await_files(place: Place, *paths: Path, seconds: float = SEEN_WITHIN) -> None:
-    """Until this process sees what the first has written before. Raises ``UserError`` where it does not."""
+    """Waits until this process sees the files that the first has written. Raises ``UserError`` where it does not within ``seconds``."""
     for path in paths if place.rank else ():
         if not awaited(path.is_file, path.parent, seconds):
             raise UserError(f"rank {place.rank} does not find {path}, which rank 0 has written", "All machines need the same run folder: choose an --output on a disk that all of them see.")
 
 
 def awaited(condition: Callable[[], bool], folder: Path, seconds: float) -> bool:
-    """Whether the condition comes true in this time; the folder is looked at anew before each try."""
+    """Whether the condition becomes true within ``seconds``; the folder is listed before each further try, so that new files are seen."""
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
