@@ -1,4 +1,4 @@
-"""A block of queries while the gallery passes by: how many items come before each of its matches."""
+"""A block of queries that is compared with the gallery tile by tile: how many items come before each of its matches."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .layout import Layout
 from .tiles import ascending
 
 _KEPT = 8
-"""Products of so many tiles are kept from finding the matches to counting."""
+"""Distances of at most so many tiles are kept when matches are found, so that counting need not compute them again."""
 _TIED = 1 << 20
-"""Distances that are looked through at a time where some are equal."""
+"""Distances that are searched at a time for ties."""
 
 
 class Block:
@@ -30,14 +30,14 @@ class Block:
         row, place, ignored = layout.pairs(rows)
         self.row, self._place = row[~ignored], place[~ignored]
         self.positions = layout.positions(self._place)
-        """In the whole gallery, of the matches of the queries ``row``."""
+        """Positions of the matches in the whole gallery; ``row`` is the query of each."""
         self._ignored_row, self._ignored_place = row[ignored], place[ignored]
         self._own_tiles = set(np.unique(place // layout.columns).tolist())
         self._kept: dict[int, torch.Tensor] = {}
         self._counted: set[int] = set()
 
     def find(self) -> np.ndarray:
-        """Distances of its matches in this part, as ``Tile`` has them: float32, in the order of ``row``."""
+        """Distances of the matches in this part of the gallery, as ``Tile`` computes them: float32, in the order of ``row``."""
         found = np.empty(len(self._place), dtype=np.float32)
         for number in sorted(self._own_tiles):
             distances = self._layout.tile(number).distances(self.queries)
@@ -48,10 +48,10 @@ class Block:
         return found
 
     def aim(self, row: np.ndarray, positions: np.ndarray, distances: np.ndarray) -> None:
-        """Sets the matches that are counted for: those of the whole gallery, ascending by row and then by position.
+        """Sets the matches whose nearer items are counted: those in the whole gallery, ascending by row and then by position.
 
-        They stand in a matrix whose width is the largest number of matches of a query. Rows with fewer are filled up with matches at
-        minus infinity, which nothing is nearer than.
+        They are kept in a matrix with a row for each query, as wide as the largest number of matches. Shorter rows are padded with minus
+        infinity, which nothing is nearer than.
         """
         counts = np.bincount(row, minlength=len(self.queries))
         column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -66,16 +66,16 @@ class Block:
         self._column = column[np.searchsorted(row << 32 | positions, self.row << 32 | self.positions)]
 
     def count_kept(self) -> None:
-        """Counts in the tiles that were multiplied out to find the matches, and lets them go."""
+        """Counts in the tiles whose distances were kept when the matches were found, and frees them."""
         while self._kept:
             self.count(*self._kept.popitem())
 
     def waits_for(self, number: int) -> bool:
-        """Whether a tile has still to be counted in."""
+        """Whether the items of a tile are still to be counted."""
         return self._counts.shape[1] > 0 and number not in self._counted
 
     def count(self, number: int, distances: torch.Tensor) -> None:
-        """Adds how many items of a tile come before each match; ``distances`` to its items are changed."""
+        """Adds how many items of a tile come before each match; ``distances`` to its items are changed in place."""
         own = torch.zeros_like(self._counts)
         if number in self._own_tiles:
             ignored, column = self._within(self._ignored_place, number)
@@ -84,7 +84,7 @@ class Block:
             own[self._index(self.row[here]), self._index(self._column[here])] = 1
         in_order = ascending(distances)
         closer = torch.searchsorted(in_order, self._distances)
-        # What stands next is as far as the match itself only if it is another item; its position then says which comes first.
+        # Where the entry behind the nearer items (and behind the match itself, if it is in this tile) is as far as the match, another item is tied: positions decide.
         tied = (in_order.gather(1, (closer + own).clamp_max(distances.shape[1] - 1)) == self._distances).nonzero()
         positions = self._index(self._layout.positions_in(number)) if len(tied) else self._positions[:0]
         for row, column in (pairs.T for pairs in tied.split(max(1, _TIED // distances.shape[1])) if len(pairs)):

@@ -1,7 +1,7 @@
 """From the distance of two images to the probability that they show the same identity.
 
-The probability is that at a stated prior: how often a pair is genuine before anybody has looked. With other odds the same distance
-means something else, so the fit is made at even odds and moved to the prior by Bayes' rule.
+The probability is given at a stated prior: the share of genuine pairs among those that are asked about. At another prior the same distance
+means another probability, so the fit is made at even odds (a prior of 1/2) and moved to the prior by Bayes' rule.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _FOLDS = 5
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What distances of one network mean.
+    """A map from distances between one network's embeddings to probabilities.
 
     Args:
         model: hash of the network's weights.
         metric: ``euclidean`` (squared distances, as in faiss) or ``cosine`` (1 - cosine).
         flip: whether embeddings are averaged with those of the mirrored images.
         distances: ascending, ``(K,)``.
-        log_odds: of being genuine, at even odds before: ``(K,)``, not ascending; linear between them, constant beyond.
-        prior: share of genuine pairs that probabilities are given at.
+        log_odds: of being genuine, at a prior of 1/2: ``(K,)``, never ascending; linear between ``distances``, constant beyond.
+        prior: share of genuine pairs for which probabilities are given.
         facts: how it was fitted and how well it tells pairs apart, for the report.
     """
 
@@ -54,14 +54,14 @@ class Calibration:
     facts: dict[str, Any]
 
     def distance(self, one: np.ndarray, other: np.ndarray) -> float:
-        """Of two embeddings ``(D,)``, by ``metric``."""
+        """The distance of two embeddings ``(D,)``, by ``metric``."""
         one, other = one.astype(np.float64), other.astype(np.float64)
         if self.metric == "cosine":
             return 1 - float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30))
         return float(((one - other) ** 2).sum())
 
     def probability(self, distances: np.ndarray, prior: float | None = None) -> np.ndarray:
-        """Of the same identity: float64, of the shape of ``distances``.
+        """The probability that pairs show the same identity: float64, of the shape of ``distances``.
 
         Args:
             distances: by ``metric``.
@@ -71,7 +71,7 @@ class Calibration:
         return 1 / (1 + np.exp(-odds))
 
     def threshold(self, probability: float = 0.5, prior: float | None = None) -> float:
-        """The largest distance at which the probability is not below that; infinite where every distance is so sure, minus infinity where none is."""
+        """The largest distance at which the probability is at least ``probability``; infinite where it is so at every distance, minus infinity where at none."""
         wanted = _log_odds(probability) - _log_odds(self.prior if prior is None else prior)
         enough = np.flatnonzero(self.log_odds >= wanted)
         if not len(enough):
@@ -87,7 +87,7 @@ class Calibration:
 
     @property
     def tells_nothing(self) -> bool:
-        """Whether it may be that genuine pairs are no nearer than impostors are: the interval of the EER reaches 50%."""
+        """Whether genuine pairs may be no nearer than impostor pairs: the curve is flat, or the interval of the EER reaches 50%."""
         return bool(self.log_odds[0] == self.log_odds[-1] or self.facts.get("eer_high", 0) >= 0.5)
 
     def save(self, path: files.Pathlike) -> None:
@@ -98,7 +98,7 @@ class Calibration:
 
     @staticmethod
     def load(path: files.Pathlike) -> Calibration:
-        """Raises ``UserError`` where the file is missing or none of these."""
+        """Reads what ``save`` wrote. Raises ``UserError`` where the file is missing, damaged or no calibration."""
         values = files.read_json(path)
         hint = "Make it anew with the command calibrate."
         if not isinstance(values, dict) or values.pop("format", None) != _FORMAT:
@@ -116,17 +116,17 @@ NOTHING = "This calibration tells nothing apart: by it genuine pairs may be no n
 
 
 def of_run(folder: Path) -> Calibration | None:
-    """That of a run folder, if it has one."""
+    """The calibration of a run folder; None where there is none."""
     return _in(Path(folder) / CALIBRATION)
 
 
 def of_network(trained: Trained) -> Calibration | None:
-    """That which is kept with a network, if there is one; whether it is of this very network is for ``fits`` to say."""
+    """The calibration that is kept with a network, or None; ``fits`` tells whether it is of this very network."""
     return None if trained.calibration_file is None else _in(trained.calibration_file)
 
 
 def fits(calibration: Calibration, trained: Trained) -> bool:
-    """Whether it was fitted on embeddings of this network, or on those of what it is a full-precision export of."""
+    """Whether the calibration was fitted on embeddings of this network, or of the one that this is a full-precision export of."""
     return calibration.model in trained.same_as
 
 
@@ -135,7 +135,7 @@ class NotCalibrated(UserError):
 
 
 def required(trained: Trained, checkpoint: object) -> Calibration:
-    """That of a network that is called so. Raises ``NotCalibrated``, or another ``UserError`` where the file is damaged."""
+    """The calibration of a network, which messages call ``checkpoint``. Raises ``NotCalibrated``, or another ``UserError`` where the file is damaged."""
     found = of_network(trained)
     if found is None or not fits(found, trained):
         state = "has no calibration" if found is None else "has a calibration of another network"
@@ -144,7 +144,7 @@ def required(trained: Trained, checkpoint: object) -> Calibration:
 
 
 def making(trained: Trained, checkpoint: object) -> str:
-    """The command that makes one for a network that is called so; what no run says stays to be filled in."""
+    """The command that calibrates the network ``checkpoint``; where no run tells its data set, NAME is left for the user to fill in."""
     return command("calibrate", checkpoint, *([] if trained.config is not None else ["--dataset", "NAME"]), *input_words(trained.input))
 
 
@@ -160,13 +160,13 @@ def fit(pairs: Pairs, *, model: str, metric: Metric, flip: bool, method: Method 
 
     Args:
         pairs: genuine and impostor pairs.
-        model, metric, flip: what the distances are of.
+        model, metric, flip: how the distances were made, as in ``Calibration``.
         method: ``auto``, ``platt`` or ``isotonic``.
-        prior: share of genuine pairs that probabilities are given at.
+        prior: share of genuine pairs for which probabilities are given.
         seed: of the folds.
 
     Raises:
-        UserError: a prior that is none, or too few people for folds.
+        UserError: a prior that is not between 0 and 1, or too few people for folds.
     """
     check_prior(prior)
     losses = {name: _held_out_loss(name, pairs, seed) for name in _FITS}
@@ -177,7 +177,7 @@ def fit(pairs: Pairs, *, model: str, metric: Metric, flip: bool, method: Method 
 
 
 def check_prior(prior: float) -> None:
-    """Raises ``UserError`` for one that is none."""
+    """Raises ``UserError`` for a prior that is not between 0 and 1."""
     if not 0 < prior < 1:
         raise UserError(f"a prior of {prior}", "It must lie between 0 and 1: the share of genuine pairs among those that will be asked about.")
 
@@ -186,7 +186,7 @@ def _platt(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.linear_model import LogisticRegression
 
     spread = float(pairs.distances.std()) or 1.0
-    # Its own penalty would flatten the curve.
+    # With scikit-learn's default C, the penalty would flatten the curve.
     model = LogisticRegression(C=1e6).fit(pairs.distances[:, None] / spread, pairs.genuine, sample_weight=_even(pairs) * len(pairs) / 2)
     knots = np.linspace(0, float(pairs.distances[-1]), _KNOTS)
     slope = float(model.coef_[0, 0]) / spread
@@ -198,7 +198,7 @@ def _platt(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
 def _isotonic(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.isotonic import IsotonicRegression
 
-    # Of n pairs nobody knows that the next one will not be the other way.
+    # Probabilities stay away from 0 and 1: n pairs of one kind do not rule out that the next one is of the other.
     least = 1 / (2 + 2 * min(int(pairs.genuine.sum()), int((~pairs.genuine).sum())))
     model = IsotonicRegression(increasing=False, y_min=least, y_max=1 - least)
     model.fit(pairs.distances.astype(np.float64), pairs.genuine.astype(np.float64), sample_weight=_even(pairs))
@@ -210,7 +210,7 @@ _FITS = {"platt": _platt, "isotonic": _isotonic}
 
 
 def _even(pairs: Pairs) -> np.ndarray:
-    """Weights by which genuine and impostor pairs count alike, of sum 2."""
+    """Weights of the pairs: those of all genuine ones sum to 1, and so do those of all impostors."""
     return np.where(pairs.genuine, 1 / pairs.genuine.sum(), 1 / (~pairs.genuine).sum())
 
 

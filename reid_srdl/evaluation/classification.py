@@ -21,19 +21,19 @@ from .predictions import Predictions
 from .scored import Track, forget
 
 _BLOCK = 1 << 22
-"""Numbers in double precision at a time."""
+"""Float64 numbers (images times classes) in memory at a time."""
 
 COLUMNS = {"top1": "top-1", "top5": "top-5", "loss": "loss", "ece": "ECE"}
 
 
 def telling(classes: int | None) -> list[str]:
-    """The scores of ``COLUMNS`` that say something: of 5 classes or fewer, the label is always among the 5 most probable."""
+    """The scores of ``COLUMNS`` that tell something: with 5 classes or fewer, top-5 is always 1."""
     return [name for name in COLUMNS if name != "top5" or classes is None or classes > 5]
 
 
 @dataclass(frozen=True, eq=False)
 class ClassResult:
-    """What N predictions are worth.
+    """Scores of N predictions.
 
     Args:
         top1: the share whose most probable class is the label.
@@ -58,7 +58,7 @@ class ClassResult:
         return self.reliability.ece
 
     def scores(self) -> dict[str, float]:
-        """Under the names that ``metrics.json`` has."""
+        """The scores under their names in ``metrics.json``."""
         return {name: getattr(self, name) for name in COLUMNS}
 
 
@@ -86,7 +86,7 @@ def classify(logits: np.ndarray, targets: np.ndarray) -> ClassResult:
 
 
 def _of_block(logits: np.ndarray, targets: np.ndarray, start: int) -> tuple[np.ndarray, ...]:
-    """Classes before the label, loss, predicted class, its probability and that of the label."""
+    """For each row: how many classes come before the label, loss, predicted class, its probability and that of the label."""
     if not np.isfinite(logits).all():
         row = start + int(np.argmin(np.isfinite(logits).all(axis=1)))
         raise UserError(f"what the network says of image {row} is not finite", "Its training has come apart: lower --optimiser.rate.")
@@ -118,7 +118,7 @@ class ClassEvaluation:
         metrics: the contents of ``metrics.json``.
         results: what is behind the scores, under ``classification`` and ``ensemble``.
         predictions: what the network said of each image.
-        place: which of how many processes this is; all have the same.
+        place: which of how many processes this is; all have the same results.
     """
 
     metrics: dict[str, Any]
@@ -142,11 +142,11 @@ class ClassEvaluation:
         return [f"{stamp['images']:,} {stamp['split']} images of {stamp['classes']:,} classes."]
 
     def save(self, folder: Path, *, details: bool = True) -> None:
-        """Writes ``metrics.json`` and, unless told otherwise, ``predictions.npz``, which it is of; of several processes the first does."""
+        """Writes ``metrics.json`` and, with ``details``, the ``predictions.npz`` that it is computed from; of several processes only the first writes."""
         if self.place.rank:
             return
         forget(folder)
-        # The scores come last: whoever finds them finds what they are of.
+        # The scores are written last, so that where they exist, so does what they are of.
         if details:
             predictions.save(self.predictions, folder / predictions.FILE)
         else:

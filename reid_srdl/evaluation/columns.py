@@ -9,7 +9,7 @@ from ..errors import UserError
 
 
 def require(query: Any, gallery: Any, *, same_camera: bool) -> None:
-    """Raises ``UserError`` where labels, or cameras that the rules look at, are not known of the query or the gallery.
+    """Raises ``UserError`` where query or gallery have no labels, or have no cameras although the rules look at them.
 
     Args:
         query, gallery: ``Embeddings``, or splits.
@@ -25,13 +25,13 @@ def require(query: Any, gallery: Any, *, same_camera: bool) -> None:
 
 
 def require_one_dimension(query: Embeddings, gallery: Embeddings) -> None:
-    """Raises ``UserError`` where there are no distances between them."""
+    """Raises ``UserError`` where query and gallery vectors differ in dimension."""
     if query.dimension != gallery.dimension:
         raise UserError(f"query vectors have {query.dimension} numbers, gallery vectors {gallery.dimension}", "Both must come from the same network.")
 
 
 def require_one_network(query: Embeddings, gallery: Embeddings) -> None:
-    """Raises ``UserError`` where distances between them would mean nothing, as far as it is known what made them."""
+    """Raises ``UserError`` where query and gallery are known to come from different networks, or only one of them to be averaged with mirrored images."""
     require_one_dimension(query, gallery)
     if query.model and gallery.model and query.model != gallery.model:
         raise UserError(

@@ -13,13 +13,13 @@ from .calibration import Calibration
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What pairs are compared by; ``by`` makes one.
+    """How pairs are compared; ``by`` makes one.
 
     Args:
         calibration: of the network that embeds them, with mirror images where it says so.
-        probability: from which on they are called the same.
+        probability: two images are called the same from this one on.
         prior: share of genuine pairs among those that are asked about.
-        limit: the largest distance that is so probable; infinite where every one is, minus infinity where none is.
+        limit: the largest distance of that probability; infinite where every distance has it, minus infinity where none has.
     """
 
     calibration: Calibration
@@ -29,7 +29,7 @@ class Comparison:
 
     @staticmethod
     def by(calibration: Calibration, probability: float = 0.5, prior: float | None = None) -> Comparison:
-        """At the calibration's prior where none is named. Raises ``UserError`` for a probability or a prior that is none."""
+        """Makes one, at the calibration's prior unless another is given. Raises ``UserError`` for a probability or a prior that is not between 0 and 1."""
         prior = calibration.prior if prior is None else prior
         return Comparison(calibration, probability, prior, calibration.threshold(probability, prior))
 
@@ -39,10 +39,10 @@ class Comparison:
         return self.calibration.most(self.prior)
 
     def facts(self) -> dict[str, Any]:
-        """As JSON can hold it: threshold, most, metric, prior. The threshold is null where the limit is no distance."""
+        """``threshold``, ``most``, ``metric`` and ``prior``, as values for JSON; the threshold is None where ``limit`` is infinite."""
         return {"threshold": self.limit if math.isfinite(self.limit) else None, "most": self.most, "metric": self.calibration.metric, "prior": self.prior}
 
     def of(self, one: np.ndarray, other: np.ndarray) -> dict[str, Any]:
-        """Two embeddings ``(D,)``, as JSON can hold it: distance, probability, same."""
+        """Compares two embeddings ``(D,)``: ``distance``, ``probability`` and ``same``, as values for JSON."""
         distance = self.calibration.distance(one, other)
         return {"distance": distance, "probability": float(self.calibration.probability(np.array([distance]), self.prior)[0]), "same": distance <= self.limit}

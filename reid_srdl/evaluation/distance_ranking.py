@@ -1,4 +1,4 @@
-"""Exact ranks of all matches by distances that are there already, such as those of a re-ranking."""
+"""Exact ranks of all matches by given distances, such as those of a re-ranking."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def rank_distances(
 
     Args:
         query: Q queries with labels and cameras; their vectors are not looked at.
-        gallery: G items, alike, junk included.
-        distances: ``(Q, G)``; or, where all of them are too many, one after another the rows of consecutive queries with theirs ``(rows, G)``.
+        gallery: G items, likewise, junk included.
+        distances: ``(Q, G)``; or, where that is too large, blocks in order: a slice of consecutive queries and their distances ``(rows, G)``.
         same_camera: images of the query's person by the query's own camera are matches too; cameras are then not needed.
 
     Raises:

@@ -18,12 +18,12 @@ def expand(queries: np.ndarray, gallery: np.ndarray, *, count: int, weight: floa
     Args:
         queries: float32 ``(Q, D)``.
         gallery: float32 ``(G, D)``.
-        count: gallery items that join each query.
-        weight: power of the cosine that an item has a say by; 0 counts query and items alike (the plain average), and items that
-            point away from the query count nothing beyond 0.
+        count: gallery items that each query is averaged with.
+        weight: items are weighted by their cosine to the query to this power; 0 weighs query and items alike (the plain average),
+            above 0 items with a negative cosine get no weight.
 
     Returns:
-        float32 ``(Q, D)``, of the queries' own lengths, so that distances stay comparable.
+        float32 ``(Q, D)``, with the lengths of the original queries, so that distances stay comparable.
 
     Raises:
         UserError: a count below 1 or a weight below 0.
@@ -45,7 +45,7 @@ def averaged(queries: np.ndarray, items: np.ndarray, *, weight: float = 0.0) -> 
         weight: as in ``expand``.
 
     Returns:
-        float32 ``(Q, D)``, of the queries' own lengths.
+        float32 ``(Q, D)``, with the lengths of the original queries.
     """
     lengths = np.linalg.norm(queries, axis=1, keepdims=True)
     together = np.concatenate([queries[:, None], items], axis=1)
@@ -61,7 +61,7 @@ def _nearest(queries: np.ndarray, gallery: np.ndarray, count: int) -> Iterator[t
     """Rows of queries, and the gallery rows nearest to each, ``(rows, count)``."""
     items = torch.from_numpy(np.require(gallery, np.float32, "CW"))
     lengths = (items * items).sum(dim=1)
-    step = max(1, _BLOCK_BYTES // (4 * max(len(gallery), (count + 1) * gallery.shape[1])))  # their distances, and then themselves
+    step = max(1, _BLOCK_BYTES // (4 * max(len(gallery), (count + 1) * gallery.shape[1])))  # distances to all items, and then the nearest items themselves
     for start in range(0, len(queries), step):
         rows = slice(start, min(start + step, len(queries)))
         wanted = torch.from_numpy(np.require(queries[rows], np.float32, "CW"))

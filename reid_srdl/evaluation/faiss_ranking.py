@@ -13,7 +13,7 @@ from .result import RankResult
 from .tiles import Metric
 
 _BLOCK_BYTES = 64 << 20
-"""Of the distances and positions that a block of queries gets back."""
+"""Bytes of the distances and positions that a search of one block of queries returns."""
 
 
 def rank_with_faiss(

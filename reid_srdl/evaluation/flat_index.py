@@ -1,4 +1,4 @@
-"""A flat faiss index: every distance, nearest first; on the GPU where the installed faiss has one."""
+"""A flat faiss index: every distance, nearest first; on the GPU where the installed faiss supports it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..errors import UserError
 from .tiles import Metric
 
 _GPU_DEPTH = 2048
-"""Nearest items that faiss hands back from a GPU index at most."""
+"""The most items that a search of a GPU index returns."""
 _SLOW_FROM = 128_000
 _PRODUCT_FROM = 800
-"""Numbers of all queries (Q times D, for each thread) from which a matrix product is faster than distances one by one. faiss 1.14 and 1.15 wait
-for 128,000 of them, so that 200 queries of 512 numbers took 5 times as long on one thread; 800 is what its authors measured next (their #5109)."""
+"""Size of the queries (Q times D, for each thread) from which a matrix product is faster than distances one by one. faiss 1.14 and 1.15 multiply only
+from 128,000 on, so that 200 queries of 512 numbers took 5 times as long on one thread; 800 is what its authors measured next (their #5109)."""
 
 
 def load_faiss() -> Any:
-    """The module. Raises ``UserError`` where it is not installed."""
+    """The module faiss. Raises ``UserError`` where it is not installed."""
     try:
         import faiss
     except ImportError:
@@ -42,12 +42,12 @@ class FlatIndex:
     Args:
         vectors: float32; copied into the index.
         metric: ``euclidean`` (squared distances) or ``cosine`` (1 - cosine).
-        piece: items an index; a GPU index can be searched to its full depth only while it is small. By default all in one on
-            the CPU, as many as it takes on a GPU.
-        gpu: on a GPU where the installed faiss has one.
+        piece: items of one index; a GPU index can be searched to its full depth only if it is small. By default all items on
+            the CPU, and as many as can be searched so on a GPU.
+        gpu: use a GPU where the installed faiss supports one.
 
     Attributes:
-        on_gpu: where the index is.
+        on_gpu: whether the index is on a GPU.
 
     Raises:
         UserError: faiss is not installed.

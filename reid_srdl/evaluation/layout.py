@@ -1,7 +1,7 @@
-"""In which order queries and gallery pass each other: images of a person stand together on both sides.
+"""The order in which queries and gallery are compared: images of a person are next to each other on both sides.
 
-So the matches of a block of queries lie in the few tiles whose products the block needs anyway, and no product is
-computed for them alone. The order changes no rank: equal distances are settled by the positions that items have.
+So the matches of a block of queries lie in few tiles, whose products the block needs anyway, and no product is
+computed for them alone. The order changes no rank: ties are settled by the items' positions in the gallery.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from .columns import require, require_one_dimension
 from .tiles import COLUMNS, ROWS, Metric, Tile, as_queries
 
 _QUERY_BYTES = 64 << 20
-"""Queries up to this many bytes are held on the device while the gallery passes by."""
+"""Queries up to this many bytes are held on the device while all tiles of the gallery are compared with them."""
 _CHUNK = 1 << 16
-"""Items of a mask that are looked at at a time."""
-_FEWEST_ROWS = 16  # products with one row take another way through the libraries
+"""Items of a mask that are searched at a time."""
+_FEWEST_ROWS = 16  # libraries compute products with a single row by other routines
 
 
 class Layout:
     """Q queries in blocks, and the items of a part of the gallery in tiles.
 
-    Tiles hold the people first that queries ask for, by label, and then all others by position; junk, which exists for nobody,
-    is in no tile.
+    Tiles hold first the images of people whom queries show, by label, and then all others, by position. Junk is in no tile, since
+    it does not exist for any query.
 
     Args:
         query, shard, metric, same_camera, device, tile: as in ``ranking.find_matches``.
-        offset: where the part of the gallery begins.
+        offset: position in the whole gallery where the part begins.
 
     Raises:
         UserError: no vectors, other dimensions in query and gallery, labels or cameras that are not known.
@@ -65,7 +65,7 @@ class Layout:
         people = np.flatnonzero(sought)
         self._people = people[np.argsort(shard.labels[people], kind="stable")]
         self._labels = shard.labels[self._people]
-        # Of the others, who may be nearly all, a mask is kept, and where in it each tile begins: no number for each of them.
+        # The others may be nearly all items, so instead of a number for each, only a mask is kept, and where in it each tile begins.
         self._others = ~sought & (shard.labels != JUNK)
         self._items = len(people) + int(np.count_nonzero(self._others))
         self.tiles = range(-(-self._items // self.columns))
@@ -75,25 +75,25 @@ class Layout:
         self._lengths: dict[int, torch.Tensor] = {}
 
     def held_blocks(self) -> Iterator[list[np.ndarray]]:
-        """Rows of queries by block, as many blocks as fit the device together."""
+        """Lists of blocks (rows of queries each), as many at a time as are held on the device together."""
         together = max(1, _QUERY_BYTES // (4 * self.query.dimension * self._rows))
         blocks = [self._by_label[start : start + self._rows] for start in range(0, len(self.query), self._rows)]
         for start in range(0, len(blocks), together):
             yield blocks[start : start + together]
 
     def queries(self, rows: np.ndarray) -> torch.Tensor:
-        """The vectors of a block; a short block repeats its last, for products whose way of summing is that of a matrix."""
+        """The vectors of a block; a very short one is padded by repeating its last, so that its products sum in the same order as those of a matrix."""
         padded = np.concatenate([rows, np.full(max(0, _FEWEST_ROWS - len(rows)), rows[-1])])
         return as_queries(self.query.vectors[padded], self.metric, self.device)
 
     def pairs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The images of the same person: row of the block, place among all tiles, and whether the query's own camera took it.
+        """Gallery images of the queries' people: for each the row in the block, its place among all tiles, and whether the query's own camera took it.
 
-        Ascending by row, and for each row by position. Those of the own camera do not exist for the query; the others are its matches.
+        Ascending by row, and for each row by position. Those by the query's own camera do not exist for it; the others are its matches.
         """
         labels = self.query.labels[rows]
         first, last = (np.searchsorted(self._labels, labels, side=side) for side in ("left", "right"))
-        counts = last - first  # none of a distractor or junk, who are nobody that is sought
+        counts = last - first  # 0 for a query that is a distractor or junk: it has no matches
         row = np.repeat(np.arange(len(rows)), counts)
         place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
         if self.same_camera:
@@ -101,11 +101,11 @@ class Layout:
         return row, place, self.query.cameras[rows][row] == self.shard.cameras[self._people[place]]
 
     def positions(self, places: np.ndarray) -> np.ndarray:
-        """In the whole gallery, of people by their places among all tiles."""
+        """Positions in the whole gallery of people's images, which are given by their places among all tiles."""
         return self.offset + self._people[places]
 
     def positions_in(self, number: int) -> np.ndarray:
-        """In the whole gallery, of the items of a tile: not more than ``columns``."""
+        """Positions in the whole gallery of the items of a tile: at most ``columns``."""
         return self.offset + self._items_of(number)
 
     def _items_of(self, number: int) -> np.ndarray:
@@ -114,18 +114,18 @@ class Layout:
         return np.concatenate([people, begins + np.flatnonzero(self._others[begins:ends])])
 
     def tile(self, number: int) -> Tile:
-        """The one of this thread, filled with the items of this number: its memory is large, and new memory costs time."""
+        """This thread's ``Tile``, filled with the items of tile ``number``; it is reused, since it is large and new memory costs time."""
         if not hasattr(self._tile_of_thread, "own"):
             self._tile_of_thread.own = Tile(self.query.dimension, self.metric, self.columns, self.device)
         tile = self._tile_of_thread.own
         lengths = tile.fill(self.shard.vectors, self._items_of(number), self._lengths.get(number))
-        if number * self.columns < len(self._labels):  # tiles of people come again
+        if number * self.columns < len(self._labels):  # tiles of people are filled more than once
             self._lengths[number] = lengths
         return tile
 
 
 def _places_of(mask: np.ndarray, nth: np.ndarray) -> np.ndarray:
-    """Where in a mask the n-th true place is, counted from 0, for n in ascending order; behind its end where there are no more."""
+    """Index in a mask of its n-th true value, counted from 0, for each n in ``nth`` (ascending); the mask's length where there are fewer."""
     found = np.full(len(nth), len(mask))
     before = 0
     for start in range(0, len(mask), _CHUNK):

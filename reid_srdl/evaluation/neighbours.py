@@ -20,7 +20,7 @@ class Neighbours:
 
     Args:
         positions: in the gallery, int64; -1 where fewer than k items exist for the query.
-        distances: squared Euclidean, or 1 - cosine; infinite there.
+        distances: squared Euclidean, or 1 - cosine; infinite where the position is -1.
     """
 
     positions: np.ndarray
@@ -30,12 +30,12 @@ class Neighbours:
 def neighbours(query: Embeddings, gallery: Embeddings, k: int, *, metric: Metric = "euclidean", same_camera: bool = False) -> Neighbours:
     """The k nearest gallery items that exist for each query: junk, and the query's own person and camera, are left out.
 
-    Where labels are not known, all items exist. Equal distances stand by gallery position, as far down as the search went.
+    Where labels are not known, all items exist. Equal distances are ordered by gallery position, among the items that the search returned.
 
     Raises:
         UserError: faiss is not installed.
     """
-    index = FlatIndex(gallery.vectors, metric, gpu=False)  # for a few queries, a copy of the gallery there costs more
+    index = FlatIndex(gallery.vectors, metric, gpu=False)  # for a few queries, copying the gallery to a GPU costs more
     known = _labels_and_cameras(query, gallery)
     ignored = matches.count(*known, same_camera=same_camera).ignored if known else np.zeros(len(query), dtype=np.int64)
     positions = np.full((len(query), k), -1, dtype=np.int64)
@@ -43,7 +43,7 @@ def neighbours(query: Embeddings, gallery: Embeddings, k: int, *, metric: Metric
     block = max(1, _BLOCK_BYTES // (16 * min(len(gallery), k + int(ignored.max(initial=0)))))
     for start in range(0, len(query), block):
         rows = np.arange(start, min(start + block, len(query)))
-        # As deep as the items that do not exist could push the k-th that does.
+        # Deep enough for k items that exist even if all that do not exist are nearer.
         far, found = index.search(query.vectors[rows], k + int(ignored[rows].max()))
         order = np.lexsort((found, far), axis=1)
         far, found = np.take_along_axis(far, order, axis=1), np.take_along_axis(found, order, axis=1)
@@ -60,7 +60,7 @@ def neighbours(query: Embeddings, gallery: Embeddings, k: int, *, metric: Metric
 
 
 def _labels_and_cameras(query: Embeddings, gallery: Embeddings) -> tuple[np.ndarray, ...] | None:
-    """What ``matches`` asks for; unknown cameras are all different from each other's."""
+    """Labels and cameras of query and gallery, as ``matches`` takes them; None without labels. Unknown cameras count as different in query and gallery."""
     if query.labels is None or gallery.labels is None:
         return None
     if query.cameras is None or gallery.cameras is None:

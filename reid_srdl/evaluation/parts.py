@@ -1,6 +1,6 @@
-"""A gallery of which each of several processes has a part: ranks by adding counts, and the whole one after another for a file.
+"""A gallery that is split among several processes: ranks by adding up their counts, and the whole gallery, piece by piece, for a file.
 
-A process never has more than its own part and the queries, so a gallery may be larger than any one's memory.
+A process never holds more than its own part and the queries, so a gallery may be larger than the memory of any of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .result import RankResult
 from .tiles import Metric
 
 _PIECE = 1 << 22
-"""Numbers of a part that are handed over at a time."""
+"""Numbers (items times D) of a part that are handed over at a time."""
 
 
 def own_part(gallery: Embeddings, place: Place) -> Embeddings:
@@ -33,7 +33,7 @@ def rank_parts(
 
     Args:
         query: all queries, the same in every process.
-        part: consecutive gallery items, those of the ranks before this one's standing before them; may hold none.
+        part: this process's consecutive gallery items, which follow those of all lower ranks; may be empty.
         place: where it is computed, and which of how many processes this is.
         metric, same_camera: as in ``rank``.
     """
@@ -56,7 +56,7 @@ def whole(part: Embeddings, place: Place) -> Iterator[Embeddings]:
 
 
 def hand_over(part: Embeddings, place: Place) -> None:
-    """For all processes but the first, which takes ``whole``."""
+    """For all processes but the first: sends this one's part to the first, which receives it in ``whole``."""
     for piece in _pieces(part):
         place.hand(piece, 0)
     place.hand(None, 0)

@@ -26,7 +26,7 @@ class Predictions:
         confidence: its probability, float32 ``(N,)``.
         of_label: probability of the right label, float32 ``(N,)``.
         classes: all labels that there are, ascending, int64 ``(C,)``.
-        names: C names of them.
+        names: the names of ``classes``.
     """
 
     paths: tuple[str, ...]
@@ -42,11 +42,11 @@ class Predictions:
 
     @property
     def right(self) -> np.ndarray:
-        """bool ``(N,)``."""
+        """Which predictions are right: bool ``(N,)``."""
         return self.predicted == self.labels
 
     def name(self, label: int) -> str:
-        """Of a class."""
+        """The name of a class, by its label."""
         return self.names[int(np.searchsorted(self.classes, label))]
 
 
@@ -59,7 +59,7 @@ def save(predictions: Predictions, path: files.Pathlike) -> None:
 
 
 def load(path: files.Pathlike) -> Predictions:
-    """Raises ``UserError`` where the file is missing, damaged, or of another kind."""
+    """Reads what ``save`` wrote. Raises ``UserError`` where the file is missing, damaged, or of another kind."""
     path = Path(path)
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:

@@ -26,24 +26,24 @@ from .scored import Track, forget
 from .tiles import Metric
 
 CMC_DEPTH = 50
-"""Ranks of the curve."""
+"""Ranks up to which the CMC curve is kept."""
 COLUMNS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "rank20": "Rank-20", "mAP": "mAP", "mAP_trapezoid": "mAP (trapezoid)", "mINP": "mINP"}
 
 Queries = Literal["single", "multi", "both"]
 
 
 _NEXT_TO_EQUAL = 3e-3
-"""Of the vectors' length. Squared distances are then some hundred-thousandths of squared lengths, of which float32 keeps ten-millionths."""
+"""Spread (``_spread``) below which embeddings are next to equal: squared distances are then about 1e-5 of squared lengths, of which float32 resolves 1e-7."""
 
 
 def _spread(vectors: np.ndarray) -> float:
-    """How far N vectors lie from their mean, as a share of their length: root mean squares. 0 of none."""
+    """Root mean square distance of N vectors from their mean, divided by their root mean square length; 0 for no vectors."""
     apart = vectors - vectors.mean(axis=0, dtype=np.float64)
     return float(np.sqrt((apart**2).sum() / max(1e-30, (vectors.astype(np.float64) ** 2).sum())))
 
 
 class Embeds(Protocol):
-    """What is scored; ``runs.Trained`` is such."""
+    """A network that can be scored, such as ``runs.Trained``."""
 
     @property
     def model_hash(self) -> str: ...
@@ -55,7 +55,7 @@ class Embeds(Protocol):
     def place(self) -> Place: ...
 
     def embeddings(self, split: Split, *, flip: bool = False, track: Track = iter, own: bool = False) -> Embeddings:
-        """Embeddings of a split, its junk left out; ``own`` of this process's part of it, which is all where there is one process."""
+        """Embeddings of a split, its junk left out; with ``own`` only those of this process's part of it."""
         ...
 
 
@@ -97,16 +97,16 @@ class Evaluation:
         return [counted, *without, *([equal] if len(self.query) > 1 and spread < _NEXT_TO_EQUAL else [])]
 
     def save(self, folder: Path, *, details: bool = True) -> None:
-        """Writes ``metrics.json`` and, unless told otherwise, ``query.npz`` and ``gallery.npz``, which it is of.
+        """Writes ``metrics.json`` and, with ``details``, the ``query.npz`` and ``gallery.npz`` that it is computed from.
 
-        All processes must call it; the first writes.
+        All processes must call it; only the first writes.
         """
         if self.place.rank:
             if details:
                 parts.hand_over(self.gallery, self.place)
             return
         forget(folder)
-        # The scores come last: whoever finds them finds the embeddings that they are of.
+        # The scores are written last, so that where they exist, so do the embeddings that they are of.
         for name, pieces in (("query", iter([self.query])), ("gallery", parts.whole(self.gallery, self.place))):
             if details:
                 embeddings.write(folder / f"{name}.npz", pieces)
@@ -126,9 +126,9 @@ def evaluate(
     ensemble: Sequence[Embeds] = (),
     tracks: Callable[[str], Track] = lambda title: iter,
 ) -> Evaluation:
-    """Embeds a data set and scores it, where the network is.
+    """Embeds a data set and scores it, on the network's device.
 
-    Several processes share out the images, and keep each its part of the gallery; all get the same scores.
+    Several processes share the images, and each keeps its part of the gallery; all get the same scores.
 
     Args:
         trained: the network.
@@ -136,13 +136,13 @@ def evaluate(
         query: ``single`` queries, ``multi`` (the ``multi_query`` images of a query's person and camera as one), or ``both``; ``both``
             means single where the data set has no such images.
         flip: average the embeddings of an image and its mirror.
-        rules: how embeddings are scored; by default as usual, with the distance that the network's embeddings are compared by.
+        rules: how embeddings are scored; by default the usual rules, with the network's own distance.
         split: ``test``, or ``val`` for the held-out training people.
         ensemble: further networks; the embeddings of all, side by side, are scored as ``ensemble``.
         tracks: from a title to what wraps an iteration, for progress bars.
 
     Raises:
-        UserError: a choice of ``query`` or ``split`` that there is not, a classification set, no held-out people, no multi-query images, no query with a match; as in ``Rules.check``.
+        UserError: an unknown ``query`` or ``split``, a classification set, no held-out people, no multi-query images, no query with a match; as in ``Rules.check``.
     """
     rules, place = Rules(metric=trained.distance) if rules is None else rules, trained.place
     rules.check(place)
@@ -190,7 +190,7 @@ def score(
     place: Place | None = None,
     known: Embeddings | Split | None = None,
 ) -> Evaluation:
-    """Scores embeddings, whoever made them.
+    """Scores embeddings from any source.
 
     Args:
         query: with labels and cameras.
@@ -199,7 +199,7 @@ def score(
         multi: what ``multi_queries`` made.
         single: whether the single queries are scored.
         track: wraps the search for neighbours in re-ranking, for a progress bar.
-        place: where it is computed, and which of how many processes this is; null means one process, on the GPU where there is one.
+        place: where it is computed, and which of how many processes this is; None means one process, on the GPU where there is one.
         known: labels and cameras of the whole gallery, where ``gallery`` is a part.
 
     Raises:
@@ -245,10 +245,10 @@ def multi_queries(query: Embeddings, boxes: Embeddings, pooling: Pooling = "mean
     Args:
         query: Q queries.
         boxes: further images of the same people.
-        pooling: their ``mean``, or the ``max`` of each number.
+        pooling: the ``mean`` of their vectors, or the ``max`` of each number in them.
 
     Returns:
-        Q queries, and how many of them stand alone, since ``boxes`` has nothing of their person and camera.
+        Q queries, and how many of them are unchanged, since ``boxes`` has no image of their person and camera.
 
     Raises:
         UserError: there is no such pooling.
@@ -272,7 +272,7 @@ def multi_queries(query: Embeddings, boxes: Embeddings, pooling: Pooling = "mean
 
 
 def side_by_side(parts: Sequence[Embeddings], *, unit: bool = False) -> Embeddings:
-    """One vector an image from those of several networks; ``unit`` brings each to length 1 before."""
+    """The vectors of several networks for the same images, concatenated; ``unit`` scales each to length 1 before."""
     if len({part.paths for part in parts}) > 1 or len({len(part) for part in parts}) > 1:
         raise UserError("the members of an ensemble were not given the same images", "Embed the same split with each.")
     vectors = [part.vectors for part in parts]
@@ -282,7 +282,7 @@ def side_by_side(parts: Sequence[Embeddings], *, unit: bool = False) -> Embeddin
 
 
 def _scored(result: RankResult) -> dict[str, Any]:
-    """Scores as fractions, and the whole CMC curve as far as it is drawn."""
+    """Scores as fractions, and the CMC curve up to ``CMC_DEPTH``."""
     return {**result.scores(), "cmc": result.cmc(CMC_DEPTH).tolist()}
 
 
@@ -322,18 +322,18 @@ def _counts(query: Embeddings | Split, gallery: Embeddings | Split, rules: Rules
 
 
 def _require_matches(query: Embeddings | Split, gallery: Embeddings | Split, rules: Rules) -> None:
-    """Before anything is embedded: NaN for all is no score."""
+    """Raises ``UserError``, before anything is embedded, where no query has a match: all scores would be NaN."""
     counts = _counts(query, gallery, rules)
     if not counts.matches.any():
         raise UserError(f"nothing can be scored: {matches.why_unmatched(counts) or 'there are no queries'}", "Labels must mean the same people in query and gallery.")
 
 
 def _person_and_camera(part: Embeddings | Split) -> np.ndarray:
-    """int64 ``(N, 2)``."""
+    """Label and camera of each image (0 where cameras are not known): int64 ``(N, 2)``."""
     return np.column_stack([part.labels, np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras])
 
 
 def boxes_of(boxes: Split, query: Split) -> Split:
-    """The boxes that show the person and camera of a query: the others would be embedded for nothing."""
+    """The multi-query images of some query's person and camera; the others would be embedded for nothing."""
     asked = {tuple(pair) for pair in _person_and_camera(query).tolist()}
     return boxes.take(np.array([tuple(pair) in asked for pair in _person_and_camera(boxes).tolist()], dtype=bool))

@@ -40,13 +40,13 @@ def rank(
         metric: ``euclidean`` (squared, as in faiss: the same order) or ``cosine``.
         same_camera: images of the query's person by the query's own camera are matches too; cameras are then not needed.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        tile: (queries at most, gallery items) a tile of distances; by default what suits the device.
+        tile: (most queries, gallery items) of a tile of distances; by default what suits the device.
 
     Returns:
         ranks of all matches and the scores; a query without a match is NaN there and counted in ``unmatched``.
 
     Raises:
-        UserError: no vectors, other dimensions in query and gallery, labels or cameras that are not known.
+        UserError: no vectors, different dimensions in query and gallery, labels or cameras that are not known.
     """
     matches, ranks = rank_matches(query, gallery, metric=metric, same_camera=same_camera, device=device, tile=tile)
     return RankResult.of(matches.starts, ranks)
@@ -59,7 +59,7 @@ class Matches:
     Args:
         starts: int64 ``(Q + 1,)``; those of query i are rows ``starts[i]:starts[i + 1]`` of the other columns.
         positions: in the whole gallery, int64 ``(M,)``, ascending for each query.
-        distances: as ``Tile`` has them, float32 ``(M,)``.
+        distances: as ``Tile`` computes them, float32 ``(M,)``.
     """
 
     starts: np.ndarray
@@ -168,7 +168,7 @@ def count_closer(
 
 
 def _pass_by(layout: Layout, blocks: Sequence[Block]) -> None:
-    """Counts in all tiles for all blocks."""
+    """Counts the nearer items in all tiles, for the matches of all blocks."""
 
     def count(number: int) -> None:
         waiting = [block for block in blocks if block.waits_for(number)]
@@ -181,7 +181,7 @@ def _pass_by(layout: Layout, blocks: Sequence[Block]) -> None:
 
 
 def _targets(matches: Matches, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The matches of some queries: which of the queries, and which row of ``matches``."""
+    """The matches of the queries ``rows``: for each its index in ``rows``, and its own row in ``matches``."""
     counts = np.diff(matches.starts)[rows]
     row = np.repeat(np.arange(len(rows)), counts)
     return row, np.arange(len(row)) + np.repeat(matches.starts[rows] - (np.cumsum(counts) - counts), counts)

@@ -1,8 +1,8 @@
 """k-reciprocal re-ranking (Zhong, Zheng, Cao, Li: Re-ranking Person Re-identification with k-reciprocal Encoding, CVPR 2017).
 
-Two images are alike if those that each finds nearest are the same ones. The rows and columns of all N = Q + G images are
-never held together: neighbours are found in blocks of rows, and what follows is sparse. Memory grows as N times the size of a
-neighbour set, and the distances come out in blocks of queries.
+Two images are alike if their nearest images are the same. The matrix of all N = Q + G images by themselves is never held as
+a whole: neighbours are found in blocks of rows, and what follows is sparse. Memory grows as N times the size of a
+neighbour set, and the distances are returned in blocks of queries.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _BLOCK_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class Reranking:
-    """How results are ranked again; the defaults are the paper's.
+    """Parameters of re-ranking; the defaults are the paper's.
 
     Args:
-        k1: size of the k-reciprocal sets; half of it is that of the sets which may join them.
+        k1: size of the k-reciprocal sets; the sets that they may be extended by have half of it.
         k2: how many nearest images a set is averaged over (local query expansion); 1 averages nothing.
         weight: of the original distance beside the Jaccard distance (lambda in Eq. 12).
     """
@@ -35,7 +35,7 @@ class Reranking:
     weight: float = 0.3
 
     def check(self) -> None:
-        """Raises ``UserError`` for numbers that no re-ranking has."""
+        """Raises ``UserError`` for sizes below 1 or a weight that is not between 0 and 1."""
         if self.k1 < 1 or self.k2 < 1:
             raise UserError(f"re-ranking by {self.k1} and {self.k2} neighbours", "Both must be above 0.")
         if not 0 <= self.weight <= 1:
@@ -62,15 +62,15 @@ def rerank(queries: np.ndarray, gallery: np.ndarray, how: Reranking = PAPER) -> 
 def reranked(queries: np.ndarray, gallery: np.ndarray, how: Reranking = PAPER, *, track: Track = iter) -> Iterator[tuple[slice, np.ndarray]]:
     """Distances after re-ranking, a block of queries at a time.
 
-    The set of an image grows by that of a member where they share more than two thirds of the latter: as in the authors' code, of
-    which all published scores are (the paper's Eq. 4 takes two thirds, too). Original distances are squared, and each image's are
-    divided by its largest, as there.
+    The set of an image is extended by that of a member where they share more than two thirds of the latter, as in the authors' code,
+    from which all published scores come (in the paper's Eq. 4, exactly two thirds are enough). Original distances are squared, and
+    each image's are divided by its largest, as in that code.
 
     Args:
         queries: float32 ``(Q, D)``.
         gallery: float32 ``(G, D)``.
         how: sizes and weight.
-        track: wraps the starts of the blocks of rows whose neighbours are sought, which takes most of the time.
+        track: wraps the iteration over the blocks whose neighbours are found, which takes most of the time, for a progress bar.
 
     Yields:
         which queries, and float32 ``(queries, G)``.
@@ -95,7 +95,7 @@ def reranked(queries: np.ndarray, gallery: np.ndarray, how: Reranking = PAPER, *
 
 @dataclass(frozen=True, eq=False)
 class _Neighbours:
-    """The nearest of N images, each image's own row first.
+    """The nearest images of each of N images, itself first.
 
     Args:
         vectors: ``(N, D)``.
@@ -129,12 +129,12 @@ class _Neighbours:
         return sparse.csr_matrix((np.ones(ids.size, np.float32), ids.ravel(), np.arange(0, ids.size + 1, count)), shape=(total, total))
 
     def distances(self, rows: slice, others: slice) -> torch.Tensor:
-        """Squared, and divided by the largest of the row."""
+        """Squared distances, divided by the largest of each row."""
         chosen = self.vectors[others]
         return _squared(self.vectors[rows], chosen, (chosen * chosen).sum(dim=1)) / self.farthest[rows, None]
 
     def of_pairs(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """The same of pairs of images."""
+        """As ``distances``, for pairs of images: ``(P,)``."""
         result = np.empty(len(row), np.float32)
         step = max(1, _BLOCK_BYTES // (8 * self.vectors.shape[1]))
         for start in range(0, len(row), step):
@@ -157,7 +157,7 @@ def _blocks(count: int, columns: int) -> Iterator[slice]:
 
 
 def _encoded(near: _Neighbours, how: Reranking) -> sparse.csr_matrix:
-    """Each image as weights of those in its k-reciprocal set (Eq. 6 and 11): ``(N, N)``, rows of sum 1."""
+    """Each image as weights of those in its extended k-reciprocal set (Eq. 6 and 11): ``(N, N)``, each row of sum 1."""
     sets = _reciprocal(near, how.k1)
     small = _reciprocal(near, int(np.around(how.k1 / 2)))
     sizes = np.asarray(small.sum(axis=1)).ravel()
@@ -181,13 +181,13 @@ def _encoded(near: _Neighbours, how: Reranking) -> sparse.csr_matrix:
 
 
 def _reciprocal(near: _Neighbours, k: int) -> sparse.csr_matrix:
-    """Eq. 2: 1 where each of two images is among the k nearest of the other; an image is of its own set."""
+    """Eq. 2: 1 where each of two images is among the k nearest of the other; an image is in its own set."""
     forward = near.first(k + 1)
     return forward.multiply(forward.T).tocsr()
 
 
 def _jaccard(encoded: sparse.csr_matrix, columns: sparse.csc_matrix, row: int) -> np.ndarray:
-    """Eq. 10: one less the shared weight over the whole, of one image and all others: float64 ``(N,)``."""
+    """Eq. 10: Jaccard distances of one image to all, which are 1 minus the shared weight over the total: float64 ``(N,)``."""
     own = slice(encoded.indptr[row], encoded.indptr[row + 1])
     members, weights = encoded.indices[own], encoded.data[own]
     starts, stops = columns.indptr[members], columns.indptr[members + 1]

@@ -9,10 +9,10 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class RankResult:
-    """How far up the matches of Q queries stand.
+    """Ranks of the matches of Q queries, and the scores of each query.
 
-    Ranks count from 1, among the gallery items that exist for the query. Queries without a match are NaN and no part
-    of the means.
+    Ranks count from 1, among the gallery items that exist for the query. Queries without a match have NaN and are left
+    out of the means.
 
     Args:
         starts: int64 ``(Q + 1,)``; the matches of query i are ``ranks[starts[i]:starts[i + 1]]``.
@@ -32,13 +32,13 @@ class RankResult:
 
     @classmethod
     def of(cls, starts: np.ndarray, ranks: np.ndarray) -> RankResult:
-        """From the ranks of the matches, those of a query in any order."""
+        """From the ranks of the matches, in any order within a query."""
         counts = np.diff(starts)
         query = np.repeat(np.arange(len(counts)), counts)
         ranks = ranks[np.lexsort((ranks, query))]
         nth = np.arange(1, len(ranks) + 1) - starts[:-1][query]
         precision = nth / ranks
-        # Precision one place above the match: that of the matches before it; 1 above the first place.
+        # Precision at the rank just above each match, where only earlier matches count; 1 for a match at rank 1.
         above = np.where(ranks > 1, (nth - 1) / np.maximum(ranks - 1, 1), 1.0)
         first, last = np.full(len(counts), np.nan), np.full(len(counts), np.nan)
         some = counts > 0
@@ -116,7 +116,7 @@ class RankResult:
         return _mean(self.inp)
 
     def scores(self) -> dict[str, float]:
-        """Fractions, under the names that ``metrics.json`` has."""
+        """The scores as fractions, under their names in ``metrics.json``."""
         return {name: getattr(self, name) for name in ("rank1", "rank5", "rank10", "rank20", "mAP", "mAP_trapezoid", "mINP")}
 
 

@@ -46,7 +46,7 @@ class Rules:
     rerank: Reranking | None = None
 
     def check(self, place: Place = ALONE) -> None:
-        """Raises ``UserError`` for choices that nothing ranks by, and for what several processes cannot do together: it looks at the whole gallery."""
+        """Raises ``UserError`` for choices that are impossible, and for those that need the whole gallery where several processes have parts of it."""
         if self.rerank is not None:
             self.rerank.check()
             if self.engine == "faiss":
@@ -59,16 +59,16 @@ class Rules:
             raise UserError(f"{asked[0]} works in one process", "Score without torchrun, with --embeddings of what was saved under it.")
 
     def rank(self, query: Embeddings, gallery: Embeddings, track: Track = iter, place: Place = ALONE) -> RankResult:
-        """By the engine that is asked for, or by re-ranking, on the device of ``place``; of several processes each has a part of the gallery."""
+        """Ranks by the chosen engine or by re-ranking, on the device of ``place``; each of several processes has a part of the gallery."""
         self.check(place)
         require_one_network(query, gallery)
-        if self.expand or self.rerank is not None or self.engine == "faiss":  # the exact engine looks itself, tile by tile
+        if self.expand or self.rerank is not None or self.engine == "faiss":  # the exact engine checks lengths itself, tile by tile
             check_lengths(query.vectors, "query")
             check_lengths(gallery.vectors, "gallery")
         if self.expand or self.rerank is not None:
             if self.metric == "cosine":
                 query, gallery = (dataclasses.replace(part, vectors=unit_length(part.vectors)) for part in (query, gallery))
-            # Whoever is junk can be no neighbour either.
+            # Junk must not be found as a neighbour either.
             gallery = gallery.take(gallery.labels != JUNK)
         if self.expand:
             query = dataclasses.replace(query, vectors=expand(query.vectors, gallery.vectors, count=self.expand))
@@ -79,7 +79,7 @@ class Rules:
         return rank_parts(query, gallery, place, metric=self.metric, same_camera=self.same_camera)
 
     def engine_used(self, place: Place) -> str:
-        """In words, as ``rank`` uses it there."""
+        """What ``rank`` uses at ``place``, in words."""
         if self.rerank is not None:
             return "k-reciprocal re-ranking"
         if self.engine == "exact":

@@ -13,10 +13,10 @@ __all__ = ["Scored", "Track", "forget"]
 
 
 def forget(folder: Path) -> None:
-    """Takes former scores away, before what they are of is replaced: whatever ends the saving then leaves none that belong to something else.
+    """Deletes former scores before the files that they are of are replaced, so that a save that is broken off leaves no scores of other files.
 
     Raises:
-        UserError: there is no permission to.
+        UserError: nothing can be written into the folder.
     """
     files.check_writable(folder / METRICS)
     (folder / METRICS).unlink(missing_ok=True)
@@ -28,7 +28,7 @@ class Scored(Protocol):
     metrics: dict[str, Any]
 
     def table(self) -> list[tuple[str, ...]]:
-        """The scores for a person's eyes: the names of the columns, then a row each."""
+        """The scores as a table to print: the names of the columns, then its rows."""
         ...
 
     def remarks(self) -> list[str]:
@@ -36,5 +36,5 @@ class Scored(Protocol):
         ...
 
     def save(self, folder: Path, *, details: bool = True) -> None:
-        """Writes ``metrics.json`` and, unless told otherwise, what it is of. All of several processes must call it; the first writes."""
+        """Writes ``metrics.json`` and, with ``details``, the files that it is computed from. All processes must call it; only the first writes."""
         ...

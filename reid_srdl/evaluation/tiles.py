@@ -1,8 +1,8 @@
 """Distances between queries and gallery items in tiles of one fixed shape.
 
 Equal gallery vectors must be equally far from a query wherever in the gallery they stand. Kernels of matrix products choose
-their way of summing by the shapes that they are given, so every product here has the same number of columns: the last
-tile is filled up with items that do not exist.
+the order in which they sum by the shapes that they are given, so every product here has the same number of columns: the
+last tile is padded with items that do not exist.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ Result = TypeVar("Result")
 Metric = Literal["euclidean", "cosine"]
 
 ROWS = {"cpu": 384, "cuda": 2048}
-"""At most so many queries a tile. More make the products of a tile faster; but then the people of a block fill more tiles, whose distances are kept."""
+"""The most queries of a block. More of them make the products faster, but then their people fill more tiles, whose distances are kept."""
 COLUMNS = {"cpu": 1024, "cuda": 8192}
-"""Gallery items a tile."""
+"""Gallery items of a tile."""
 _LOOKED_AT = 1 << 22
 """Numbers whose lengths are computed at a time."""
 _LARGEST = 1e37
@@ -43,10 +43,10 @@ def full_precision() -> Iterator[None]:
 
 
 def each(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
-    """The function of each item, in order; on a CPU, items are shared out among as many threads as torch has.
+    """The results of the function for each item, in order; on a CPU, items are shared among as many threads as torch has.
 
-    There each product is of one thread: tiles are too small to be cut further, threads that wait for each other at every
-    tile lose much on a machine that does other things too, and the sums do not depend on the number of threads.
+    There each product is computed by one thread: tiles are too small to be split further, threads that wait for each other at
+    every tile lose much time on a busy machine, and so the sums do not depend on the number of threads.
     """
     if device.type != "cpu":
         return [function(item) for item in items]
@@ -65,7 +65,7 @@ def each(function: Callable[[Item], Result], items: Iterable[Item], device: torc
 
 
 class Tile:
-    """A piece of the gallery, and the distances to it, up to what is the same for a whole query and so does not matter.
+    """A piece of the gallery, and the distances to it, without the term that is the same for all items of a query and changes no order.
 
     Euclidean: ``|g|^2 - 2 q.g``, the squared distance without ``|q|^2``. Cosine: ``-q.g / |g|``; an item of length 0
     is at a right angle to every query. Leaving the query's own term out saves a rounding.
@@ -73,7 +73,7 @@ class Tile:
     Args:
         dimension: D.
         metric: ``euclidean`` or ``cosine``.
-        columns: gallery items a tile.
+        columns: gallery items of a tile.
         device: where the products are computed.
     """
 
@@ -85,13 +85,13 @@ class Tile:
         self._offsets = torch.empty(columns, device=device)
 
     def fill(self, vectors: np.ndarray, chosen: np.ndarray, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        """Takes some of the gallery's vectors as the tile, up to ``columns`` of them; the rest of the tile is infinitely far.
+        """Fills the tile with the gallery's vectors at ``chosen``, at most ``columns`` of them; the rest of the tile is infinitely far.
 
         Returns:
-            squared lengths ``(columns,)``, which may be handed in when the same are taken again.
+            squared lengths ``(columns,)``, which may be given as ``lengths`` when the same vectors are taken again.
         """
         count = len(chosen)
-        np.take(vectors, chosen, axis=0, out=self._host.numpy()[:count], mode="clip")  # any other mode takes them twice
+        np.take(vectors, chosen, axis=0, out=self._host.numpy()[:count], mode="clip")  # any other mode copies them twice
         self._host[count:] = 0
         items = self._host.to(self.device)
         if lengths is None:
@@ -106,7 +106,7 @@ class Tile:
         return lengths
 
     def distances(self, queries: torch.Tensor) -> torch.Tensor:
-        """``(B, columns)``."""
+        """Distances of B queries, as ``as_queries`` makes them, to the items of the tile: ``(B, columns)``."""
         return torch.mm(queries, self._items.T).add_(self._offsets)
 
 
@@ -118,7 +118,7 @@ def as_queries(vectors: np.ndarray, metric: Metric, device: torch.device) -> tor
 
 
 def check_metric(metric: str) -> None:
-    """Raises ``UserError`` for a metric that there is not."""
+    """Raises ``UserError`` for an unknown metric."""
     if metric not in get_args(Metric):
         raise UserError(f"there is no metric {metric!r}", f"Choose {' or '.join(get_args(Metric))}.")
 
@@ -131,7 +131,7 @@ def check_lengths(vectors: np.ndarray, of: str) -> None:
 
 
 def _squared_lengths(vectors: torch.Tensor) -> torch.Tensor:
-    """``(B,)``, some rows at a time: in all at once, most of the time goes into fresh memory for the squares."""
+    """Squared length of each row: ``(B,)``. Some rows at a time: for all at once, most of the time would go into new memory for the squares."""
     return torch.cat([(rows * rows).sum(dim=1) for rows in vectors.split(64 if vectors.device.type == "cpu" else max(1, len(vectors)))])
 
 
@@ -141,8 +141,8 @@ def _check_lengths(squared: torch.Tensor, of: str) -> None:
 
 
 def ascending(distances: torch.Tensor) -> torch.Tensor:
-    """Each row sorted, in memory of its own."""
+    """A copy with each row sorted."""
     if distances.device.type == "cpu":
-        # numpy sorts numbers alone, and with vector instructions; torch carries indices along.
+        # numpy sorts the numbers alone, with vector instructions; torch sorts indices along with them.
         return torch.from_numpy(np.sort(distances.numpy(), axis=1))
     return torch.sort(distances, dim=1).values

@@ -20,7 +20,7 @@ from .tiles import Metric, check_lengths, check_metric
 
 FALSE_POSITIVE_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 FEWEST = 10
-"""Pairs beyond a rate, or of a camera pair, below which no figure is given."""
+"""Pairs that a figure needs at least: impostors accepted at a false positive rate, or pairs of either kind between two cameras."""
 MOST_IMAGES = 2500
 _FEWEST_IMAGES = 4
 _ROC_POINTS = 400
@@ -57,9 +57,9 @@ def pairs_of(images: Embeddings, *, metric: Metric = "euclidean", across_cameras
     Args:
         images: N embeddings with labels; junk and distractors are left out.
         metric: ``euclidean`` or ``cosine``.
-        across_cameras: only pairs from two cameras: neighbouring frames of one camera are nearer than people are when they come back. By
-            default so where there are several cameras.
-        most_images: of larger sets, so many are drawn: at least four of a person, and of as many people as there is room for.
+        across_cameras: only pairs from two cameras, since neighbouring frames of one camera are nearer than images of a person who comes
+            back. By default so where there are several cameras.
+        most_images: of larger sets, at most so many are drawn: four or more of a person (if there are), of as many people as fit.
         seed: of that draw.
 
     Raises:
@@ -93,9 +93,9 @@ def pairs_of(images: Embeddings, *, metric: Metric = "euclidean", across_cameras
 
 
 def _drawn(images: Embeddings, most: int, seed: int) -> np.ndarray:
-    """Rows of people, ascending: all where there is room, else of people in a drawn order, rather a few images each of many than many of few.
+    """Rows of images of known people, ascending: all if they fit, else those of people in random order, with few images of many people rather than many of few.
 
-    Of a person the images are drawn camera by camera in turn.
+    A person's images are drawn from the cameras in turn.
     """
     labels = images.labels
     known = np.flatnonzero(labels > DISTRACTOR)
@@ -130,7 +130,7 @@ def _distances(vectors: np.ndarray, first: np.ndarray, second: np.ndarray, metri
 
 @dataclass(frozen=True, eq=False)
 class Roc:
-    """What accepting all pairs up to a distance does, at every distance that occurs: ``thresholds``, ``fpr`` and ``tpr`` ascend together."""
+    """False and true positive rates when pairs up to a threshold are accepted, for every distance that occurs: ``thresholds``, ``fpr`` and ``tpr`` ascend together."""
 
     thresholds: np.ndarray
     fpr: np.ndarray
@@ -139,13 +139,13 @@ class Roc:
     @staticmethod
     def of(pairs: Pairs, weights: np.ndarray | None = None) -> Roc:
         """From pairs, each counted as often as its weight says."""
-        last = np.append(pairs.distances[1:] != pairs.distances[:-1], True)  # of equal distances
+        last = np.append(pairs.distances[1:] != pairs.distances[:-1], True)  # the last of equal distances
         counted = np.ones(len(pairs)) if weights is None else weights
         genuine, impostor = (np.cumsum(np.where(of, counted, 0), dtype=np.float64)[last] for of in (pairs.genuine, ~pairs.genuine))
         return Roc(pairs.distances[last], impostor / max(impostor[-1], 1e-12), genuine / max(genuine[-1], 1e-12))
 
     def equal_error(self) -> tuple[float, float]:
-        """The rate at which as many genuine pairs are refused as impostors accepted, and its threshold (interpolated)."""
+        """The equal error rate, at which the share of genuine pairs refused is that of impostors accepted, and its threshold (interpolated)."""
         gap = np.append(-1.0, self.fpr - (1 - self.tpr))
         right = int(np.argmax(gap >= 0))
         before = (0.0, float(self.thresholds[0])) if right == 1 else (float(self.fpr[right - 2]), float(self.thresholds[right - 2]))
@@ -162,7 +162,7 @@ def facts_of(pairs: Pairs, *, draws: int = 200, seed: int = 0, track: Track = it
     """What a report shows: EER and TPR at fixed FPRs with 95% intervals over identities, by camera pair, ROC and histogram points.
 
     Args:
-        pairs: of the people.
+        pairs: genuine and impostor pairs.
         draws: bootstrap draws of identities.
         seed: of them.
         track: wraps the draws, for a progress bar.
@@ -194,7 +194,7 @@ def _bootstrap(pairs: Pairs, rates: list[float], draws: Iterable[int], seed: int
     rows = []
     for _ in draws:
         times = np.bincount(rng.integers(0, count, count), minlength=count).astype(np.float32)
-        # A genuine pair is there as often as its identity, an impostor pair as often as its two meet.
+        # A genuine pair counts as often as its identity was drawn, an impostor pair as often as its two identities were, multiplied.
         weights = times[pairs.identities[:, 0]] * np.where(pairs.genuine, 1, times[pairs.identities[:, 1]])
         if not (weights[pairs.genuine].any() and weights[~pairs.genuine].any()):
             continue
