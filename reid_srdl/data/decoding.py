@@ -1,6 +1,6 @@
-"""One image from its file, its bytes or the memory: upright 8-bit RGB, or a ``UserError`` that names it.
+"""One image from its file, its bytes or memory: upright 8-bit RGB, or a ``UserError`` that names it.
 
-Whatever others may have sent is looked at from the outside first: its size, its kind, and what decoding it would take.
+Files may come from strangers, so size, format and the cost of decoding are checked before anything is decoded.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from . import bombs, crops
 
 MAX_PIXELS = 50_000_000
 MAX_SCANNED = 20 * MAX_PIXELS
-"""Pixels of all scans of a JPEG together, which take seconds: libjpeg writes 10 scans of a progressive photograph, and 18 of one in CMYK."""
+"""The most pixels of all scans of a JPEG together, which take seconds: libjpeg writes a progressive photograph in 10 scans, and one in CMYK in 18."""
 MAX_BYTES = 200 << 20
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-"""Of files with these suffixes (JPEG is several pictures in one too, as phones write it), whatever a file is called: others' readers run programs (EPS), or have not been looked at here."""
+"""Formats that are read, those of the suffixes below, whatever a file is called (JPEG may hold several pictures, as phones write it). Readers of other formats
+run programs (EPS), or have not been examined here."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
@@ -41,12 +42,12 @@ Picture = Image.Image | np.ndarray
 
 
 class UnreadableImage(UserError):
-    """A file that is no image that can be read.
+    """A file that cannot be read as an image.
 
     Args:
         file: its name.
-        why: in words that do without the name.
-        message, hint: where they are not as usual.
+        why: the reason, in words that do not repeat the name.
+        message, hint: in place of the usual ones.
     """
 
     def __init__(
@@ -58,13 +59,16 @@ class UnreadableImage(UserError):
 
 
 def _orientation(opened: Image.Image) -> int:
-    """EXIF's, from the header: Pillow would decode a whole PNG to look for it behind the pixels, and turns a TIFF upright itself."""
+    """EXIF's orientation where the header has it, else 1 (upright).
+
+    To find one behind a PNG's pixels Pillow would decode all of it, and a TIFF it turns upright itself.
+    """
     if "exif" not in opened.info or opened.format == "TIFF":
         return 1
     try:
         found = opened.getexif().get(ExifTags.Base.Orientation, 1)
         return found if found in _TURNS else 1
-    except Exception:  # what others wrote into EXIF makes Pillow raise nearly anything, and is no reason to lose the image
+    except Exception:  # broken EXIF data makes Pillow raise nearly anything, and is no reason to reject the image
         return 1
 
 
@@ -96,7 +100,7 @@ def stored_pixels(opened: Image.Image, data: IO[bytes]) -> int:
 
 
 def _eight_bits(picture: Image.Image, file: Path) -> Image.Image:
-    """16-bit grey as 8-bit; Pillow's own conversion would cut all that is brighter than 255 off."""
+    """16-bit grey as 8-bit; Pillow's own conversion would clip all values above 255."""
     if picture.mode == "F":
         raise UnreadableImage(file, "its pixels are floating-point numbers, of which nobody knows the white")
     if picture.mode != "I" and not picture.mode.startswith("I;16"):
@@ -154,23 +158,23 @@ def decode_bytes(data: bytes, name: Path, size: tuple[int, int] | None = None, c
             return fitted(_upright(opened, name), size, crop)
     except UserError:
         raise
-    except Exception as error:  # as above
+    except Exception as error:  # a broken file makes Pillow raise nearly anything
         raise UnreadableImage(name, str(error) or type(error).__name__) from None
 
 
 def _upright(opened: Image.Image, name: Path) -> Image.Image:
-    """By its EXIF data, as 8-bit RGB."""
+    """The image turned upright by its EXIF data, as 8-bit RGB."""
     turn = _TURNS.get(_orientation(opened))
     opened.load()
     return _eight_bits(opened if turn is None else opened.transpose(turn), name).convert("RGB")
 
 
 def fitted(picture: Image.Image, size: tuple[int, int] | None, crop: crops.Crop | None) -> np.ndarray:
-    """uint8 ``(H, W, 3)``."""
+    """The picture after ``crop``, or else resized to ``size`` (height, width), where one is given: uint8 ``(H, W, 3)``."""
     if crop is not None:
         picture = crop(picture)
     elif size is not None and picture.size != (size[1], size[0]):
-        # As ``augment.resized`` does it on the device, to within a rounding: so an image is embedded alike, whatever others it lies among.
+        # Equal to ``augment.resized`` on the device up to rounding, so that an image is embedded alike whatever the sizes of the others in its set.
         picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(picture)
 
@@ -181,7 +185,7 @@ def decode(file: Path, size: tuple[int, int] | None = None, crop: crops.Crop | N
 
 
 def of_memory(picture: Picture, place: int) -> Image.Image:
-    """As 8-bit RGB. Raises ``UserError`` for what is no picture, by its place among others."""
+    """A picture as upright 8-bit RGB. Raises ``UserError`` for anything else, which it names by its place among the others."""
     if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3 and picture.size:
         return Image.fromarray(picture)
     if not isinstance(picture, Image.Image):

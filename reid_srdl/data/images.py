@@ -30,12 +30,12 @@ class ImageSource(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, indices: Sequence[int], stage: int = 0, epoch: int = 0) -> torch.Tensor:
-        """uint8 ``(B, 3, H, W)``, RGB; what is random is so by stage and epoch. Raises ``UserError`` with the path of a bad image."""
+        """uint8 ``(B, 3, H, W)``, RGB; random crops depend on stage and epoch. Raises ``UserError`` with the path of an image that cannot be read."""
         ...
 
 
 def decode_alone(data: bytes, name: Path, size: tuple[int, int], crop: str = "none") -> np.ndarray:
-    """An encoded image that no file holds, as ``open_source`` stores a file of its own: uint8 RGB ``(H, W, 3)``.
+    """Decodes an image that is in no file, as ``open_source`` would decode it from the only file of a set: uint8 RGB ``(H, W, 3)``.
 
     Args:
         data: the bytes of an image file.
@@ -96,7 +96,7 @@ class MemoryImages:
 
 
 class GivenImages:
-    """Pictures in memory, of any sizes, as they are seen where nothing is augmented.
+    """Pictures in memory, of any sizes, without augmentation.
 
     Args:
         pictures: N pictures.
@@ -125,13 +125,13 @@ def _channels_first(images: np.ndarray) -> torch.Tensor:
 
 
 _LARGE = 4
-"""Times the pixels of the training size, as twice its height and width: where far more begins is a matter of taste."""
+"""Images are stored at their own size up to so many times the pixels of the training size (twice its height and width): a matter of taste."""
 
 
 def storage_size(sizes: Iterable[tuple[int, int]], training_size: tuple[int, int]) -> tuple[int, int]:
-    """The images' own size where they are all alike and would not take far more memory than of the training size, else the latter.
+    """The images' own size where all have the same and it takes not much more memory than the training size (``_LARGE``), else the training size.
 
-    Looks at no more of ``sizes`` than it has to; of none it is the training size.
+    Looks at no more of ``sizes`` than it has to; without any it is the training size.
     """
     own = None
     for size in sizes:
@@ -144,7 +144,7 @@ def storage_size(sizes: Iterable[tuple[int, int]], training_size: tuple[int, int
 def unreadable(
     files: Sequence[Path], *, workers: int = 2, look: Callable[[Path], object] = decode, track: Callable[[Iterable[int]], Iterable[int]] = iter
 ) -> dict[Path, str]:
-    """The images that cannot be read, each with its reason, which does not name it.
+    """The images that cannot be read, each with the reason, which does not repeat its name.
 
     Args:
         files: N image files.
@@ -165,7 +165,7 @@ def unreadable(
         reasons = pool.map(reason, files)
         return {files[row]: why for row in track(range(len(files))) if (why := next(reasons))}
     finally:
-        pool.shutdown(cancel_futures=True)  # whoever breaks off does not wait for all that are still to be looked at
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for all images that are still to be looked at
 
 
 def open_source(
@@ -192,7 +192,7 @@ def open_source(
         seed: of the run, to train on random crops.
 
     Raises:
-        UserError: no files, or an unreadable one (in memory at once; streamed, when it is met).
+        UserError: no files, or an unreadable one (in memory: at once; streamed: when a batch asks for it).
     """
     if not files:
         raise UserError("there are no images", "The command data check says what is wrong with a data set.")
@@ -203,7 +203,7 @@ def open_source(
     stored = storage_size(map(image_size, files), size) if clean is None else size
     if len(files) * stored[0] * stored[1] * 3 > memory_gb * 2**30:
         return StreamedImages(files, stored, workers, None if clean is None else lambda stage, epoch, index: clean)
-    images = np.empty((len(files), 3, *stored), dtype=np.uint8)  # as it stays: a copy in another order would take as much again
+    images = np.empty((len(files), 3, *stored), dtype=np.uint8)  # in its final order: a transposed copy would take as much memory again
     with ThreadPoolExecutor(max(1, workers)) as pool:
         decoded = pool.map(lambda file: decode(file, stored, clean), files)
         for index in track(range(len(files))):
@@ -212,5 +212,5 @@ def open_source(
 
 
 def _where(size: int, device: torch.device) -> torch.device:
-    """The device for so many bytes of images, or the CPU where they would take more than a quarter of what a GPU has left to train in."""
+    """Where ``size`` bytes of images are kept: on the device, or on the CPU where they would take more than a quarter of a GPU's free memory."""
     return torch.device("cpu") if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 4 else device

@@ -18,7 +18,7 @@ from .records import Split
 TINY = (32, 16)
 """(height, width) in pixels below which little of a person is left."""
 HUGE = 2048
-"""Side in pixels above which an image is rather a whole frame than a person."""
+"""Side in pixels above which an image is more likely a whole frame than a person."""
 
 _WAITING = 512
 
@@ -56,7 +56,7 @@ def scan(files: Sequence[Path], *, workers: int = 2, track: Callable[[Iterable[i
     errors: dict[int, str] = {}
     known: dict[bytes, int] = {}
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        # A bounded number wait at a time, so that an interrupt does not have to sit out the whole set.
+        # Only so many files are queued at a time, so that an interrupt does not have to wait for the whole set.
         waiting = [pool.submit(look, file) for file in files[:_WAITING]]
         for index in track(range(len(files))):
             seen = waiting[index % _WAITING].result()
@@ -79,7 +79,7 @@ def file_findings(splits: Sequence[Split], seen: Scan, *, people: bool = True) -
             f"{number(len(rows), 'image cannot', 'images cannot')} be read: "
             f"{'; '.join(seen.errors[row] for row in rows[:3])}"
         )
-        trained = sum(len(split) for split in splits if split.name == "train")  # which stands first
+        trained = sum(len(split) for split in splits if split.name == "train")  # the training split comes first
         only = rows[-1] < trained
         do = "Restore or remove them. Training stops before its first step because of them" + (
             ", unless --data.skip_corrupt leaves them out." if only else " (--data.skip_corrupt leaves out training images only; --evaluate none trains without scoring)."
