@@ -1,4 +1,4 @@
-"""A gallery that is searched by the cosine, on any backend: its vectors have length 1, and their squared distances are twice 1 - cosine."""
+"""Search by cosine distance, on any backend: vectors are kept at length 1, where the squared Euclidean distance is 2 (1 - cosine)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .index import Added, Hits, Index, Track, check_queries
 
 
 def at_unit_length(embeddings: Embeddings) -> Embeddings:
-    """The same images with vectors of length 1, and of junk, which no index takes, with zeros.
+    """The same images with vectors scaled to length 1; those of junk, which no index takes, become zeros.
 
     Raises:
-        UserError: one is too long for float32, or all zeros. The cosine of zeros is 0 to all others, and no place among vectors of length 1 is as far from each of them.
+        UserError: a vector is too long for float32, or all zeros. Zeros have cosine 0 with every vector, and no vector of length 1 has the same distance to all others.
     """
     junk = np.zeros(len(embeddings), bool) if embeddings.labels is None else embeddings.labels == JUNK
     vectors = np.where(junk[:, None], np.float32(0), embeddings.vectors) if junk.any() else embeddings.vectors
@@ -34,7 +34,7 @@ def at_unit_length(embeddings: Embeddings) -> Embeddings:
 
 
 class CosineIndex:
-    """The interface is that of ``index.Index``; distances of hits are 1 - cosine.
+    """An ``index.Index`` around another one; distances of hits are 1 - cosine.
 
     Args:
         inner: the index that holds the vectors, at length 1.
@@ -56,7 +56,7 @@ class CosineIndex:
         vectors = check_queries(vectors, top_k, self._inner.dimension)
         hits = self._inner.search(unit_length(vectors), top_k, cameras)
         distances = hits.distances / 2
-        distances[~vectors.any(axis=1)[:, None] & np.isfinite(distances)] = 1  # a query of zeros is at a right angle to everything
+        distances[~vectors.any(axis=1)[:, None] & np.isfinite(distances)] = 1  # a query of zeros has cosine 0 with everything
         return dataclasses.replace(hits, distances=distances)
 
     def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:

@@ -16,25 +16,25 @@ from .index import Track
 DEFAULT = "Flat"
 _KNOWN = "Flat, SQ8, HNSW32, IVF256,Flat, IVF4096,PQ64 or IVF1024,SQ8, with PCA128, or OPQ64, before them"
 _TOO_SMALL = re.compile(r"(?<!\d)0+(?!\d)|HNSW0*1(?!\d)")
-"""What faiss takes, and then divides by, or fills the memory with."""
+"""Numbers in a factory string that faiss accepts, and then divides by or fills the memory with."""
 _BLOCK = 10_000
 _WALK = 4
-"""A step in a graph costs so many of the distances that are computed in a row."""
+"""How many distances of a plain scan one step in a graph costs."""
 _ROTATION_BITS = 8
-"""Of the codes that OPQ trains its rotation with, whatever the codes of the index have."""
+"""Bits of the codes that OPQ trains its rotation with, whatever those of the index have."""
 _PER_CENTRE = 39
-"""Points a centre below which faiss warns that centres are poor."""
+"""Training points for each centre below which faiss warns that centres are poor."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be done with an index of faiss, and how.
+    """The properties of a kind of faiss index.
 
     Args:
         family: ``flat``, ``graph`` (HNSW) or ``lists`` (IVF).
         exact: whether the k nearest are found for certain.
         true_distances: whether vectors are stored as they are.
-        effort: what is looked at a query where nothing else is said: lists, or candidates in a graph; 0 where there is nothing to say.
+        effort: how much is looked at for each query by default: lists, or candidates in a graph; 0 where there is no such choice.
     """
 
     family: str
@@ -63,7 +63,7 @@ def make(factory: str, dimension: int) -> Any:
 
 
 def kind_of(index: Any) -> Kind:
-    """Raises ``TypeError`` for kinds that are not known here, with what they do."""
+    """The kind of a faiss index. Raises ``TypeError`` for kinds that cannot be used here; its message completes the sentence "an index …"."""
     faiss = load_faiss()
     inner, plain = _inner(index), not isinstance(index, faiss.IndexPreTransform)
     name = type(inner).__name__
@@ -79,7 +79,7 @@ def kind_of(index: Any) -> Kind:
 
 
 def _inner(index: Any) -> Any:
-    """The index behind transformations of the vectors."""
+    """The index behind transformations of the vectors. Raises ``TypeError`` for transformations that change distances."""
     faiss = load_faiss()
     for step in _steps(index):
         if not isinstance(step, faiss.LinearTransform) or getattr(step, "eigen_power", 0):  # a PCA that whitens
@@ -88,7 +88,7 @@ def _inner(index: Any) -> Any:
 
 
 def _steps(index: Any) -> list[Any]:
-    """The transformations."""
+    """The transformations of vectors that come before the index."""
     faiss = load_faiss()
     if not isinstance(index, faiss.IndexPreTransform):
         return []
@@ -96,7 +96,7 @@ def _steps(index: Any) -> list[Any]:
 
 
 def train(index: Any, vectors: np.ndarray, factory: str) -> str | None:
-    """Trains what has to be; returns a remark where there were few vectors for it.
+    """Trains an index that needs it; returns a remark where there were few vectors for that.
 
     Raises:
         UserError: fewer vectors than centres.
@@ -116,18 +116,18 @@ def train(index: Any, vectors: np.ndarray, factory: str) -> str | None:
         raise UserError(f"{len(vectors):,} images are too few to train {factory!r}, which needs {need:,}", f"Leave the factory out (exact), or take one such as IVF{fits},Flat.")
     quantizers = [getattr(inner, "pq", None), *(quantizer for _, quantizer in rotations)]
     for clustering in (part for part in (getattr(inner, "cp", None), *(getattr(quantizer, "cp", None) for quantizer in quantizers)) if part is not None):
-        clustering.min_points_per_centroid = 1  # it would warn once for every part of the vectors; the remark below says it once
+        clustering.min_points_per_centroid = 1  # otherwise faiss warns for every part of the vectors; the remark below says it once
     for step, quantizer in rotations:
-        step.pq = quantizer  # which it would make for itself, as loud
+        step.pq = quantizer  # otherwise it makes its own, with the same warnings
     if isinstance(inner, faiss.IndexIVFPQ):
-        inner.do_polysemous_training = False  # minutes of annealing, for a search by Hamming distances that nobody here asks for
+        inner.do_polysemous_training = False  # minutes of annealing, only of use for search by Hamming distance, which is not offered here
     try:
         index.train(vectors)
     except RuntimeError as error:
         raise UserError(f"faiss could not train {factory!r}: {_reason(error)}", f"Known here: {_KNOWN}.") from None
     finally:
         for step, _ in rotations:
-            step.pq = None  # it does not keep it alive
+            step.pq = None  # faiss does not keep the Python object alive
     _hands_out_vectors(inner)
     if len(vectors) < _PER_CENTRE * max(lists, codes):
         return f"{factory} was trained on {len(vectors):,} images; from {_PER_CENTRE * max(lists, codes):,} on its centres are good."
@@ -135,14 +135,14 @@ def train(index: Any, vectors: np.ndarray, factory: str) -> str | None:
 
 
 def _hands_out_vectors(inner: Any) -> None:
-    """So that vectors in lists are found by their number."""
+    """Lets an index of lists hand out vectors by their numbers."""
     faiss = load_faiss()
     if isinstance(inner, faiss.IndexIVF):
         inner.set_direct_map_type(faiss.DirectMap.Hashtable)
 
 
 def add(index: Any, vectors: np.ndarray, places: np.ndarray, track: Track = iter) -> None:
-    """Adds vectors under these numbers, which follow those that were given before."""
+    """Adds vectors under the numbers ``places``, which continue those assigned before."""
     lists = kind_of(index).family == "lists"
     for start in track(range(0, len(vectors), _BLOCK)):
         some = np.ascontiguousarray(vectors[start : start + _BLOCK])
@@ -159,10 +159,10 @@ def search(index: Any, queries: np.ndarray, depth: int, allowed: np.ndarray | No
         index: of faiss.
         queries: float32 ``(Q, D)``.
         depth: hits a query.
-        allowed: a mask over places; none where all are.
+        allowed: a mask over places; none allows all.
         effort: lists, or candidates in the graph, that are looked at.
-        dead: vectors of a graph that are deleted. They may all lie where the query is, and count among the candidates.
-        thorough: all that is allowed is looked at, whatever the effort: a few allowed ones may lie anywhere.
+        dead: number of deleted vectors in a graph. They count among the candidates, and all of them may lie near the query.
+        thorough: look at everything that is allowed, whatever the effort, since a few allowed ones may lie anywhere.
 
     Where an approximate search comes back with fewer than ``depth``, those queries are searched thoroughly.
     """
@@ -171,7 +171,7 @@ def search(index: Any, queries: np.ndarray, depth: int, allowed: np.ndarray | No
     selector = None if allowed is None else faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
     how = {} if selector is None else {"sel": selector}
     looked_at = max(effort, depth) + dead
-    if isinstance(inner, faiss.IndexHNSW) and looked_at * _WALK > inner.ntotal:  # a walk through so much of the graph takes longer than all vectors in a row
+    if isinstance(inner, faiss.IndexHNSW) and looked_at * _WALK > inner.ntotal:  # walking through so much of the graph takes longer than scanning all vectors
         thorough = True
     if not thorough and isinstance(inner, (faiss.IndexIVF, faiss.IndexHNSW)):
         lists = isinstance(inner, faiss.IndexIVF)
@@ -191,7 +191,7 @@ def search(index: Any, queries: np.ndarray, depth: int, allowed: np.ndarray | No
 
 
 def remove(index: Any, places: np.ndarray) -> bool:
-    """Takes vectors out; false for kinds that cannot, whose vectors have to be passed over from then on."""
+    """Removes vectors; returns False for graphs, which cannot: searches have to skip these vectors from then on."""
     faiss = load_faiss()
     if kind_of(index).family == "graph":
         return False
@@ -200,14 +200,14 @@ def remove(index: Any, places: np.ndarray) -> bool:
 
 
 def recall(index: Any, vectors: np.ndarray, effort: int, *, depth: int, sample: int = 256) -> float:
-    """Share of the true nearest of some held vectors that a search finds; the vectors themselves do not count.
+    """Recall@``depth``: the share of the true nearest neighbours of some stored vectors that a search finds, not counting the vectors themselves.
 
     Args:
         index: of faiss, with exactly ``vectors``.
         vectors: float32 ``(N, D)``, of which at least two.
         effort: as in ``search``.
         depth: k of recall@k.
-        sample: vectors that are looked for, spread over all.
+        sample: number of vectors that are searched for, evenly spread over all.
     """
     faiss = load_faiss()
     rows = np.unique(np.linspace(0, len(vectors) - 1, min(sample, len(vectors))).astype(np.int64))

@@ -4,8 +4,8 @@
 
     magic | the index as faiss writes it | rows as Parquet | description as JSON | its sha256 and length | magic
 
-The description has the lengths and checksums of the two parts before it. It stands last since they are written as they come: no
-second copy of the vectors is ever in memory.
+The description holds the lengths and checksums of the two parts before it. It comes last because they are streamed into the file:
+memory never holds a second copy of the vectors.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read(path: Path, accept: Callable[[dict[str, Any]], Any]) -> tuple[Any, Rows
 
     Args:
         path: the file.
-        accept: is shown the description before anything else is read, to raise where this version cannot read the rest.
+        accept: is called with the description before anything else is read, and raises where this version cannot read the rest.
 
     Raises:
         UserError: the file is truncated or damaged.
@@ -87,14 +87,14 @@ def read(path: Path, accept: Callable[[dict[str, Any]], Any]) -> tuple[Any, Rows
             vectors, rows = lengths["vectors"], lengths["rows"]
         except (KeyError, TypeError, ValueError):
             raise damaged(path, "its description names no parts") from None
-        # All is compared with its checksum before faiss sees it: it would believe whatever lengths stand in it.
+        # Everything is checked by its checksum before faiss reads it, because faiss trusts whatever lengths the data names.
         for name, start in (("vectors", len(MAGIC)), ("rows", len(MAGIC) + vectors)):
             if _sha256(file, start, lengths[name]) != digests[name]:
                 raise damaged(path, f"the checksum of its {name} does not fit")
         file.seek(len(MAGIC))
         try:
             index = faiss.read_index(faiss.PyCallbackIOReader(file.read))
-        except RuntimeError as error:  # checksums say that it is as it was written, and not by whom
+        except RuntimeError as error:  # a checksum tells that the file is unchanged, not who wrote it
             raise damaged(path, f"faiss does not read it ({first_line(error)})") from None
         file.seek(len(MAGIC) + vectors)
         return index, of_bytes(file.read(rows), path), description

@@ -20,20 +20,20 @@ from .keeping import Unreadable, changing, check_free, damaged, readable, stamp_
 from .rows import UNKNOWN, Rows, incoming
 
 COMPACT_AT = 0.25
-"""Share of a graph's vectors that are deleted from which on it is built anew without them."""
+"""Share of deleted vectors in a graph beyond which it is built anew without them."""
 
 _SAMPLE_DEPTH = 10
 
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """A gallery that never changes; a change makes another, so that searches need no lock.
+    """A state of the gallery. It is immutable: a change makes a new one, so that searches need no lock.
 
     Args:
         index: of faiss.
-        rows: of the images that exist; a graph also has places of deleted ones.
-        places: that have been given, and so the length of masks over them.
-        last_id: that has been given.
+        rows: the images that exist; a graph also has places of deleted ones.
+        places: how many places have been assigned, which is the length of masks over them.
+        last_id: the last id that has been assigned.
     """
 
     index: Any
@@ -49,7 +49,7 @@ class FaissIndex:
         path: the file.
         about: what the index knows of itself.
         factory: string that faiss made it from.
-        effort: what is looked at a query: lists of an IVF, candidates of a HNSW.
+        effort: how much is looked at for each query: lists of an IVF, candidates of an HNSW.
         facts: ``recall``, its ``depth`` and the ``remarks`` of building, kept with it.
         state: the gallery.
     """
@@ -64,14 +64,14 @@ class FaissIndex:
         self._stamp: tuple[int, int, int] | None = None
         self._refused: tuple[Any, UserError] | None = None
 
-    # --- ways to one ---------------------------------------------------------------------------------------------------
+    # --- creating and opening ------------------------------------------------------------------------------------------
 
     @classmethod
     def create(
         cls, path: Path, embeddings: Embeddings, about: About, *, replace: bool = False, track: Track = iter,
         factory: str | None = None, effort: int | None = None, **others: Any,
     ) -> tuple[FaissIndex, Added]:  # fmt: skip
-        """As ``create_index``; an index that is there is replaced at the end, by one rename."""
+        """As ``create_index``; an existing index is replaced at the end, by one rename."""
         idle = [name for name, value in others.items() if value is not None]
         if idle:
             raise UserError(f"{idle[0]} means nothing for a faiss index", "It belongs to the backend milvus.")
@@ -150,7 +150,7 @@ class FaissIndex:
         order = np.lexsort((places, far), axis=1)
         far, places = np.take_along_axis(far, order, axis=1), np.take_along_axis(places, order, axis=1)
         there = places >= 0
-        if not there.all():  # to the end: a graph that found too few says so by -1, at no distance
+        if not there.all():  # move empty places to the end: a graph that found too few has place -1 there, and a distance without meaning
             order = np.argsort(~there, axis=1, kind="stable")
             far, places, there = (np.take_along_axis(values, order, axis=1) for values in (far, places, there))
         found = rows.at(places[there])
@@ -209,20 +209,20 @@ class FaissIndex:
         return count
 
     def _without(self, state: _State, gone: np.ndarray) -> tuple[_State, int]:
-        """A gallery without some rows, in an index of its own; the same one where there are none of them."""
+        """The state without the rows of the mask ``gone``, in a copy of the index, and how many rows that were; the same state where there were none."""
         count = int(gone.sum())
         if not count:
             return state, 0
         index, rows, places = _copy(state.index), state.rows.take(~gone), state.places
         removed = factories.remove(index, state.rows.places[gone])
-        if removed and self.family == "flat":  # faiss closes the gaps
+        if removed and self.family == "flat":  # faiss numbers the vectors anew, without gaps
             rows, places = dataclasses.replace(rows, places=np.arange(len(rows))), len(rows)
         if not removed and 1 - len(rows) / index.ntotal > COMPACT_AT:
             index, rows, places = _compacted(index, rows)
         return _State(index, rows, places, state.last_id), count
 
     def refresh(self, fits: Callable[[About], None] | None = None) -> bool:
-        """What was refused once is not read again, which may take minutes, before it is another file."""
+        """As ``Index.refresh``. Reading may take minutes, so a file that was refused is not read again until it is replaced."""
         with readable(self.path):
             if not self.path.is_file():
                 raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
@@ -248,7 +248,7 @@ class FaissIndex:
         return True
 
     def _save(self, state: _State, about: About | None = None) -> None:
-        """First the file, then the gallery that is searched: what could not be written is not found either."""
+        """Writes the file first and then lets searches use the new state: what could not be written is not found either."""
         about = about or self.about
         description = {
             **about.as_json(), "backend": self.backend, "factory": self.factory, "effort": self.effort, "facts": self.facts,
@@ -268,7 +268,7 @@ def _copy(index: Any) -> Any:
 
 
 def _compacted(index: Any, rows: Rows) -> tuple[Any, Rows, int]:
-    """A graph of the rows alone, trained as before."""
+    """Rebuilds a graph in place, with its former training, of ``rows`` alone; returns it, the rows with new places, and how many there are."""
     vectors = index.reconstruct_batch(rows.places) if len(rows) else None
     index.reset()
     if vectors is not None:

@@ -1,4 +1,4 @@
-"""What an index of a gallery is, whatever stands behind it."""
+"""The interface of an index of a gallery, and the checks that all backends share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .rows import UNKNOWN, Rows
 
 @dataclass(frozen=True)
 class About:
-    """What an index knows of itself.
+    """The description of an index, which is kept with it.
 
     Args:
         model: hash of the network that made the vectors; empty where unknown.
@@ -46,7 +46,7 @@ class About:
             raise UserError(f"there is no metric {self.metric!r}", "Choose euclidean or cosine.")
 
     def named(self, names: Mapping[int, str] | None) -> About:
-        """With further words for labels; a label's new word counts."""
+        """The same with further words for labels; a new word replaces a label's former one."""
         return dataclasses.replace(self, names={**self.names, **names}) if names else self
 
     @property
@@ -62,7 +62,7 @@ class About:
 
     @staticmethod
     def of_json(values: Mapping[str, Any], path: Path) -> About:
-        """Raises ``UserError`` where another version wrote it, or something is missing."""
+        """The description in the JSON of an index. Raises ``UserError`` where its format is of another version, or something is missing."""
         if values.get("format") != FORMAT:
             raise UserError(
                 f"{path} is an index of format {values.get('format')}, and this version reads {FORMAT}", "Build it anew with the command index, or use the version that wrote it."
@@ -76,10 +76,10 @@ class About:
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What was found for Q queries, nearest first, all ``(Q, k)``; places beyond the last hit are empty.
+    """The images found for Q queries, nearest first. All arrays are ``(Q, k)``; places after a query's last hit are empty.
 
     Args:
-        ids: int64, of the stored images, for ``vectors``; -1 in empty places.
+        ids: int64, ids of the stored images, as ``Index.vectors`` takes them; -1 in empty places.
         distances: float32, by the metric of the index; infinite in empty places.
         paths: str; empty in empty places.
         labels: int64; ``rows.UNKNOWN`` where not known.
@@ -103,12 +103,12 @@ class Hits:
 
 @dataclass(frozen=True)
 class Added:
-    """What became of embeddings that were added.
+    """What happened to embeddings that were added.
 
     Args:
-        images: that the index holds of them now.
-        replaced: of these, whose path it held before, or that came twice; the later vector counts.
-        junk: images of label -1, which were left out.
+        images: how many of them the index holds now.
+        replaced: how many vectors gave way to a later one of the same path, be it in the index or among those added.
+        junk: how many had label -1 and were left out.
     """
 
     images: int
@@ -119,8 +119,8 @@ class Added:
 class Index(Protocol):
     """A gallery that can be searched.
 
-    Any number of threads may search while one adds or deletes. Of faiss each search sees the gallery before a change or after it; of a Milvus it
-    may also see a part of the images that are being added.
+    Any number of threads may search while one adds or deletes. With faiss each search sees the gallery as it was before a change or is after it; with Milvus it
+    may also see some of the images that are just being added.
 
     Attributes:
         backend: a key of ``BACKENDS``.
@@ -128,8 +128,8 @@ class Index(Protocol):
         about: what it knows of itself.
         exact: whether ``search`` finds the k nearest for certain; otherwise ``vectors`` may be approximations, too.
         true_distances: whether distances are those of the vectors that were added.
-        effort: what is looked at a query where not all is; 0 where there is nothing to say.
-        facts: of its building: ``remarks``, and of one that is not exact the ``recall`` at a ``depth``, where it was measured.
+        effort: how much an approximate search looks at for each query (lists of an IVF, candidates of an HNSW); 0 where there is no such choice.
+        facts: from when it was built: ``remarks`` and, for an approximate index where it was measured, ``recall`` at ``depth``.
     """
 
     backend: str
@@ -142,7 +142,7 @@ class Index(Protocol):
 
     @property
     def dead(self) -> float:
-        """Share of the vectors that are looked at although they are deleted."""
+        """Share of the stored vectors that are deleted, but that searches still pass over."""
         ...
 
     @property
@@ -154,13 +154,13 @@ class Index(Protocol):
     def __len__(self) -> int: ...
 
     def still(self) -> Index:
-        """The gallery as it is now: what is found there is there for ``vectors``, whatever is changed meanwhile. A Milvus stands still for nobody."""
+        """A snapshot, so that ``vectors`` has every image that ``search`` found, whatever is changed meanwhile. Milvus has none: there it is the index itself."""
         ...
 
     def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:
         """The nearest images of each query ``(Q, D)``; with ``cameras``, the nearest of those that these cameras took.
 
-        Where fewer than ``top_k`` images are there, all of them. Equal distances stand in the order in which images were added.
+        Where there are fewer than ``top_k`` images, all of them are found. Equal distances rank in the order in which images were added.
 
         Raises:
             UserError: vectors of another dimension or not finite; ``top_k`` below 1.
@@ -176,19 +176,19 @@ class Index(Protocol):
         ...
 
     def by_path(self, paths: Sequence[str]) -> Rows:
-        """The same by their paths. Raises ``KeyError`` for a path that is not there (any more)."""
+        """What is known of images by their paths, in the order of ``paths``. Raises ``KeyError`` for a path that is not there (any more)."""
         ...
 
     def holding(self, paths: Sequence[str]) -> Rows:
-        """What is known of those of the paths that are there."""
+        """What is known of the images with these paths; paths that are not in the index are left out."""
         ...
 
     def cameras(self) -> np.ndarray:
-        """Int64, each camera that took an image once, ascending; ``UNKNOWN`` is none."""
+        """The cameras that took images of the index, int64: each once, ascending, without ``UNKNOWN``."""
         ...
 
     def sample(self, count: int, seed: int = 0) -> Rows:
-        """So many images by chance, the same for the same seed while nothing changes; all of them where there are no more."""
+        """``count`` images drawn at random, the same for the same seed while the index is unchanged; all of them where there are no more."""
         ...
 
     def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
@@ -200,18 +200,18 @@ class Index(Protocol):
         ...
 
     def delete(self, paths: Sequence[str]) -> int:
-        """Takes images away, all or none; returns how many there were (unknown paths count nothing)."""
+        """Deletes images, all or none; returns how many were deleted (unknown paths are not counted)."""
         ...
 
     def refresh(self, fits: Callable[[About], None] | None = None) -> bool:
-        """Takes up what other processes have changed in the meantime; whether there was anything.
+        """Takes over what other processes have changed since; returns whether there was anything.
 
         Args:
-            fits: raises ``UserError`` where an index that was built anew, and is described so, may not be taken up; none wants the same network.
+            fits: is called with the description of an index that was built anew, and raises ``UserError`` where it may not be used; none asks for the same network.
 
         Raises:
-            UserError: it is gone, cannot be read, or was built anew as another one. One in memory stays as it was; a Milvus, whose
-                collection is then another one, too, is not searched any more until a ``refresh`` succeeds.
+            UserError: the index is gone, cannot be read, or was built anew in a way that does not fit. An index in memory stays as it
+                was; one in Milvus, whose collection has then been replaced, too, refuses searches until a ``refresh`` succeeds.
         """
         ...
 
@@ -222,7 +222,7 @@ class Index(Protocol):
 
 
 def check_queries(vectors: np.ndarray, top_k: int, dimension: int) -> np.ndarray:
-    """float32 ``(Q, D)``; the checks of ``Index.search``."""
+    """The queries as contiguous float32 ``(Q, D)``. Raises ``UserError`` as ``Index.search`` does."""
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
         raise UserError(f"queries of shape {vectors.shape} for an index of dimension {dimension}", "Embed them with the network that the index was built with.")
@@ -234,7 +234,7 @@ def check_queries(vectors: np.ndarray, top_k: int, dimension: int) -> np.ndarray
 
 
 def check_fits(embeddings: Embeddings, about: About, path: Path) -> None:
-    """Raises ``UserError`` where these cannot be added to that index."""
+    """Raises ``UserError`` where the embeddings cannot be added to the index at ``path``."""
     if embeddings.dimension != about.dimension:
         raise UserError(f"vectors of {embeddings.dimension} numbers do not fit {path}, whose have {about.dimension}", "Embed the images with the network of the index.")
     if embeddings.model != about.model:
@@ -252,7 +252,7 @@ def check_backend(backend: str, path: Path) -> None:
 
 
 def check_rebuilt(before: About, now: About, path: Path, fits: Callable[[About], None] | None) -> None:
-    """Raises ``UserError`` where an index that is open was built anew by another metric, with --flip, or by a network that does not fit: it cannot go on as it is."""
+    """Raises ``UserError`` where an open index was built anew with another metric, another choice of --flip or a network that does not fit: it has to be opened again."""
     if now.metric != before.metric:
         raise UserError(f"{path} was built anew by the {now.metric} distance, and had the {before.metric} one", "Open it again; a server has to be started again.")
     if now.flip != before.flip:

@@ -1,4 +1,4 @@
-"""Files of indices: one change at a time, whole or not at all, and told apart from what is damaged."""
+"""Files of indices: changed by one process at a time, written whole or not at all, and checked for damage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAGIC = b"reid_srdl faiss\n"
 
 
 class Unreadable(UserError):
-    """The system refused to read a file; it may let it be read the next time."""
+    """The system refused to read a file; the next attempt may succeed."""
 
 
 def damaged(path: Path, why: str) -> UserError:
@@ -33,7 +33,7 @@ def damaged(path: Path, why: str) -> UserError:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Around reading the file of an index: what the system refuses is a ``UserError``."""
+    """Wraps the reading of an index's file: an ``OSError`` becomes ``Unreadable``."""
     try:
         yield
     except OSError as error:
@@ -42,11 +42,11 @@ def readable(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Holds an index for one change; others wait, or are told that they may not. The lock dies with its process.
+    """Locks an index for one change; yields False where another holds the lock and ``wait`` is off. The lock ends with its process.
 
-    What a killed process left half-written is taken away.
+    Files that a killed process left half-written are removed.
     """
-    path = Path(os.path.realpath(path))  # writing follows a link, so whoever comes by the link and whoever does not share a lock
+    path = Path(os.path.realpath(path))  # writing follows links, so the lock is that of the file itself, by whatever link it is named
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = open(path.with_name(f".{path.name}.lock"), "w")  # closed by the with below
@@ -59,13 +59,13 @@ def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
             yield False
             return
         for left in files.temporary(path.parent):
-            if re.fullmatch(rf"\.{re.escape(path.name)}\.\d+(-[0-9a-f]+)?\.tmp{re.escape(path.suffix)}", left.name):  # and not of a neighbour whose name goes on
+            if re.fullmatch(rf"\.{re.escape(path.name)}\.\d+(-[0-9a-f]+)?\.tmp{re.escape(path.suffix)}", left.name):  # and not of another index whose name begins like this one's
                 left.unlink(missing_ok=True)
         yield True
 
 
 def check_free(path: Path, replace: bool) -> None:
-    """Raises ``UserError`` where a new index would take the place of another that nobody said to replace."""
+    """Raises ``UserError`` where there is an index at ``path`` already, unless ``replace`` is set."""
     if path.exists() and not replace:
         raise UserError(f"{path} is there already", f"Add to it ({command('index', '--add', 'FILE', '--index', path)}), or build it anew with replace=True, in the command index --replace.")
 
@@ -80,18 +80,18 @@ def backend_of(path: Path) -> str:
 
 
 def stamp_of(path: Path) -> tuple[int, int, int]:
-    """Changes whenever a file is replaced."""
+    """Inode, modification time in ns and size of a file, which change whenever it is replaced."""
     found = os.stat(path)
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def write_description(path: Path, values: Mapping[str, Any]) -> None:
-    """The JSON of an index whose vectors lie elsewhere, whole or not at all, with its own checksum."""
+    """Writes the JSON of an index whose vectors are elsewhere (in Milvus), whole or not at all, with a checksum of its own."""
     files.write_json(path, {**values, "sha256": files.sha256_json(values)}, flag="")
 
 
 def description_of(path: Path) -> dict[str, Any]:
-    """The same of whatever lies at ``path``; empty where that is no such JSON, or not whole."""
+    """The description in whatever lies at ``path``; empty where that is no such JSON, or damaged."""
     try:
         with open(path, "rb") as file:
             if file.read(1) != b"{":  # the file of a faiss index may be larger than the memory
@@ -103,7 +103,7 @@ def description_of(path: Path) -> dict[str, Any]:
 
 
 def read_description(path: Path, values: dict[str, Any]) -> dict[str, Any]:
-    """Without its checksum, which is looked at. Raises ``UserError`` where it does not fit."""
+    """The description without its checksum, once that is verified. Raises ``UserError`` where it does not fit."""
     rest = {key: value for key, value in values.items() if key != "sha256"}
     if values.get("sha256") != files.sha256_json(json.loads(json.dumps(rest))):
         raise damaged(path, "its checksum does not fit")

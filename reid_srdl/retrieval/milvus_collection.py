@@ -1,4 +1,4 @@
-"""A collection of a Milvus: what is stored of an image, and the questions that are asked; whatever goes wrong is one line."""
+"""A collection in Milvus: its fields, and the queries to it; whatever goes wrong there becomes a ``UserError`` of one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .milvus_connection import check_address, connected, first_line, is_lite, re
 from .rows import UNKNOWN, Rows, as_objects
 
 ANSWER_SECONDS = 120.0
-"""After which a question is given up."""
+"""Seconds after which a query is given up."""
 
 DEEPEST = 16_384
 """Hits that Milvus hands out at most."""
@@ -28,7 +28,7 @@ _KNOWN = ["id", "key", "path", "label", "camera"]
 
 
 class Collection:
-    """One collection, connected to.
+    """A connection to one collection.
 
     Args:
         uri: address, or absolute path that ends in ``.db``.
@@ -36,7 +36,7 @@ class Collection:
         token: of a server that asks for one.
 
     Raises:
-        UserError: pymilvus is not installed; the Milvus does not answer; another process has that of Milvus Lite open.
+        UserError: pymilvus is not installed; the Milvus does not answer; another process has the Milvus Lite open.
     """
 
     def __init__(self, uri: str, name: str, token: str | None = None) -> None:
@@ -55,7 +55,7 @@ class Collection:
             return bool(self._client.has_collection(self.name, timeout=ANSWER_SECONDS))
 
     def create(self, about: About, build: str) -> None:
-        """An empty collection with a flat index by the squared Euclidean distance, exact; ``build`` tells it from all others of its name."""
+        """Creates an empty collection with a flat, exact index by the squared Euclidean distance; ``build`` tells it from all others of its name."""
         from pymilvus import DataType
 
         with self._asking():
@@ -73,18 +73,18 @@ class Collection:
             self._client.create_collection(self.name, schema=schema, index_params=index, properties=properties, consistency_level="Strong", timeout=ANSWER_SECONDS)
 
     def drop(self) -> None:
-        """Raises ``UserError`` where somebody else made it."""
+        """Drops the collection. Raises ``UserError`` where it was not made by this package."""
         if f"{_PROPERTY}format" not in self._described().get("properties", {}):
             raise UserError(f"the collection {self.name} at {self.uri} was not made here, and is left alone", "Choose another name, as collection or --collection.")
         with self._asking():
             self._client.drop_collection(self.name, timeout=ANSWER_SECONDS)
 
     def build(self) -> str:
-        """What it was created as; empty of one that an older version made."""
+        """The ``build`` that it was created with; empty where an older version made it."""
         return str(self._described().get("properties", {}).get(f"{_PROPERTY}build", ""))
 
     def load(self, about: About, path: Path, build: str | None = None) -> None:
-        """Makes it ready to be searched. Raises ``UserError`` where it is gone, or not the one that ``path`` describes; ``build`` is what it was created as, where that is known."""
+        """Makes it ready to be searched. Raises ``UserError`` where it is gone, or not the one that ``path`` describes; ``build`` is the one expected, where that is known."""
         if not self.exists():
             raise UserError(f"{self.uri} has no collection {self.name} (any more)", f"Build {path} anew with the command index and --replace.")
         described = self._described()
@@ -92,7 +92,7 @@ class Collection:
         dimensions = [int(part["params"]["dim"]) for part in described["fields"] if part["name"] == "vector"]
         if model != about.model or dimensions != [about.dimension]:
             raise UserError(f"the collection {self.name} at {self.uri} is not the one that {path} describes", "Another index was built under its name: choose another --collection.")
-        # The same network may stand behind both; metric, flip and images need not be those that the index tells of.
+        # Two indices of the same network may still differ in metric, flip and images.
         if build is not None and described.get("properties", {}).get(f"{_PROPERTY}build") != build:
             raise UserError(f"the collection {self.name} at {self.uri} has been built anew by another index since {path} was", f"Build {path} anew with --replace and another --collection.")
         with self._asking():
@@ -110,7 +110,7 @@ class Collection:
             return int(self._client.query(self.name, filter="", output_fields=["count(*)"], timeout=ANSWER_SECONDS)[0]["count(*)"])
 
     def insert(self, rows: Rows, keys: np.ndarray, vectors: np.ndarray, track: Track = iter) -> None:
-        """Some thousands at a time."""
+        """Inserts rows, some thousands at a time."""
         step = self._rows_a_message(vectors.shape[1])
         self._size += len(rows)
         for start in track(range(0, len(rows), step)):
@@ -124,7 +124,7 @@ class Collection:
             ]  # fmt: skip
             with self._asking():
                 self._client.insert(self.name, data, timeout=ANSWER_SECONDS)
-        if self._lite:  # it searches rows in its log some fifteen times slower; servers see to that themselves
+        if self._lite:  # Milvus Lite searches rows in its log some fifteen times slower; servers flush by themselves
             with self._asking():
                 self._client.flush(self.name, timeout=ANSWER_SECONDS)
 
@@ -134,12 +134,12 @@ class Collection:
                 self._client.delete(self.name, ids=list(map(int, ids[start : start + 1000])), timeout=ANSWER_SECONDS)
 
     def delete_between(self, first: int, last: int) -> None:
-        """All whose id is one of these, both ends with them."""
+        """Deletes all rows with ids from ``first`` to ``last``, both included."""
         with self._asking():
             self._client.delete(self.name, filter=f"id >= {first} and id <= {last}", timeout=ANSWER_SECONDS)
 
     def ids_of(self, keys: dict[int, str]) -> list[int]:
-        """Of the rows with these keys and paths."""
+        """Ids of the rows with these keys and paths."""
         wanted, ids = list(keys), []
         for start in range(0, len(wanted), 1000):
             with self._asking():
@@ -149,7 +149,7 @@ class Collection:
         return ids
 
     def rows(self, ids: Sequence[int] | np.ndarray) -> Rows:
-        """In the order of ``ids``. Raises ``KeyError`` for an id that is not there."""
+        """Rows in the order of ``ids``. Raises ``KeyError`` for an id that is not there."""
         found: dict[int, dict[str, Any]] = {}
         unique = np.unique(np.asarray(ids, np.int64))
         for start in range(0, len(unique), 1000):
@@ -159,7 +159,7 @@ class Collection:
         return _as_rows([found[int(number)] for number in ids])
 
     def cameras(self) -> np.ndarray:
-        """Int64, ascending. A Milvus knows no distinct values, so it is asked for one more until there is none: a question a camera."""
+        """The cameras, int64, ascending. Milvus cannot query distinct values, so it is asked for one more camera until there is none: one query each."""
         seen: list[int] = []
         while True:
             others = f" and camera not in [{', '.join(map(str, seen))}]" if seen else ""
@@ -170,7 +170,7 @@ class Collection:
             seen.append(int(found[0]["camera"]))
 
     def some(self, count: int, seed: int) -> Rows:
-        """So many rows by chance, in the order of their ids: the keys are hashes, so those in a range of keys are a sample of all."""
+        """``count`` rows drawn at random, in the order of their ids: keys are hashes, so the rows in a range of keys are a random sample."""
         total, random = self.count(), np.random.default_rng(seed)
         share = 1.0 if count >= total else min(1.0, (2 * count + 20) / total)
         while True:
@@ -186,7 +186,7 @@ class Collection:
         return _as_rows(sorted(kept, key=lambda row: int(row["id"])))
 
     def vectors(self, ids: np.ndarray, dimension: int) -> np.ndarray:
-        """float32 ``(N, D)``. Raises ``KeyError`` for an id that is not there."""
+        """Vectors float32 ``(N, D)`` in the order of ``ids``. Raises ``KeyError`` for an id that is not there."""
         unique = np.unique(ids)
         found: dict[int, Any] = {}
         step = self._rows_a_message(dimension)
@@ -220,7 +220,7 @@ class Collection:
         return max(1, min(5000, _MESSAGE_BYTES // (4 * dimension + 512)))
 
     def _queries_a_message(self, dimension: int, depth: int) -> int:
-        if self._lite:  # it subtracts every query from every vector before it sums
+        if self._lite:  # Milvus Lite holds the differences of all queries and all vectors before it sums
             return max(1, min(1000, _LITE_BYTES // max(1, 4 * dimension * self._size)))
         return max(1, min(1000, _MESSAGE_BYTES // (4 * dimension), _MESSAGE_BYTES // (256 * depth)))
 

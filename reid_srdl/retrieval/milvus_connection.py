@@ -1,4 +1,4 @@
-"""Ways to a Milvus: to a server by its address, or to Milvus Lite in a folder, which one process at a time can open."""
+"""Connections to Milvus: to a server by its address, or to Milvus Lite in a folder, which one process at a time can open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ..errors import UserError
 
 CONNECT_SECONDS = 5.0
-"""After which a Milvus that does not answer is given up."""
+"""Seconds after which a Milvus that does not answer is given up."""
 
 _LITE_SUFFIX = ".db"
 _open_lite: Counter[str] = Counter()
@@ -26,7 +26,7 @@ def is_lite(uri: str) -> bool:
 
 
 def check_address(uri: str) -> None:
-    """Raises ``UserError`` for what is no address of a Milvus, and for passwords, since addresses are written down."""
+    """Raises ``UserError`` for what is no address of a Milvus, and for one with a name or password, since index files hold addresses."""
     if is_lite(uri):
         return
     parts = urlsplit(uri)
@@ -37,26 +37,26 @@ def check_address(uri: str) -> None:
 
 
 def own_token(uri: str, *, named: bool = False) -> str | None:
-    """``$MILVUS_TOKEN``, where the user named the address, just now (``named``) or as ``$MILVUS_URI``: one that stands in an index file is whatever its writer wrote, and may be a stranger's."""
+    """``$MILVUS_TOKEN``, but only if the user named the address, just now (``named``) or as ``$MILVUS_URI``: one in an index file may be a stranger's."""
     return os.environ.get("MILVUS_TOKEN") if named or uri.rstrip("/") == os.environ.get("MILVUS_URI", "").rstrip("/") else None
 
 
 def connected(uri: str, token: str | None) -> Any:
-    """A ``MilvusClient``, by ``token`` or else by ``own_token``; whoever asked for one of Milvus Lite gives it back by ``release``.
+    """A ``MilvusClient`` with ``token``, or else ``own_token``; for Milvus Lite, the caller has to call ``release`` when done.
 
     Raises:
-        UserError: pymilvus is not installed; the Milvus does not answer; another process has that of Milvus Lite open.
+        UserError: pymilvus is not installed; the Milvus does not answer; another process has the Milvus Lite open.
     """
     try:
         from pymilvus import MilvusClient
         from pymilvus.exceptions import MilvusException
     except ImportError:
         raise _missing("pymilvus") from None
-    except Exception as error:  # it reads $MILVUS_URI when it is imported
+    except Exception as error:  # pymilvus reads $MILVUS_URI when it is imported
         raise UserError(f"pymilvus cannot be imported ({first_line(str(error))})", "Correct what it names; an address is such as http://localhost:19530.") from None
     import grpc
 
-    # They log every refusal with a traceback, and we say it in a line.
+    # Both log every refusal with a traceback; here it becomes one line.
     for name in ("pymilvus", "milvus_lite"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if is_lite(uri):
@@ -78,7 +78,7 @@ def _refused(error: Exception) -> bool:
 
 
 def _start(uri: str) -> None:
-    """Opens the folder of a Milvus Lite for this process, however many there are that use it."""
+    """Opens the folder of a Milvus Lite for this process, once for all its clients, which are counted."""
     try:
         from milvus_lite.exceptions import DataDirLockedError
         from milvus_lite.server_manager import server_manager_instance as manager
@@ -90,7 +90,7 @@ def _start(uri: str) -> None:
             raise UserError(f"{uri} is a file of an older Milvus Lite", "Build the index anew under another uri.")
         Path(folder).parent.mkdir(parents=True, exist_ok=True)
         if not _open_lite[folder] and manager.start_and_get_uri(folder) is None:
-            # It keeps its reason to itself; opening the folder once more tells it.
+            # The manager gives no reason; opening the folder once more tells it.
             raise UserError(f"the Milvus Lite in {uri} cannot be opened ({_why(folder, DataDirLockedError)})", "One process at a time can; a Milvus server (its uri: http://…) serves many.")
         _open_lite[folder] += 1
 
@@ -108,7 +108,7 @@ def _why(folder: str, locked: type[Exception]) -> str:
 
 
 def release(uri: str) -> None:
-    """The last of this process to leave a folder of Milvus Lite gives it free for other processes."""
+    """Gives up one use of a Milvus Lite; after the last one of this process, other processes can open its folder."""
     from milvus_lite.server_manager import server_manager_instance as manager
 
     folder = os.path.abspath(uri)
@@ -124,5 +124,5 @@ def _missing(name: str) -> UserError:
 
 
 def first_line(message: str) -> str:
-    """Of what a library says, as much as fits into ours."""
+    """The first line of a library's message, of 160 characters at most, to be quoted in ours."""
     return next((line.strip() for line in str(message).splitlines() if line.strip()), "no reason given")[:160]

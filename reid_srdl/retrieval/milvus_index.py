@@ -1,8 +1,8 @@
 """An index in a Milvus, behind the interface of ``index.Index``; its file is a small JSON that says where the collection is.
 
-A Milvus adds rows by batches, and a process may be killed between two of them. So each change is written down first, in a journal
-beside the JSON: what was begun and not finished is undone, or finished, by whoever opens the index next. Writers of one
-index work on one machine; any number may search.
+Rows are added in batches, and a process may be killed between two of them. So each change is first written to a journal beside
+the JSON: one that was begun and not finished is undone, or finished, by whoever opens the index next. All writers of an index
+have to be on one machine; any number of processes may search.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class MilvusIndex:
         path: the JSON.
         about: what the index knows of itself.
         collection: where the rows are.
-        token: of a server that asks for one, to connect anew.
+        token: for a server that asks for one; kept to connect again.
     """
 
     backend = "milvus"
@@ -64,7 +64,7 @@ class MilvusIndex:
         self._lock = threading.Lock()
         self.facts: dict[str, Any] = {"remarks": []}
 
-    # --- ways to one -----------------------------------------------------------------------------------------------------
+    # --- creating and opening --------------------------------------------------------------------------------------------
 
     @classmethod
     def create(
@@ -80,7 +80,7 @@ class MilvusIndex:
         check_address(stored)
         if _full_uri(stored, path) == str(_real(path)):
             raise UserError(f"{path} cannot be the index and its Milvus Lite at once", "Give its uri another path that ends in .db, or leave it out.")
-        # The JSON comes last, and with it the index: before, there is only a journal which says that one was being built.
+        # The JSON, which makes it an index, comes last: until then only the journal says that one is being built.
         with changing(path), contextlib.ExitStack() as undo:
             check_free(path, replace)
             rows_of = Collection(_full_uri(stored, path), collection or DEFAULT_COLLECTION, token)
@@ -110,7 +110,7 @@ class MilvusIndex:
 
     @classmethod
     def _described(cls, path: Path, values: dict[str, Any], token: str | None) -> MilvusIndex:
-        """By what stands in its JSON."""
+        """The index that the ``values`` of a JSON describe."""
         about = About.of_json(values, path)
         values = read_description(path, values)
         try:
@@ -192,9 +192,9 @@ class MilvusIndex:
             files.write_json(_journal(self.path), {"undo": [int(rows.ids[0]), int(rows.ids[-1])]}, flag="")
             try:
                 self._collection.insert(rows, own, fresh.vectors, track)
-                files.write_json(_journal(self.path), {"delete": old}, flag="")  # from here on they are added
+                files.write_json(_journal(self.path), {"delete": old}, flag="")  # from here on the images count as added
             except Exception:
-                with contextlib.suppress(UserError):  # where it does not answer, the next one to open the index undoes it
+                with contextlib.suppress(UserError):  # where Milvus does not answer, whoever opens the index next undoes it
                     self._finish()
                 raise
             self._finish()
@@ -212,7 +212,7 @@ class MilvusIndex:
         return len(ids)
 
     def _name(self, names: Mapping[int, str] | None) -> None:
-        """Before the images come: words for labels that nothing has yet do no harm."""
+        """Writes further words for labels, before the images are added: words for labels that no image has yet do no harm."""
         about = self.about.named(names)
         if about != self.about:
             kept = read_description(self.path, files.read_json(self.path))
@@ -220,13 +220,13 @@ class MilvusIndex:
             self.about, self._stamp = about, stamp_of(self.path)
 
     def _finish_what_was_begun(self) -> None:
-        if set(_read_journal(self.path)) - {"building"}:  # what was begun elsewhere harms nobody here; the next change takes it away
+        if set(_read_journal(self.path)) - {"building"}:  # the building of another collection does no harm here; the next change removes it
             with changing(self.path, wait=False) as mine:
-                if mine:  # else its writer lives, and is at it
+                if mine:  # else its writer is still running
                     self._finish()
 
     def _finish(self) -> None:
-        """Undoes or finishes what the journal tells of; only while the index is held for a change."""
+        """Undoes or finishes the change in the journal; only to be called under the lock of ``changing``."""
         begun = _read_journal(self.path)
         if begun.get("building"):
             stored, name, *build = begun["building"]
@@ -240,7 +240,7 @@ class MilvusIndex:
         _journal(self.path).unlink(missing_ok=True)
 
     def refresh(self, fits: Callable[[About], None] | None = None) -> bool:
-        """Every search asks the database, so that only its description can be another one: that of an index built anew, or with more names."""
+        """As ``Index.refresh``. Searches ask the database, so only the description can be out of date: where the index was built anew, or has more names."""
         if not self.path.is_file():
             raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
         stamp = stamp_of(self.path)
@@ -261,7 +261,7 @@ class MilvusIndex:
         return True
 
     def _open(self) -> Collection:
-        """The collection, unless it has become another index's since."""
+        """The collection. Raises what the last ``refresh`` raised where the collection may be another index's by now."""
         if self._barred is not None:
             raise self._barred.with_traceback(None)
         return self._collection
@@ -273,41 +273,41 @@ class MilvusIndex:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the rows of an index are: the whole address, the collection's name, and what it was created as."""
+    """Where the rows of an index are: the full address, the collection's name, and its build, a random mark from its creation."""
 
     uri: str
     collection: str
     build: str
 
     def still_holds(self, token: str | None = None) -> bool:
-        """Whether the rows are there yet, as far as can be seen: not where the collection is gone, or another index's by now."""
+        """Whether the rows are still there, as far as can be seen: False where the collection is gone, or another index's by now."""
         if is_lite(self.uri) and not Path(self.uri).exists():
             return False
         try:
             with contextlib.closing(Collection(self.uri, self.collection, token)) as there:
                 return there.exists() and there.build() == self.build
-        except UserError:  # who does not answer may hold them
+        except UserError:  # a Milvus that does not answer may still hold them
             return True
 
 
 def place_of(path: Path) -> Place | None:
-    """That of the index at ``path``; none where it is no whole one of a Milvus."""
+    """The place of the index at ``path``; none where that is no intact index of Milvus."""
     told = description_of(path)
     return Place(_full_uri(told["uri"], path), told["collection"], told.get("build", "")) if told.get("backend") == MilvusIndex.backend else None
 
 
 def keys(paths: Iterable[str]) -> np.ndarray:
-    """63 bits of each path's hash, int64 ``(N,)``: rows are looked for by it, since numbers need no quoting."""
+    """63 bits of each path's hash, int64 ``(N,)``: queries look rows up by it, since numbers need no quoting."""
     return np.fromiter((int.from_bytes(hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 1 for path in paths), np.int64)
 
 
 def _first_id() -> int:
-    # Microseconds: later rows have higher ids without asking for the highest, and JavaScript still counts them exactly.
+    # Microseconds: later rows get higher ids without a query for the highest one, and JavaScript's numbers still hold them exactly.
     return time.time_ns() // 1000
 
 
 def _real(path: str | Path) -> Path:
-    """The file behind a link to an index: what lies beside it lies beside this one."""
+    """The file behind a link to an index: journal and Milvus Lite lie beside that file, not beside the link."""
     return Path(os.path.realpath(path))
 
 
@@ -327,14 +327,14 @@ def _built_into(path: Path, collection: Collection) -> bool:
 
 
 def _built_for(path: Path, replace: bool) -> list[list[str]]:
-    """Address, name and build of the collections that are the index's own to drop: one that a killed process began, and with ``replace`` that of its JSON."""
+    """Address, name and build of the collections that may be dropped as the index's own: one that a killed process began and, with ``replace``, that of its JSON."""
     told, began = description_of(path) if replace else {}, _read_journal(path).get("building", [])
     # Older versions wrote no build down, and gave their collections none.
     return [[told.get("uri", ""), told.get("collection", ""), told.get("build", "")], [*began, ""][:3]]
 
 
 def _stored_uri(uri: str, path: Path) -> str:
-    """As it stands in the JSON: a Milvus Lite below the index's folder moves with it."""
+    """The address for the JSON: that of a Milvus Lite inside the index's folder is relative, so that both can be moved together."""
     if not is_lite(uri):
         return uri
     absolute, folder = _real(os.path.dirname(uri) or ".") / os.path.basename(uri), _real(path).parent

@@ -38,15 +38,15 @@ def create_index(
     """Builds an index of embeddings.
 
     Args:
-        path: of its file; of Milvus this is a small JSON that says where the collection is.
+        path: the index's file; with Milvus this is a small JSON that says where the collection is.
         embeddings: N images; rows of label -1 (junk) are left out, and images without paths are named by their row.
         backend: ``faiss`` or ``milvus``.
         root: folder that the paths are relative to.
         names: words for labels.
         metric: ``euclidean`` (squared), or ``cosine``, which BNNeck networks want: the vectors are then kept at length 1.
-        replace: write over an index that is there; of Milvus, drop the collection that it has; another index's of the same name is refused.
+        replace: overwrite an existing index and, with Milvus, drop its collection; a collection of that name that belongs to another index is refused.
         track: for a progress bar.
-        options: of faiss ``factory`` and ``effort``, of Milvus ``uri``, ``collection`` and ``token``.
+        options: for faiss ``factory`` and ``effort``, for Milvus ``uri``, ``collection`` and ``token``.
 
     Raises:
         UserError: an index is there already, no images, a backend or option that does not fit, a library that is not installed.
@@ -54,7 +54,7 @@ def create_index(
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder", "Name a file for the index, such as gallery.index.")
-    check_free(path, replace)  # and backends ask once more while they hold it: somebody else may build it meanwhile
+    check_free(path, replace)  # backends check again under the lock, since another process may build it meanwhile
     about = About(embeddings.model, embeddings.dimension, root, dict(names or {}), metric, embeddings.flip)
     kept = at_unit_length(embeddings) if metric == "cosine" else embeddings
     index, added = _class_of(backend).create(path, kept, about, replace=replace, track=track, **options)
@@ -62,11 +62,11 @@ def create_index(
 
 
 def open_index(path: files.Pathlike, *, token: str | None = None) -> Index:
-    """An index that ``create_index`` built, of whatever backend.
+    """Opens an index that ``create_index`` built, whatever its backend.
 
     Args:
         path: its file.
-        token: of a Milvus that asks for one, ``USER:PASSWORD`` or a key; none means ``$MILVUS_TOKEN`` where its address, which stands in the file, is ``$MILVUS_URI``.
+        token: for a Milvus that asks for one, ``USER:PASSWORD`` or a key; none means ``$MILVUS_TOKEN``, if the address in the file is ``$MILVUS_URI``.
 
     Raises:
         UserError: not there, damaged, of another format, or its Milvus does not answer.

@@ -1,4 +1,4 @@
-"""What was found as one HTML file that needs nothing beside it: the pictures are in it."""
+"""Search results as one HTML file that needs no others: the pictures are in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..report.lists import file_of, picture, shot
 from ..report.words import count, percent
 
 QUERIES = 100
-"""Lists on a page at most, so that a browser opens it."""
+"""Queries on a page at most, so that a browser can open it."""
 
 _LARGEST, _QUALITY = 160, 80  # pixels and JPEG quality of a thumbnail
 
@@ -46,7 +46,7 @@ def write(path: files.Pathlike, lists: Sequence[Shown], *, title: str, lead: str
         lists: the queries; those after the first ``QUERIES`` are left out, and the page says so.
         title: of the page.
         lead: what was searched, in a sentence.
-        root: folder that the paths of hits are relative to: whoever made an index, no file outside of it gets onto a page. None takes the paths as they are.
+        root: folder that the paths of hits are relative to; whatever paths an index holds, no file outside of it gets onto the page. None takes paths as they are.
         track: wraps the iteration over queries, for a progress bar.
 
     Returns:

@@ -23,8 +23,8 @@ class Rows:
     """N images in the order in which they were added.
 
     Args:
-        ids: int64 ``(N,)``, ascending; each is given once and never again.
-        places: int64 ``(N,)``, ascending: the numbers that the vectors have in the index behind (of a Milvus, the ids).
+        ids: int64 ``(N,)``, ascending; never reused.
+        places: int64 ``(N,)``, ascending: the numbers of the vectors in the faiss index (with Milvus, the ids).
         paths: str ``(N,)``, each once.
         labels: int64 ``(N,)``, perhaps ``UNKNOWN``.
         cameras: int64 ``(N,)``, perhaps ``UNKNOWN``.
@@ -48,16 +48,16 @@ class Rows:
         return Rows(*(np.concatenate(pair) for pair in pairs))
 
     def holding(self, paths: list[str] | np.ndarray) -> np.ndarray:
-        """A mask ``(N,)``: whose path is among these."""
+        """A mask ``(N,)`` of the images whose path is among these."""
         wanted = set(paths)
         return np.fromiter((path in wanted for path in self.paths), bool, len(self))
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """The rows of places that are there."""
+        """Row numbers by places, all of which have to be there."""
         return np.searchsorted(self.places, places)
 
     def of_ids(self, ids: np.ndarray) -> np.ndarray:
-        """The rows of ids. Raises ``KeyError`` for one that is not there."""
+        """Row numbers by ids. Raises ``KeyError`` for one that is not there."""
         rows = np.searchsorted(self.ids, ids)
         found = np.append(self.ids, -1)[rows] == ids
         if not found.all():
@@ -65,7 +65,7 @@ class Rows:
         return rows
 
     def of_paths(self, paths: Sequence[str]) -> np.ndarray:
-        """The rows of paths, in their order. Raises ``KeyError`` for one that is not there."""
+        """Row numbers by paths, in their order. Raises ``KeyError`` for one that is not there."""
         wanted = set(paths)
         rows = {path: row for row, path in enumerate(self.paths) if path in wanted}
         return np.array([rows[path] for path in paths], np.int64)
@@ -78,8 +78,8 @@ class Incoming:
     Args:
         vectors: float32 ``(N, D)``.
         paths, labels, cameras: as in ``Rows``.
-        junk: images that were left out for their label.
-        repeated: images that a later one of the same path has taken the place of.
+        junk: how many images were left out for their label.
+        repeated: how many images were left out for a later one of the same path.
     """
 
     vectors: np.ndarray
@@ -93,7 +93,7 @@ class Incoming:
         return len(self.vectors)
 
     def rows(self, first_id: int, first_place: int) -> Rows:
-        """With ids and places that count on from the given ones."""
+        """As ``Rows``, with ids and places that count up from the given ones."""
         count = np.arange(len(self), dtype=np.int64)
         return Rows(first_id + count, first_place + count, self.paths, self.labels, self.cameras)
 
@@ -101,8 +101,8 @@ class Incoming:
 def incoming(embeddings: Embeddings) -> Incoming:
     """Embeddings made ready for an index.
 
-    Images without paths are named by their row, ``#0000001``. Raises ``UserError`` where nothing but junk is left, a path is no text in UTF-8, or a vector's
-    squared length is no float32.
+    Images without paths are named by their row, ``#0000001``. Raises ``UserError`` where there is nothing but junk, a path is not UTF-8, or a vector's
+    squared length overflows float32.
     """
     everything = embeddings if embeddings.paths is not None else Embeddings(**{**vars(embeddings), "paths": [f"#{row:07d}" for row in range(len(embeddings))]})
     kept = everything if everything.labels is None else everything.take(everything.labels != JUNK)
@@ -124,10 +124,10 @@ def incoming(embeddings: Embeddings) -> Incoming:
 
 
 def joined(parts: list[Embeddings]) -> Embeddings:
-    """Embeddings one below the other; what is not known in one of them is ``UNKNOWN`` there.
+    """Embeddings joined in the given order; labels or cameras that only some parts know are ``UNKNOWN`` in the others.
 
     Raises:
-        UserError: of different networks or dimensions, or some with mirrored images and some without.
+        UserError: the parts are of different networks or dimensions, or only some are averaged with mirrored images.
     """
     first = parts[0]
     for part in parts[1:]:
@@ -151,7 +151,7 @@ def _known(column: np.ndarray | None, length: int) -> np.ndarray:
 
 
 def as_objects(words: list[str] | tuple[str, ...]) -> np.ndarray:
-    """Text as an array of references, so that one long path does not make all as wide."""
+    """Texts as an object array; in one of fixed width, the longest path would set the width of all."""
     result = np.empty(len(words), object)
     result[:] = words
     return result
@@ -161,7 +161,7 @@ def as_objects(words: list[str] | tuple[str, ...]) -> np.ndarray:
 
 
 def to_bytes(rows: Rows) -> bytes:
-    """As a Parquet table."""
+    """The rows as the bytes of a Parquet table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -172,12 +172,12 @@ def to_bytes(rows: Rows) -> bytes:
 
 
 def of_bytes(data: bytes, path: Path) -> Rows:
-    """Raises ``UserError`` where the bytes are no such table."""
+    """The rows from the bytes of ``to_bytes``. Raises ``UserError`` where they are no such table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        # Without threads, which would go on for a moment: a process that ends meanwhile, with an error to say, is aborted by them.
+        # Without threads: they run on for a moment, and would abort a process that ends with an error meanwhile.
         table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
         numbers = [table[name].to_numpy() for name in ("ids", "places")]
         return Rows(*numbers, as_objects(table["paths"].to_pylist()), table["labels"].to_numpy(), table["cameras"].to_numpy())

@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from ..runs import Trained
 
 TOP_K = 20
-"""Hits of a query where nothing else is said."""
+"""Hits for each query by default."""
 CANDIDATES = 200
-"""Nearest images of a query that re-ranking compares."""
+"""Nearest images of each query that re-ranking compares by default."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is looked for.
+    """How many images are searched for, and how.
 
     Args:
-        top_k: images a query.
-        cameras: that may have taken them; none where all may.
-        expand: nearest images that each query is averaged with before it is searched for; 0 for none.
-        rerank: how the candidates are ranked again; none where distances rank them.
-        candidates: of re-ranking, a query; ``top_k`` at least.
-        without: id of an image that is left out: the query's own, where the query is one of the index.
+        top_k: hits for each query.
+        cameras: only images of these cameras; none means all.
+        expand: number of nearest images that each query is averaged with before the search; 0 for none.
+        rerank: how the candidates are re-ranked; none ranks by distance.
+        candidates: images that are re-ranked for each query; at least ``top_k`` are taken.
+        without: id of an image to leave out: the query's own, where the query is an image of the index.
     """
 
     top_k: int = TOP_K
@@ -51,11 +51,11 @@ class Wanted:
 
     @property
     def why_no_probability(self) -> str:
-        """Why what is found so has no probability, whatever is calibrated; empty where it may have one."""
+        """Why hits of such a search have no probability, even with a calibration; empty where they may have one."""
         return "distances of expanded queries are not those that were calibrated" if self.expand else ""
 
     def check(self) -> None:
-        """Raises ``UserError`` for numbers that no search has."""
+        """Raises ``UserError`` for numbers out of range."""
         for name in ("top_k", "candidates"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}", "It must be above 0.")
@@ -90,11 +90,11 @@ def find(index: Index, vectors: np.ndarray, wanted: Wanted, calibration: Calibra
         index: the gallery.
         vectors: float32 ``(Q, D)``, of the network of the index.
         wanted: how many, and how.
-        calibration: that fits (``calibration_for``).
-        track: wraps the iteration over queries where each takes time of its own.
+        calibration: one that fits the index (``calibration_for``); none for hits without probabilities.
+        track: wraps the iteration over queries in expansion and re-ranking, for a progress bar.
 
     Raises:
-        UserError: numbers that no search has, vectors that do not fit, or an image that was deleted while it was looked at.
+        UserError: numbers out of range, vectors that do not fit, or an image that was deleted during the search.
     """
     wanted.check()
     index = index.still()
@@ -115,13 +115,13 @@ def find(index: Index, vectors: np.ndarray, wanted: Wanted, calibration: Calibra
 
 
 def _nearest(index: Index, vectors: np.ndarray, depth: int, wanted: Wanted) -> Hits:
-    """Of the images that may be found."""
+    """The nearest of the images that may be found, which ``wanted.cameras`` and ``wanted.without`` limit."""
     if wanted.without is None:
         return index.search(vectors, depth, wanted.cameras)
     hits = index.search(vectors, depth + 1, wanted.cameras)
     order = np.argsort(hits.ids == wanted.without, axis=1, kind="stable")[:, :depth]
     hits = Hits(*(np.take_along_axis(getattr(hits, column.name), order, axis=1) for column in dataclasses.fields(hits)))
-    last = hits.ids == wanted.without  # still there where nothing else is
+    last = hits.ids == wanted.without  # still there where there were too few others
     for column, empty in zip(dataclasses.fields(hits), (-1, np.inf, "", UNKNOWN, UNKNOWN), strict=True):
         getattr(hits, column.name)[last] = empty
     return hits
@@ -145,7 +145,7 @@ def _expanded(index: Index, vectors: np.ndarray, wanted: Wanted, track: Track) -
 
 
 def _reranked(index: Index, vectors: np.ndarray, hits: Hits, wanted: Wanted, track: Track) -> tuple[Hits, np.ndarray]:
-    """By k-reciprocal neighbours among a query's own candidates."""
+    """The hits re-ranked by k-reciprocal neighbours among each query's own candidates, and the distances of that."""
     distances = np.full(hits.ids.shape, np.inf, np.float32)
     for row in track(range(len(hits))):
         there = np.flatnonzero(hits.ids[row] >= 0)
@@ -174,7 +174,7 @@ def check_network(trained: Trained, about: About, path: Path, checkpoint: object
 
 
 def other_distance(index: Index, trained: Trained) -> str:
-    """A line where the network's own run compares embeddings otherwise than the index does; else empty."""
+    """A note where the network's run compares embeddings by another distance than the index; else empty."""
     own = trained.distance if trained.config is not None or trained.facts is not None else index.about.metric
     if own == index.about.metric:
         return ""
@@ -182,10 +182,10 @@ def other_distance(index: Index, trained: Trained) -> str:
 
 
 def mirrored(index: Index, asked: bool | None) -> bool:
-    """Whether queries are averaged with their mirror images: as the vectors of the index are, or where that is not known as it is asked for.
+    """Whether to average queries with their mirror images: as the vectors of the index are or, where that is not known, as asked for.
 
     Raises:
-        UserError: it is asked for otherwise than the index has it.
+        UserError: the opposite of what the index has is asked for.
     """
     known = index.about.flip
     if None not in (known, asked) and known != asked:
@@ -195,7 +195,7 @@ def mirrored(index: Index, asked: bool | None) -> bool:
 
 
 def calibration_for(index: Index, trained: Trained, *, flip: bool) -> tuple[Calibration | None, str]:
-    """The network's calibration where it says what these distances mean; else none, and why (empty where it has none)."""
+    """The network's calibration where it fits the distances of the index; else none, and why (empty where the network has none)."""
     from ..evaluation import calibration
 
     found = calibration.of_network(trained)

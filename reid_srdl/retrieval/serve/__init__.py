@@ -1,6 +1,6 @@
-"""A page and a REST API over an index: ``service.py`` knows no web, ``app.py`` is the web around it.
+"""A page and a REST API over an index: ``service.py`` computes what is asked, ``app.py`` has the web routes to it.
 
-Nothing here imports FastAPI before a server is wanted: it is an extra.
+FastAPI is an extra, so it is imported only once a server is started.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is answered: on this machine whoever asks it by its own name, from elsewhere whoever has the token."""
+"""Which requests are answered: on this machine those that name it as their host, from elsewhere those with the token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...errors import UserError
 from .refused import Refused
 
 SHORTEST = 8
-"""Characters of a token."""
+"""Characters that a token has at least."""
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -24,10 +24,10 @@ class Access:
     """The rules.
 
     Args:
-        token: that is asked for; none where nobody is asked.
-        hosts: names that requests may ask for in their header ``Host``; none where all may.
-            A page of a stranger can make a browser ask ``stranger.example`` that has come to mean 127.0.0.1, and the name betrays it.
-        origins: further names of pages that may send something, such as that of a proxy before this server.
+        token: that requests have to bring; none where they need none.
+        hosts: names that requests may have in their header ``Host``; none allows all. This stops DNS rebinding: a stranger may let
+            ``stranger.example`` resolve to 127.0.0.1, but browsers still send that name.
+        origins: further hosts whose pages may send requests, such as that of a proxy in front of this server.
     """
 
     token: str | None = None
@@ -75,7 +75,7 @@ class Access:
         raise Refused(401, "this server asks for its token", "Open the link that it printed, or send the header Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
 
     def _cookie_of(self, headers: Mapping[str, str]) -> str:
-        # By hand: http.cookies drops them all where one of them, perhaps another program's on this host, is not as it should be.
+        # By hand: http.cookies drops all cookies where one, perhaps of another program on this host, is malformed.
         for part in headers.get("cookie", "").split(";"):
             name, _, value = part.strip().partition("=")
             if name == self.cookie:
@@ -84,7 +84,7 @@ class Access:
 
     @staticmethod
     def _same(given: str, wanted: str) -> bool:
-        # In a time that does not tell how much of it was right.
+        # In constant time, which does not tell how much of it was right.
         return hmac.compare_digest(given.encode(errors="replace"), wanted.encode())
 
 
@@ -93,11 +93,11 @@ def access_for(host: str, token: str | None, names: Sequence[str] = ()) -> tuple
 
     Args:
         host: an address or name.
-        token: as given; beyond this machine, or where a proxy passes on what comes from there, there is always one.
-        names: under which a proxy passes requests on.
+        token: as given; none lets one be made where other machines can reach the server, directly or through a proxy.
+        names: host names under which a proxy passes requests on.
 
     Raises:
-        UserError: a token that is easily guessed or cannot stand in a header; what is no name of a host.
+        UserError: a token that is easily guessed or cannot stand in a header or a link; a name that is no host's.
     """
     for name in names:
         if _address(name) is None and (not name or _name(name) != name.lower()):
@@ -114,7 +114,7 @@ def access_for(host: str, token: str | None, names: Sequence[str] = ()) -> tuple
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
+    """Whether only this machine can reach a server that listens at ``host``."""
     if host.lower() == "localhost":
         return True
     address = _address(host.strip("[]"))
@@ -129,7 +129,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _tokens(query: str) -> list[str]:
-    """What a link may mean by its token: as it was typed, where a + is one, or encoded as a form would be."""
+    """What the token of a link may be: as typed, percent-decoded, or decoded as a form's field, where a + is a space."""
     typed = [part.partition("=")[2] for part in query.split("&") if part.startswith("token=")]
     return [*typed, *map(unquote, typed), *map(unquote_plus, typed)]
 
@@ -143,7 +143,7 @@ def _netloc(origin: str) -> str:
 
 
 def _name(netloc: str) -> str:
-    """Without the port, in small letters; empty for what is none."""
+    """The host's name without the port, in lower case; empty for what is none."""
     try:
         return (urlsplit(f"//{netloc}").hostname or "").lower()
     except ValueError:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Problem(BaseModel):
-    """What every answer is that is no success."""
+    """The answer to every request that fails."""
 
     error: str = Field(description="what is wrong, in a line")
     hint: str = Field(description="the way out; perhaps empty")

@@ -1,6 +1,6 @@
-"""The routes: what of a request goes to the service, and what of an answer goes back."""
+"""The routes: how requests reach the service, and how its results become answers."""
 
-# Annotations are read when the routes are made, with the limits in them, and so they are no strings here.
+# FastAPI reads annotations when routes are made, and some hold the limits of ``make``: so they must not be strings here.
 import contextlib
 import importlib.resources
 from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ def make(service: Service, access: Access, limits: Limits) -> Guard:
     async def lives(_: FastAPI) -> AsyncIterator[None]:
         try:
             yield
-        finally:  # a second Ctrl-C breaks in above
+        finally:  # also where a second Ctrl-C interrupts the line above
             computing.close()
             drawing.close()
 
@@ -139,14 +139,14 @@ def make(service: Service, access: Access, limits: Limits) -> Guard:
 
 
 def _static() -> dict[str, tuple[bytes, str]]:
-    """Content and type of what the page is made of, read once: no request becomes a path."""
+    """The page's files by name, as content and type. They are read once, so that no request is ever turned into a path."""
     folder = importlib.resources.files(__package__).joinpath("static")
     kinds = ((file, _TYPES.get(f".{file.name.rpartition('.')[2]}")) for file in folder.iterdir())
     return {file.name: (file.read_bytes(), kind) for file, kind in kinds if kind is not None}
 
 
 def _answer_problems(app: FastAPI) -> None:
-    """Whatever goes wrong is JSON of one shape; what nobody foresaw is in the server's log and not in the answer."""
+    """Answers every error with JSON of one shape; what caused an unexpected one is in the server's log, not in the answer."""
 
     def answer(status: int, error: str, hint: str = "", headers: dict[str, str] | None = None) -> JSONResponse:
         return JSONResponse({"error": error, "hint": hint}, status, headers)

@@ -1,4 +1,4 @@
-"""The body of a request as it comes in: not longer than allowed, and not slower."""
+"""The body of a request as it comes in, with limits on its length and on the time that it takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GONE: Message = {"type": "http.disconnect"}
 
 
 class Body:
-    """Counts what an application (ASGI) receives.
+    """Receives the body for an ASGI application, and cuts it off at the limits.
 
     Args:
         receive: of ASGI.
@@ -26,24 +26,24 @@ class Body:
         limits: bytes and seconds.
 
     Attributes:
-        refused: why there is no more of it, whatever the application makes of that.
+        refused: why the body was cut off, if it was; this is then the answer, whatever the application says.
     """
 
     def __init__(self, receive: Receive, headers: Mapping[str, str], limits: Limits) -> None:
         self._receive, self._limits = receive, limits
         self._announced = int(length) if (length := headers.get("content-length", "")).isdecimal() else 0
-        self._whole = not self._announced and "transfer-encoding" not in headers  # then there is none
-        self._asks = headers.get("expect", "").lower() == "100-continue"  # nothing is sent before somebody wants to read it
+        self._whole = not self._announced and "transfer-encoding" not in headers  # such a request has no body
+        self._asks = headers.get("expect", "").lower() == "100-continue"  # the client sends nothing before the body is asked for
         self._came, self._deadline = 0, 0.0
         self.refused: Refused | None = None
 
     def check(self) -> None:
-        """Raises ``Refused`` (413) for what announces to be too long."""
+        """Raises ``Refused`` (413) where the announced length is above the limit."""
         if self._announced > self._limits.body:
             raise self._too_long()
 
     async def receive(self) -> Message:
-        """The next part. Once it has become too long (413), announced or not, or does not come (408), the client is said to have gone."""
+        """The next message. Once the body is too long (413), announced or not, or too slow (408), it says that the client has disconnected."""
         if self.refused is not None:
             return _GONE
         if self._whole:
@@ -68,9 +68,9 @@ class Body:
         return message
 
     async def let_go(self) -> bool:
-        """Before an answer: reads what is left, without keeping it, as far as that is little; whether nothing is left then.
+        """Before an answer: reads the rest of the body and drops it, within limits of length and time; returns whether all was read.
 
-        Who still sends when the line is closed never sees the answer.
+        A client that is still sending when the connection is closed never sees the answer.
         """
         most = self._came + self._limits.body
 

@@ -1,4 +1,4 @@
-"""Around the whole application (ASGI): who may come in, how much they may bring, and what browsers are told to beware of."""
+"""Around the whole ASGI application: which requests may enter, how large they may be, and the security headers of answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 HEADERS = {
-    # Everything comes from here, and what a name might smuggle in does not run; blob: is the picture of an upload, which never left its page.
+    # All comes from this server, so that a script smuggled in by a file's name does not run; blob: is the picture of an upload, shown by its own page.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -75,14 +75,14 @@ class Guard:
 
 
 class _Answer:
-    """What goes back: with the headers of all answers, and that of a refusal in place of what an application says to half a body."""
+    """The answer to a request, with the headers of all answers; a refusal replaces what the application says to half a body."""
 
     def __init__(self, send: Send, body: Body) -> None:
         self._send, self._body, self._begun = send, body, False
         self.headers = dict(HEADERS)
 
     async def send(self, message: Message) -> None:
-        """What the application says; nothing of it where the body was refused."""
+        """Passes the application's answer on, unless the body was refused before it began."""
         if self._body.refused is not None and not self._begun:
             return
         if message["type"] == "http.response.start":
@@ -90,7 +90,7 @@ class _Answer:
         await self._send(message)
 
     async def refuse(self, refused: Refused) -> None:
-        """Says why, unless an answer has begun."""
+        """Sends a refusal, unless an answer has begun."""
         if self._begun:
             return
         content = json.dumps(refused.as_json()).encode()
@@ -100,7 +100,7 @@ class _Answer:
 
     async def _beginning(self) -> list[tuple[bytes, bytes]]:
         self._begun = True
-        if not await self._body.let_go():  # else it would come in for ever, behind an answer that was given
+        if not await self._body.let_go():  # else the rest of the body would go on coming in after the answer
             self.headers["Connection"] = "close"
         return _encoded(self.headers)
 

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from ...errors import UserError
 
 BESIDE = 100
-"""Requests beside those that are computed or wait for that: they arrive, or fetch a picture, of which a browser asks for 6 at a time."""
+"""Further requests that are allowed beside computed and waiting ones: they are still arriving, or fetch a picture (a browser, 6 at a time)."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest of each.
+    """The largest value that is allowed of each.
 
     Args:
-        body: bytes of a request, all of it counted.
-        seconds: in which its header has to arrive, and then its body.
+        body: bytes in the whole body of a request.
+        seconds: within which the header of a request has to arrive, and then its body.
         top_k: hits.
         candidates: of re-ranking, whose work grows with their square.
         expand: images that a query is averaged with.
         sample: images of the gallery that are shown to choose from.
         workers: requests that are computed at a time.
-        waiting: requests that wait for that; more are sent away.
+        waiting: requests that wait to be computed; further ones are refused.
     """
 
     body: int = 8 << 20
@@ -37,7 +37,7 @@ class Limits:
 
     @property
     def requests(self) -> int:
-        """That are inside at a time, whose bodies and answers take up memory; more are sent away."""
+        """Requests that are handled at a time, since their bodies and answers take up memory; further ones are refused."""
         return self.workers + self.waiting + BESIDE
 
     def check(self) -> None:

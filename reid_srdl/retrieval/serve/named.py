@@ -1,4 +1,4 @@
-"""A field that no route knows is refused: one that is misspelt would otherwise be left at its default without a word."""
+"""Refuses fields that a route does not have: a misspelt one would otherwise silently be left at its default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .refused import Refused
 
 
 async def only_known(request: Request) -> None:
-    """For the routes of the API; the page's own may be asked with a token in the link.
+    """Checks requests to the routes of the API; those to the page's own may have a token in the link.
 
     Raises:
         Refused: (422) a field of the form or of the link that the route does not take.

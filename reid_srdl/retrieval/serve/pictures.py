@@ -12,7 +12,7 @@ QUALITY = 85
 
 
 class Pictures:
-    """Of images below one folder.
+    """Pictures of the images below one folder.
 
     Args:
         root: the folder; none where it is not known, and then there are no pictures.
@@ -27,11 +27,11 @@ class Pictures:
         self.root = None if root is None else root.resolve()
 
     def file_of(self, path: str) -> Path | None:
-        """Where an image lies; none where it is gone. Whatever stands in an index, what is outside of the folder does not exist."""
+        """The file of an image; none where it is gone, or outside of the folder, whatever path the index holds."""
         return None if self.root is None else files.within(self.root, path)
 
     def jpeg(self, path: str, largest: int) -> bytes | None:
-        """The image anew as a JPEG of at most ``largest`` pixels a side, without whatever else its file holds; none where it is gone or damaged."""
+        """The image re-encoded as a JPEG of at most ``largest`` pixels a side, without anything else that its file holds; none where it is gone or damaged."""
         file = self.file_of(path)
         if file is None:
             return None

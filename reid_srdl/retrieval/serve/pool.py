@@ -1,4 +1,4 @@
-"""Threads that compute for requests: a few at a time, some that wait, and the others are told to come again."""
+"""Threads that compute for requests: a few requests run at a time, some wait, and further ones are refused."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .refused import busy
 Result = TypeVar("Result")
 
 PATIENCE_SECONDS = 2.0
-"""That what still computes has to be finished when a pool is closed."""
+"""Seconds that running calls have to finish when a pool is closed."""
 
-_left: set[Future[Any]] = set()  # what was not
+_left: set[Future[Any]] = set()  # calls that did not finish by then
 
 
 def computing() -> bool:
-    """Whether a thread of a pool that was closed computes all the same. It cannot be called back, and Python waits for it before it exits."""
+    """Whether a thread of a closed pool is still computing. It cannot be stopped, and Python waits for it before it exits."""
     return not all(future.done() for future in _left)
 
 
 class Pool:
-    """Bounded in both: what computes and what waits.
+    """A pool of threads that limits both the calls that run and those that wait.
 
     Args:
         workers: threads.
@@ -42,7 +42,7 @@ class Pool:
         with self._lock:
             if len(self._inside) >= self._room:
                 raise busy()
-            # Counted until it has ended and not until somebody stops waiting for it: a thread cannot be called back.
+            # Counted until the call has ended, not until its caller stops waiting: a thread cannot be stopped.
             future: Future[Result] = self._threads.submit(function, *args)
             self._inside.add(future)
         future.add_done_callback(self._leave)
@@ -53,7 +53,7 @@ class Pool:
             self._inside.discard(future)
 
     def close(self, seconds: float = PATIENCE_SECONDS) -> None:
-        """Gives up what waits, and waits for what computes, but no longer than this."""
+        """Cancels waiting calls, and waits for running ones, but no longer than ``seconds``."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             inside = set(self._inside)

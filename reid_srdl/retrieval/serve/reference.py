@@ -1,4 +1,4 @@
-"""The REST API as a page that a machine without a network can show: what ``/openapi.json`` says, as HTML."""
+"""The REST API as a page: what ``/openapi.json`` says, as HTML that a machine without internet access can show."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def page(api: Schema, address: str, token: bool = False) -> str:
 
     Args:
         api: an OpenAPI document.
-        address: of the server, as whoever reads the page has asked it: ``http://HOST:PORT``.
+        address: of the server, as the reader's browser reached it: ``http://HOST:PORT``.
         token: whether it asks for one.
     """
     asked = ["curl", *(['-H "Authorization: Bearer $REID_TOKEN"'] if token else [])]
@@ -98,7 +98,7 @@ def _answer(answer: Schema) -> str:
 
 
 def _example(path: str, taken: list[tuple[str, str, bool, Schema]], asked: list[str], address: str) -> str:
-    """A line to paste: ``asked`` is how it begins."""
+    """A command line to paste; ``asked`` are its first words."""
     files = [name for name, where, needed, schema in taken if where == "form" and _type(schema) == "file" and (needed or name == "image")]
     words = [*asked, *(f"-F {name}=@{name}.jpg" for name in files)]
     path = path.replace("{id}", "17")

@@ -1,4 +1,4 @@
-"""What a request is answered with where it is not answered as it was meant: a ``UserError`` with a status of HTTP."""
+"""Errors that requests are answered with: a ``UserError`` with an HTTP status."""
 
 from __future__ import annotations
 

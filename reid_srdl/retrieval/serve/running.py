@@ -18,11 +18,11 @@ from . import pool
 from .guard import Guard
 
 GRACE_SECONDS = 10
-"""That requests have to be finished once the server is to end."""
+"""Seconds that requests have to finish once the server is told to end."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that what cannot be had is known before a network is loaded.
+    """A listening socket, so that an address or port that cannot be had is known before a network is loaded.
 
     Raises:
         UserError: the port is taken, or not to be had; there is no such address here.
@@ -45,18 +45,18 @@ def address_of(listening: socket.socket, host: str) -> str:
 
 
 class _Server(uvicorn.Server):
-    """Ends at SIGINT and SIGTERM as something that was asked to, while uvicorn's own would raise the signal once more.
+    """Ends normally on SIGINT and SIGTERM, where uvicorn's own server would raise the signal once more.
 
     Args:
         config: of uvicorn.
-        seconds: in which the header of a request has to arrive. Uvicorn itself waits without end for the rest of one, and for the first one of a line;
-            each takes one of the lines that a process may hold, and nobody has been asked for a token yet.
+        seconds: within which the header of a request has to arrive. Uvicorn itself waits forever for the rest of a header, and for the first one on a
+            connection; each such wait takes one of the connections that a process may have, before any token is asked for.
     """
 
     def __init__(self, config: uvicorn.Config, seconds: float) -> None:
         super().__init__(config)
         self._seconds = seconds
-        self._waiting: dict[tuple[Any, Any], float] = {}  # line, and the last request that was answered there (none at first), to since when
+        self._waiting: dict[tuple[Any, Any], float] = {}  # (connection, its last answered request or none) to the time from which on it is waited for the next
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
         self._waiting = {key: self._waiting.get(key, now) for key in lines if key[1] is None or key[1].response_complete}
         for (line, _), since in self._waiting.items():
             if now - since > self._seconds:
-                line.transport.abort()  # not once all is sent: who asks nothing may read nothing, too
+                line.transport.abort()  # at once, and not after all is sent: a client that sends nothing may read nothing, too
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -86,8 +86,8 @@ def run(app: Guard, listening: socket.socket, seconds: float, ready: Callable[[]
 
     Args:
         app: the application.
-        listening: of ``listen``.
-        seconds: in which the header of a request has to arrive.
+        listening: the socket of ``listen``.
+        seconds: within which the header of a request has to arrive.
         ready: is called as soon as requests are answered.
     """
     config = uvicorn.Config(
@@ -97,9 +97,9 @@ def run(app: Guard, listening: socket.socket, seconds: float, ready: Callable[[]
 
 
 def leave() -> None:
-    """Ends the process with code 0 where a thread still computes for somebody who is not waited for any more; else it goes on.
+    """Ends the process at once, with code 0, where a thread still computes for a request that was given up; else does nothing.
 
-    Python would wait for that thread before it exits, as long as it takes, and one that comes back from torch into a Python that is gone aborts the process.
+    Python would wait for that thread before it exits, however long it takes, and a thread that returns from torch after Python has shut down aborts the process.
     """
     if pool.computing():
         with contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ def leave() -> None:
 
 
 class _Announced:
-    """Says that the application has started."""
+    """Calls ``ready`` once the application has started."""
 
     def __init__(self, app: Guard, ready: Callable[[], None]) -> None:
         self._app, self._ready = app, ready

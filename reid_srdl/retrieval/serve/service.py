@@ -52,13 +52,13 @@ class Service:
     Args:
         index: the gallery.
         trained: the network.
-        checkpoint: how it is called in messages.
+        checkpoint: the network's name in messages.
         pictures: of the images in the index.
         flip: whether embeddings are averaged with those of the mirrored images, as those of the index were.
         prior: share of genuine pairs that probabilities are given at, where a request names none; none means the calibration's.
 
     Raises:
-        UserError: a network of another index, or a prior that is none.
+        UserError: the network does not fit the index, or the prior is not between 0 and 1.
     """
 
     def __init__(self, index: Index, trained: Trained, checkpoint: str, pictures: Pictures, *, flip: bool = False, prior: float | None = None) -> None:
@@ -81,7 +81,7 @@ class Service:
         self._calibrated_by = file
 
     def _calibration_file(self) -> tuple[int, ...]:
-        """Which file the calibration stands in now: the command calibrate puts a new one in its place. Empty where there is none."""
+        """The stamp of the calibration's file, which changes when the command calibrate replaces it. Empty where there is none."""
         kept = self.trained.calibration_file
         try:
             return stamp_of(kept) if kept is not None else ()
@@ -177,7 +177,7 @@ class Service:
     # --- the index, as it is now -------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Takes up what other processes have changed; while one thread does, others answer from what was there before."""
+        """Takes over what other processes have changed; while one thread does, others answer from the former state."""
         if not self._refreshing.acquire(blocking=False):
             return
         try:
@@ -195,7 +195,7 @@ class Service:
     def _asked(self, function: Callable[..., Result], *arguments: Any) -> Result:
         try:
             return function(*arguments)
-        except UserError as error:  # what the request could be blamed for has been looked at before
+        except UserError as error:  # not the request's fault, which was checked before
             raise _unable(error) from None
 
     def _row(self, number: int | None, path: str | None) -> Rows:
@@ -230,5 +230,5 @@ class Service:
 
 
 def _unable(error: UserError) -> Refused:
-    """No fault of the request, and perhaps over soon."""
+    """A 503 for an error that is not the request's fault, and may be over soon."""
     return Refused(503, error.message, error.hint, {"Retry-After": "10"})

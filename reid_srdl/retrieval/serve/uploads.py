@@ -1,4 +1,4 @@
-"""Bytes that somebody sent, as an image: only of kinds that browsers send, and never larger than is decoded here."""
+"""Decodes uploads: only the kinds of image that browsers send, and only up to a number of pixels."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ...data.images import decode_alone
 from .refused import Refused
 
 NAME = Path("upload")
-"""Stands for an upload in messages: the name that it comes with is a stranger's, and nothing is ever done with it."""
+"""Stands for an upload in messages; the name that the client sent is never used."""
 
 MAX_PIXELS = 20_000_000
-"""Of an upload. A crop of a person has some ten thousand; each pixel takes several bytes more than once while it is decoded."""
+"""Pixels of an upload at most. A crop of a person has some ten thousand; while it is decoded, each takes several bytes, more than once."""
 
 _HINT = f"Send a whole image ({', '.join(FORMATS)})."
 
 
 def decode(data: bytes, size: tuple[int, int], crop: str) -> np.ndarray:
-    """An upload as ``Trained.embed`` sees a file of the same bytes: uint8 RGB ``(H, W, 3)``.
+    """An upload decoded as ``Trained.embed`` decodes a file of the same bytes: uint8 RGB ``(H, W, 3)``.
 
     Args:
         data: the bytes.
         size: (height, width) of the network's input.
-        crop: of the network's training.
+        crop: how images were cropped in the network's training.
 
     Raises:
         Refused: 413 for too many pixels, seen before anything is decoded; 422 for what is no whole image.
@@ -41,7 +41,7 @@ def decode(data: bytes, size: tuple[int, int], crop: str) -> np.ndarray:
 
 
 def check(data: bytes) -> None:
-    """Raises ``Refused`` by the header alone."""
+    """Raises as ``decode`` does, from the image's header alone."""
     if not data:
         raise Refused(422, "the upload is empty (0 bytes)", _HINT)
     try:
