@@ -42,7 +42,7 @@ LESS = {
     "train": "--optimiser.accumulate 2 takes a batch in two parts and the same steps; --data.memory_gb 0 leaves images on the disk; a smaller --data.batch changes the steps.",
     "embed": "A smaller --batch takes less; --device cpu takes the machine's.",
 }
-"""What takes less memory, by command."""
+"""What to do with less memory, by command."""
 OTHERWISE = "See what else uses it; --device cpu takes the machine's."
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -63,7 +63,7 @@ def main(name: str | None = None) -> NoReturn:
     try:
         code = _carry_out(argv)
         # Here, not at the interpreter's exit, where a closed pipe or a full disk could no longer be answered.
-        if sys.stdout is not None:  # as it is where it was closed before the start
+        if sys.stdout is not None:  # None where it was closed before the start
             sys.stdout.flush()
     except UserError as error:
         code = _say(prog, str(error), BAD_INPUT)
@@ -91,7 +91,7 @@ def main(name: str | None = None) -> NoReturn:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Of NumPy; of a GPU, by torch's class, which need not be imported to know it; of torch on the CPU, by its words."""
+    """Whether memory ran out: NumPy's error, torch's on a GPU by the name of its class (without importing torch), or torch's on the CPU by its message."""
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 

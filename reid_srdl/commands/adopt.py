@@ -84,7 +84,7 @@ def run(argv: list[str]) -> int:
     model = adopting.model_of(foreign, options.backbone, pooling=options.pooling, last_stride=options.last_stride)
     try:
         network = adopting.adopt(foreign, model, (options.height, options.width))
-    except UserError as error:  # whose way out is that of training
+    except UserError as error:  # its hint names the options of training
         raise UserError(error.message, error.hint.replace("--model.", "--").replace("--data.", "--")) from error
     says(str(network.weights_report))
     config = {
@@ -120,7 +120,7 @@ def _refuse_other_normalisation(foreign: Foreign) -> None:
 
 
 def _write(folder: Path, foreign: Foreign, network: IdentityClassifier, model: ModelConfig, config: dict[str, Any]) -> None:
-    """The run folder, which appears whole or not at all. The configuration holds what is known, and no recipe."""
+    """Writes the run folder, whole or not at all. Its configuration holds what is known, but no recipe."""
     import numpy as np
     import yaml
 
@@ -128,7 +128,7 @@ def _write(folder: Path, foreign: Foreign, network: IdentityClassifier, model: M
 
     made = files.in_the_making(folder)
     stage = runs.stage_folder(made, 0, STAGE)
-    # Which identity each class is the file does not say: they are numbered in its order.
+    # The file does not say which identity each class is, so they are numbered in its order.
     labels = np.arange(1, foreign.identities + 1)
     size = config["data"]["height"], config["data"]["width"]
     try:

@@ -112,7 +112,7 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
     try:
         root, data = sets.found_set(config, dataset, options.data_root)
     except UserError:
-        # A run is copied to another machine without the images; what eval embedded of them goes along.
+        # The run may have been copied to this machine without the images, but with the embeddings that eval kept.
         parts = _kept(scored, None, trained, options.flip) if options.data_root is None else None
         if parts is None:
             raise
@@ -131,7 +131,7 @@ def _images(checkpoint: Path, trained: Trained, options: CalibrateOptions) -> tu
 
 
 def _kept(scored: Path, splits: Sequence[Split] | None, trained: Trained, flip: bool) -> Sequence[Embeddings] | None:
-    """Query and gallery as eval embedded them; none where it did not, or of other images, people or cameras than there are now (``splits``, where that is known)."""
+    """Query and gallery as eval embedded them; none where it kept none of this network, or their images, people or cameras are not those of ``splits``, where given."""
     paths = [scored / f"{part}.npz" for part in ("query", "gallery")]
     if not all(path.is_file() for path in paths):
         return None
@@ -146,7 +146,7 @@ def _lists(part: Embeddings, split: Split) -> bool:
 
 
 def _together(parts: Sequence[Embeddings]) -> Embeddings:
-    """Query and gallery as one set of images: both show the same people. An image that stands in both is in it once."""
+    """Query and gallery, which show the same people, as one set of images; an image that is in both counts once."""
     query, gallery = parts
     parts = [query, gallery.take(np.flatnonzero(~_known(gallery, query)))]
     columns = {}
@@ -157,9 +157,9 @@ def _together(parts: Sequence[Embeddings]) -> Embeddings:
 
 
 def _known(some: Embeddings, others: Embeddings) -> np.ndarray:
-    """Which of some vectors are one of the others with the same label, by the same camera where that is known: the same image again. bool ``(N,)``.
+    """Which of some images are among the others: (almost) the same vector, label and, where known, camera. bool ``(N,)``.
 
-    Whose vectors have much in common are near each other by two cameras too, and those are the pairs that a calibration is of.
+    The camera matters because vectors that all have much in common are near each other across cameras, too, and calibration needs those pairs.
     """
     from scipy.spatial.distance import cdist
 

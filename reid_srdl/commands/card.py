@@ -48,7 +48,7 @@ def run(argv: list[str]) -> int:
 
 
 def _cost(folder: Path) -> Cost | None:
-    """Counted from the configuration; none where the network cannot be built here, or its teacher is gone."""
+    """The cost of training, counted from the configuration; none where the network was adopted or cannot be built here, or its teacher is gone."""
     from .. import runs
     from ..experiments import cost
     from ..progress import says

@@ -1,4 +1,4 @@
-"""What is looked at before the first step, so that no hours of training end without a score."""
+"""Checks before the first step, so that hours of training do not end without a score."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NAMED = 3
 
 
 def can_be_scored(config: Config, data: ReIDData | ClassData, tracks: Tracks = lambda title: iter) -> None:
-    """Whether the splits that are scored, during training or after, are there and readable.
+    """Checks that the splits that are scored, during or after training, are there and readable.
 
     Images that would fit into ``data.memory_gb`` are decoded; of more, only the headers are read.
 
     Raises:
-        UserError: there is no such split, it cannot be scored, or an image of it cannot be read. None is left out of a
+        UserError: there is no such split, it cannot be scored, or an image of it cannot be read. No image is left out of a
             score, whatever ``data.skip_corrupt`` says of training images.
     """
     during = {config.log.eval_split} if config.log.eval_every else set()
@@ -40,7 +40,7 @@ def can_be_scored(config: Config, data: ReIDData | ClassData, tracks: Tracks = l
 
 
 def _fit(files: Sequence[Path], config: Config) -> bool:
-    """Whether the decoded images fit into the memory that is theirs."""
+    """Whether the decoded images fit into ``data.memory_gb``."""
     height, width = config.size
     if config.data.crop == "none":
         with contextlib.suppress(UserError):  # an unreadable header, which is about to be named

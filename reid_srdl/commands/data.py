@@ -103,7 +103,7 @@ def check(dataset: str, options: CheckOptions) -> int:
 
 
 def _is_scored(data: ReIDData | ClassData) -> bool:
-    """Whether ``train`` can score on it, which takes no images of a query's own camera for matches."""
+    """Whether ``train`` can score on this set: it never counts images by the query's own camera as matches."""
     from .kinds import kind_of
 
     try:

@@ -72,7 +72,7 @@ def run(argv: list[str]) -> int:
         raise UserError(f"the name {odd} is not UTF-8, and .parquet holds text", "Rename it; or write a .npz, of which no index can be built either.")
     names = _names_file(whole, options) if whole.names else None
 
-    # Told to end, a process unwinds, and takes away what it has half-written.
+    # On SIGTERM the process unwinds, and removes what it has half-written.
     with Termination(), contextlib.ExitStack() as stack:
         stack.callback(ranks.leave)
         ranks.join()
@@ -104,7 +104,7 @@ def _embed(options: EmbedOptions, whole: Listed, names: Path | None) -> int:
         if len(skipped) < len(listed):
             raise
         written = 0
-    # A share without one good image is no reason to end the others, whose images would be embedded if one process did it all.
+    # A share without a readable image does not stop the others: a single process would have embedded their images, too.
     everywhere = trained.place.gathered(written)
     if not any(everywhere):
         raise UserError(f"of {count(len(whole), 'image')} none can be read, such as: {skipped[0]}", "The command data check says more of a data set.")
@@ -124,7 +124,7 @@ _NAMES = ("label", "name")
 
 
 def _names_file(whole: Listed, options: EmbedOptions) -> Path:
-    """What will say which word each label stands for, beside the embeddings. Raises ``UserError`` where another file has that name."""
+    """The CSV file beside the embeddings that is to say which word each label stands for. Raises ``UserError`` where another kind of file has its name."""
     path = Path(options.output).with_suffix(".names.csv")
     if path.is_file() and path.read_bytes().splitlines()[:1] != [",".join(_NAMES).encode()]:
         raise UserError(f"{path} is there already, and the people's names would be written to it", "Choose another --output, or move that file.")
@@ -132,7 +132,7 @@ def _names_file(whole: Listed, options: EmbedOptions) -> Path:
 
 
 def _write_names(whole: Listed, path: Path) -> None:
-    """As ``index --names`` takes them."""
+    """Writes the words of the labels, in the form that ``index --names`` takes."""
     rows = io.StringIO()
     csv.writer(rows, lineterminator="\n").writerows([_NAMES, *sorted(whole.names.items(), key=lambda item: item[1])])
     files.write_bytes(path, rows.getvalue().encode(errors="replace"))  # a folder's name need not be UTF-8
@@ -154,16 +154,16 @@ def _next(whole: Listed, outputs: Sequence[Path], names: Path | None, distance: 
 
 
 def _parts(output: Path, processes: int) -> list[Path]:
-    """The files that so many processes write."""
+    """The files that the processes write, one each."""
     if processes == 1:
         return [output]
     return [output.with_stem(f"{output.stem}-{number}-of-{processes}") for number in range(1, processes + 1)]
 
 
 def stored_size(images: Sequence[Path], size: tuple[int, int], workers: int = 2, place: devices.Place = devices.ALONE) -> tuple[int, int]:
-    """The size that ``open_source`` would decode the images of all processes to, whatever images among them are unreadable.
+    """The size (height, width) that ``open_source`` would decode the images of all processes to, apart from unreadable ones.
 
-    So the vectors are those of ``Trained.embed``, however the images are shared out; ``images`` are this process's share.
+    So vectors equal those of ``Trained.embed``, however images are divided among processes; ``images`` is this process's share.
     """
     from ..data.decoding import image_size
     from ..data.images import storage_size
@@ -193,13 +193,13 @@ def embed_in_batches(
     workers: int = 2,
     track: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Iterator[Embeddings]:
-    """Embeddings a batch at a time; why an image was left out goes to the end of ``skipped``.
+    """Embeddings, one batch at a time; the reason why an image was left out is appended to ``skipped``.
 
     Args:
         trained: the network.
         listed: the images.
         size: (height, width) that they are decoded to.
-        skipped: is added to.
+        skipped: list that reasons are appended to.
         flip: average with the mirror image.
         batch: images at a time.
         workers: threads that decode.
@@ -239,5 +239,5 @@ def embed_in_batches(
 
 
 def _alone(place: devices.Place) -> devices.Place:
-    """Each process embeds its own shard, so that there is nothing to share or to gather."""
+    """The place of a process on its own: each embeds its own share, so that there is nothing to divide or to gather."""
     return devices.Place(place.device, place.precision)

@@ -90,7 +90,7 @@ def _beside(paths: Sequence[str], options: EvalOptions) -> Path:
 
 
 def _not_of_others(output: Path, key: str, own: Sequence[files.Pathlike]) -> Path:
-    """A folder that is chosen for the user. Raises ``UserError`` where it holds scores of what lies elsewhere under the same name."""
+    """``output``, a folder that the user did not name. Raises ``UserError`` where it holds scores of files or images of the same name in another place."""
     if not (output / METRICS).is_file():
         return output
     there = files.read_json(output / METRICS).get("protocol", {}).get(key, own)
@@ -127,7 +127,7 @@ def _score_network(options: EvalOptions) -> int:
 
 
 def _accept(trained: Trained, data: ReIDData | ClassData, options: EvalOptions) -> None:
-    """Before anything is computed. Raises ``UserError`` where the network cannot be scored so on this set."""
+    """Raises ``UserError``, before anything is computed, where the network cannot be scored on this set with these options."""
     from ..data.records import ClassData
     from .kinds import kind_of
 
@@ -151,14 +151,14 @@ def _scored(trained: Trained, name: str, data: ReIDData | ClassData, root: Path,
     found = kind_of(data).evaluate(trained, data, options, others, _tracks)
     if sets.elsewhere(trained.config, name, root):
         found.metrics["protocol"]["data_root"] = os.path.realpath(root)
-    if trained.facts is not None:  # what was rounded has a hash of its own; this is what it came from
+    if trained.facts is not None:  # a rounded file has a hash of its own; this tells the network that it was exported from
         found.metrics["protocol"] |= {"source": trained.facts.source, "precision": trained.facts.precision}
     found.save(output, details=not options.no_save)
     return found
 
 
 def _from_elsewhere(checkpoints: Sequence[str], options: EvalOptions) -> list[str]:
-    """Which of them ``--input.…`` is said of: those that need it, or else the first, which then says why it has no use for it."""
+    """The checkpoints that ``--input.…`` is for: those that need it, or else the first, whose loading then refuses it with the reason."""
     if options.input == EvalOptions().input:
         return []
     return [path for path in checkpoints if is_from_elsewhere(path)] or [checkpoints[0]]
@@ -209,7 +209,7 @@ def _named_members(options: EvalOptions) -> tuple[str, ...]:
 
 
 def _variant(options: EvalOptions, distance: str) -> str:
-    """What is neither the field's usual way of scoring nor the run's own distance, as the end of a folder's name, so that it takes no usual score's place."""
+    """The end of the folder's name: all options but the field's usual ones and the run's own distance, so that usual scores are not overwritten."""
     unusual = {
         options.query: options.query != "both",
         "flip": options.flip,
@@ -229,7 +229,7 @@ def _variant(options: EvalOptions, distance: str) -> str:
 def default_output(checkpoint: Path, trained: Trained, dataset: str, split: str = "test", variant: str = "") -> Path:
     """``RUN/eval/DATASET``; for an earlier stage, the last or averaged weights, the held-out people or another way of scoring, a folder of its own beside it.
 
-    Of a file that stands alone ``eval/DATASET-FILE`` beside it, and ``eval/DATASET`` where it has the usual name of weights.
+    For a file outside of a run folder ``eval/DATASET-FILE`` beside it, or ``eval/DATASET`` where it has the usual name of weights.
     """
     from .. import runs
 

@@ -1,4 +1,4 @@
-"""What can be asked of ``eval``, which training asks of itself too."""
+"""The options of ``eval``, with which training scores its results, too."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class EvalOptions:
 
 
 def rules(options: EvalOptions) -> Rules:
-    """The choices that concern ranking. Raises ``UserError`` for those that mean nothing, or not together."""
+    """The options that concern ranking. Raises ``UserError`` for those that mean nothing, alone or together."""
     from ..evaluation.rerank import Reranking
     from ..evaluation.rules import Rules
 

@@ -96,7 +96,7 @@ def run(argv: list[str]) -> int:
 
 
 def _data(trained: Trained, options: ExportOptions) -> tuple[ReIDData | ClassData | None, str]:
-    """The data set, or none and why. Raises ``UserError`` where it is not to be had and was asked for, or cannot be done without."""
+    """The data set, or none and why. Raises ``UserError`` where it cannot be read but was asked for, or where int8 needs it."""
     from . import sets
     from .kinds import kind_of
 
@@ -111,13 +111,13 @@ def _data(trained: Trained, options: ExportOptions) -> tuple[ReIDData | ClassDat
         if options.dataset or options.data_root or options.precision == "int8":
             raise
         return None, error.message
-    # Only the ranges of int8 come from training images; in another place nobody was held out.
+    # Only int8 uses training images; nobody was held out of those in another place than the run's.
     limits = options.precision == "int8" and sets.is_own(trained.config, name) and not sets.elsewhere(trained.config, name, root)
     return (kind_of(data).limited(data, trained.config) if limits else data), ""
 
 
 def _export(trained: Trained, wanted: Wanted, output: Path, data: ReIDData | ClassData | None, options: ExportOptions, why_none: str) -> dict[str, Any]:
-    """Writes and checks the file beside its place, and moves it there; returns what ``FILE.json`` says."""
+    """Writes the file into a folder beside its place, checks it there, and moves it; returns the content of ``FILE.json``."""
     from .. import runs
     from ..data.records import ReIDData
     from ..export import FORMATS, parity, samples, write
@@ -139,9 +139,9 @@ def _export(trained: Trained, wanted: Wanted, output: Path, data: ReIDData | Cla
         write(trained, wanted, written, calibration)
         exported = runs.load(written)
         found = parity.measure(trained, exported, pixels, logits=wanted.logits, track=tracked("checking"))
-        # The labels of an image may hang on its last decimals, so logits are held to the same as embeddings.
+        # An image's label may depend on the last decimals of its logits, so these have the same tolerance as embeddings.
         allowed = [parity.check(each, wanted.precision, options.tolerance, name) for name, each in found.items()][0]
-        for suffix in reversed(FORMATS[wanted.format].suffixes):  # the file that is loaded last: whoever finds it finds all
+        for suffix in reversed(FORMATS[wanted.format].suffixes):  # the file that gets loaded is moved last, so that whoever finds it finds all
             with files.writing(output.with_suffix(suffix)) as temporary:
                 os.replace(written.with_suffix(suffix), temporary)
     return {
@@ -179,7 +179,7 @@ def _allowed(tolerance: float, precision: str) -> str:
 
 
 def _calibrated(trained: Trained, exported: Trained, options: ExportOptions) -> list[str]:
-    """Passes the run's calibration on where the file's distances are the network's, and takes away one of an earlier file; lines on that."""
+    """Copies the run's calibration where the file's distances are those of the network, and deletes one of an earlier file; returns lines on both."""
     from ..evaluation import calibration
 
     try:
@@ -203,7 +203,7 @@ def _calibrated(trained: Trained, exported: Trained, options: ExportOptions) -> 
 
 
 def _score(trained: Trained, exported: Trained, data: ReIDData | ClassData | None, record: dict[str, Any], options: ExportOptions) -> None:
-    """What rounding costs, where it can be measured; into ``record``, and said."""
+    """Measures what rounding costs in mAP, where it can; writes it into ``record``, and prints it."""
     from ..data.records import ReIDData
     from ..export.scores import mean_average_precision
     from ..progress import tracked

@@ -44,7 +44,7 @@ class Listed:
         return len(self.files)
 
     def rows(self, start: int, stop: int) -> Listed:
-        """Those from ``start`` to before ``stop``."""
+        """The images from ``start`` up to, but not including, ``stop``."""
         labels = None if self.labels is None else self.labels[start:stop]
         cameras = None if self.cameras is None else self.cameras[start:stop]
         return dataclasses.replace(self, files=self.files[start:stop], paths=self.paths[start:stop], labels=labels, cameras=cameras)
@@ -75,7 +75,7 @@ def list_images(where: str, labels: LabelsBy = "names") -> Listed:
 
 
 def other_people_by_folders(listed: Listed) -> bool:
-    """Whether each image lies in one of several folders in the folder, so that these may be people, and they are not those that the labels tell of."""
+    """Whether all images lie in sub-folders, two or more and one level deep, that may be people but do not match the labels."""
     parts = [Path(path).parts for path in listed.paths]
     if listed.folder is None or any(len(part) != 2 for part in parts) or len({part[0] for part in parts}) < 2:
         return False
@@ -102,7 +102,7 @@ def _in_folder(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add((known.st_dev, known.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))  # no wastebaskets; and in order, so that of two ways to a folder the same is taken everywhere
+        folders[:] = sorted(name for name in folders if not name.startswith("."))  # no wastebaskets; sorted, so that of two ways to a folder every machine takes the same
         found += [Path(inner) / name for name in names if is_image(name)]
         foreign += [Path(inner) / name for name in names if is_foreign(name)]
     found.sort()
@@ -178,7 +178,7 @@ def _labelled(listed: Listed, words: list[str], cameras: np.ndarray | None) -> L
 
 
 def _numbers(words: list[str]) -> np.ndarray | None:
-    """None where a word is missing. A number stays what it is and another word gets one from itself, so that they are the same in every file."""
+    """Labels or cameras as int64; none where a word is missing. A number stays what it is; any other word gets its hash, which is the same in every file."""
     from ..data.listing import as_number, numbered
 
     if "" in words:
@@ -186,7 +186,7 @@ def _numbers(words: list[str]) -> np.ndarray | None:
     values, names = numbered(words)
     if names is None:
         return values
-    # Above all labels that data sets use, and below 2^53, which a page's numbers end at; two words meet by chance once in 2^52.
+    # Above all labels that data sets use, and below 2^53, where JavaScript's integers end; two words get the same number with probability 2^-52.
     own = {word: int.from_bytes(hashlib.sha256(os.fsencode(word)).digest()[:8], "big") >> 12 | 1 << 52 for word in set(words)}
     own |= {word: number for word in own if (number := as_number(word)) is not None}
     return np.array([own[word] for word in words], dtype=np.int64)

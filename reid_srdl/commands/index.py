@@ -72,7 +72,7 @@ class IndexOptions:
 
 _OF_BUILDING = ("backend", "factory", "effort", "uri", "collection", "metric", "images", "output")
 _NUMBERED = re.compile(r"#\d{7,}$")
-"""The end of what an image without a path is called: the row of its file."""
+"""The end of the name that an image without a path gets: its row in the file."""
 _COMPARED = 10_000
 """Vectors that are looked at together."""
 
@@ -190,7 +190,7 @@ def _refuse_others(index: Index, more: Embeddings) -> None:
 
 
 def _refuse_two_of_a_path(gallery: Embeddings) -> None:
-    """The same among the images that come."""
+    """Raises ``UserError`` where a path comes twice among new images, with two vectors."""
     first_of: dict[str, int] = {}
     pairs = [(row, first) for row, path in _named(gallery) if (first := first_of.setdefault(path, row)) != row]
     for row, first in pairs:
@@ -200,7 +200,7 @@ def _refuse_two_of_a_path(gallery: Embeddings) -> None:
 
 
 def _apart(path: str) -> str:
-    """How two images of one path get two."""
+    """A hint on how two images with the same path can get different ones."""
     way = "give the file that names no images another name" if _NUMBERED.search(path) else "embed both from the folder above them"
     return f"If they are two images, {way}, so that their paths differ."
 
@@ -213,7 +213,7 @@ def _named(some: Embeddings) -> Iterator[tuple[int, str]]:
 
 
 def _differ(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which of N pairs of vectors are of two images."""
+    """Which of N pairs of vectors are too far apart to be of the same image, bool ``(N,)``."""
     return np.linalg.norm(some - others, axis=1) > embeddings.SAME_IMAGE * np.linalg.norm(others, axis=1)
 
 
@@ -221,7 +221,7 @@ def _differ(some: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _loaded(paths: Sequence[str]) -> Embeddings:
-    """All files one below the other; images without paths are named by their file and row."""
+    """The embeddings of all files, joined in order; images without paths are named by their file and row."""
     import dataclasses
 
     from ..retrieval.rows import joined
@@ -239,7 +239,7 @@ def _loaded(paths: Sequence[str]) -> Embeddings:
 
 
 def _paths(words: Sequence[str]) -> list[str]:
-    """Paths as they are, and those in a list ``@FILE``."""
+    """The given paths, and for each ``@FILE`` the paths that are listed in it."""
     paths: list[str] = []
     for word in words:
         if not word.startswith("@"):
@@ -299,7 +299,7 @@ def _same_place(one: Place, other: Place | None) -> bool:
 
 
 def _left_behind(place: Place) -> str:
-    """Of the collection that the index had before: it is not dropped, since others may search it yet, by a copy of the file."""
+    """A line on the collection that the index had before. It is not dropped, since others may still search it through a copy of the index's file."""
     program = f"import os, pymilvus; pymilvus.MilvusClient({place.uri!r}, token=os.environ.get('MILVUS_TOKEN', '')).drop_collection({place.collection!r})"
     return f"Its former images stay in the collection {place.collection} at {place.uri}. Nobody else needs them? {shlex.join([python(), '-c', program])}"
 

@@ -31,7 +31,7 @@ Tracks = Callable[[str], Track]
 
 
 class Kind(Protocol):
-    """A kind of data set; ``data`` is of it.
+    """A kind of data set; every ``data`` is of this kind.
 
     Attributes:
         compares_stages: whether earlier stages are scored after training too.
@@ -40,7 +40,7 @@ class Kind(Protocol):
     compares_stages: bool
 
     def limited(self, data: Any, config: Config) -> Any:
-        """With as many people or images as the configuration says, and as many held out."""
+        """The data set with as many training people or images, and as many held out, as the configuration says."""
         ...
 
     def scored(self, data: Any, split: str) -> list[Split]:
@@ -48,20 +48,20 @@ class Kind(Protocol):
         ...
 
     def score_during(self, data: Any, config: Config) -> Score:
-        """Scores a network during training, by ``log.eval_split``; of several sets, the mean of their scores."""
+        """The function that scores a network during training, on ``log.eval_split``; for several sets, by the mean of their scores."""
         ...
 
     def accept(self, data: Any, options: EvalOptions) -> None:
-        """Before anything is computed. Raises ``UserError`` for options that mean nothing here, or ask for images that there are none of."""
+        """Checks options before anything is computed. Raises ``UserError`` for those that mean nothing for this kind, or need images that the set lacks."""
         ...
 
     def evaluate(self, trained: Trained, data: Any, options: EvalOptions, others: Sequence[Trained], tracks: Tracks) -> Scored:
-        """Scores a network, and it together with others where there are such."""
+        """Scores a network alone and, where there are ``others``, together with them."""
         ...
 
 
 class Reidentification:
-    """Queries that a gallery is ranked for. The parts of a joined set are limited and scored each for itself."""
+    """Sets with queries, for each of which a gallery is ranked. The parts of a joined set are limited and scored separately."""
 
     compares_stages = False
 
@@ -116,9 +116,9 @@ class Reidentification:
 
 
 class Classification:
-    """Images that are each of one class."""
+    """Sets of images, each of one class."""
 
-    compares_stages = True  # how far the confidence of each can be trusted
+    compares_stages = True  # to see how far the confidence of each can be trusted
 
     def limited(self, data: ClassData, config: Config) -> ClassData:
         _refuse(config, f"{data.name} has classes, not people", train_identities="train_per_class", holdout_identities="holdout_per_class")
@@ -164,13 +164,13 @@ def kind_of(data: ReIDData | ClassData) -> Kind:
 
 
 def _clean(part: Split, config: Config) -> ImageSource:
-    """Its images as a network of this run sees them where nothing is random."""
+    """The split's images as a network of this run sees them, without augmentation."""
     data = config.data
     return open_source(part.files, config.size, memory_gb=data.memory_gb, workers=data.workers, crop=data.crop)
 
 
 def _refuse(config: Config, why: str, **fields: str) -> None:
-    """Raises ``UserError`` where a field of the other kind is set; each is named with that which stands for it here."""
+    """Raises ``UserError`` where a field of the other kind is set; ``fields`` maps each of these to the one to use instead."""
     for name, instead in fields.items():
         if getattr(config.data, name):
             raise UserError(f"{why}: data.{name} means nothing there", f"Use --data.{instead}.")

@@ -16,7 +16,7 @@ from . import of_run
 from .sets import read_set
 
 PICTURED = ("query.npz", "predictions.npz")
-"""What an evaluation may have kept of each image."""
+"""Files in which an evaluation may have kept a row for each image."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ def run(argv: list[str]) -> int:
     from ..report import NONE, Extras, write
 
     own, scored_on = _own_dataset(folder), sorted(file.parent.name for file in (folder / "eval").glob(f"*/{runs.METRICS}"))
-    # Of a run on several sets the first that is scored is shown. Where the usual scores are not there, but one other kind is, it is meant.
+    # For a run on several sets, the first that was scored is shown. Without the usual scores, but with exactly one other kind, that one is meant.
     usual = next((name for name in part_names(own) if name in scored_on), None)
     dataset = options.dataset or usual or (scored_on[0] if len(scored_on) == 1 else own)
     if dataset not in {own, *scored_on}:  # a report without scores is one of the run's own data set
         there = f"Its scores are of: {', '.join(scored_on)}." if scored_on else "It was not scored yet."
-        # The folder of scores on held-out people, or in another way, is called otherwise than the set that eval takes.
+        # Scores on held-out people, or by another way of scoring, are in folders whose names are no data sets that eval takes.
         new = f" New ones: {command('eval', '--checkpoint', folder, '--dataset', dataset)}" if READERS.keys() >= set(part_names(dataset)) else ""
         raise UserError(f"{folder} has no scores on {dataset}", there + new)
     extras = Extras(options.browse, options.map, options.attention) if options.parts == "all" else NONE
@@ -91,7 +91,7 @@ def _pictured(folder: Path, dataset: str, options: ReportOptions) -> ReIDData | 
     # Scores on held-out people or of an earlier stage stand in folders of other names than the data set's.
     stamp = files.read_json(evaluation / runs.METRICS).get("protocol") or {}
     trained = configuration.load(folder / runs.CONFIG)
-    try:  # of one's own images in another place the scores say where; the run's own place may have others of the same names
+    try:  # scores on own images in another place say where they are; the run's place may have other images of the same names
         return read_set(trained, stamp.get("dataset", dataset), options.data_root or stamp.get("data_root"))
     except UserError as error:
         says(f"the report goes without pictures: {error}")

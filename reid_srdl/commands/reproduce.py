@@ -115,8 +115,8 @@ def _with_runs(options: ReproduceOptions, table: Table, output: Path) -> int:
         shared = ("--precision", trial.shared_precision([reproducing.configuration_of(plan, arm) for arm in plan.arms], records.read(path)))
         place = runner.Place(runs / plan.name, path, (*_extra(options), *shared), options.jobs, options.data_root)
         runner.carry_out(plan, place, says=says, arms=arms)
-        # After each row, so that a table which takes days can be looked at on the way.
-        # Of each row as all tables that spoke of it asked for it: another's ensembles say which runs are no seeds of their arm.
+        # Written after each row, so that a table which takes days can be read on the way.
+        # Each row is as all tables that share it asked for it: the ensembles of another one tell which runs are no seeds of their arm.
         parts = [(row, records.grown(file, one), records.read(file)) for (row, one), file in zip(rows, paths, strict=True)]
         writers = {"map": reproducing.write_map}
         written = writers.get(table.name, reproducing.write_table)(table, parts, arms, output)
@@ -175,7 +175,7 @@ def _forecast(parts: list, arms: list[str]) -> int:
 
 
 def _check(path: Path, plan: Study, found: Found, precision: str | None) -> None:
-    """Raises ``UserError`` where what is finished was made otherwise than is asked for now."""
+    """Raises ``UserError`` where finished runs were made with other settings than are asked for now."""
     from ..experiments import settings
 
     settings.check_records(path, plan, found)

@@ -114,7 +114,7 @@ def run(argv: list[str]) -> int:
 
 
 def _queries(where: str) -> Listed:
-    """An image by its very name, too: brackets in it are no pattern."""
+    """The query images. A file is taken by its exact name, so that brackets in it are no pattern."""
     path = files.expanded(where)
     if path.is_file() and path.suffix.lower() != ".csv":
         return Listed([path], [path.name])

@@ -131,7 +131,7 @@ def _serve(service: Service, access: Access, limits: Limits, listening: socket.s
 
 
 def _remarks(service: Service) -> list[str]:
-    """What somebody who starts it wants to know of the index."""
+    """Lines about the index, for whoever starts the server: its size, and what it lacks."""
     from ..retrieval import search
 
     index, pictures = service.index, service.pictures

@@ -23,10 +23,10 @@ ALL = "all"
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What is to be looked at.
+    """The data sets that a command was asked for.
 
     Args:
-        sets: by name; for the split ``val``, with those held out that the run held out, where it was trained on them.
+        sets: by name; for the split ``val``, those that the run was trained on hold out what the run held out.
         roots: the data root that each was found in.
         absent: why a set is left out, by its name; only of ``all``.
     """
@@ -42,7 +42,7 @@ def is_own(config: Config | None, name: str) -> bool:
 
 
 def roots(config: Config | None, name: str, given: str | None) -> list[Path]:
-    """Where a set is looked for, in this order: only where is said; where the run found its own; where every command looks, and beside the run's own."""
+    """Data roots to look for a set in, in order: ``given`` alone; for the run's own sets, its root alone; else the usual root and that of the run's published sets."""
     runs_own = config.data_root if config is not None else None
     if given or (runs_own and is_own(config, name)):
         return [configuration.data_root(given or runs_own)]
@@ -50,14 +50,14 @@ def roots(config: Config | None, name: str, given: str | None) -> list[Path]:
 
 
 def _beside(config: Config | None) -> list[Path]:
-    """The folder that a run's published sets were found in, where others may lie, too."""
+    """The data root of a run on published sets, where others may lie, too; empty for other runs."""
     return [configuration.data_root(config.data_root)] if config is not None and config.data_root and not set(part_names(config.dataset)) & OWN else []
 
 
 def elsewhere(config: Config | None, name: str, root: Path) -> str:
-    """What tells one's own images in another place than the usual apart from those: ``@FOLDER``, the end of a name; else nothing.
+    """``@FOLDER``, an ending that tells results on own images in an unusual place from those in the usual one; else empty.
 
-    Usual is the run's own place; of what it was not trained on, where it is found when nothing says where, be it an option or ``$REID_DATA``.
+    The usual place is the run's own; for sets that it was not trained on, it is where they are found without an option or ``$REID_DATA``.
     A published set is the same wherever it lies.
     """
     if name not in OWN:
@@ -66,7 +66,7 @@ def elsewhere(config: Config | None, name: str, root: Path) -> str:
     if _place(name, root) in [_place(name, place) for place in usual]:
         return ""
     root = root.resolve()
-    # A folder of that name stands among other sets, and says less than theirs.
+    # A folder that is named like the reader lies among other sets, and their folder's name says more.
     return f"@{root.parent.name if root.name == name else root.stem if root.is_file() else root.name}"
 
 
@@ -77,7 +77,7 @@ def _place(name: str, root: Path) -> str:
 
 
 def read_set(config: Config | None, name: str, given: str | None) -> ReIDData | ClassData:
-    """The set in the first of its ``roots`` that has it. Raises ``UserError`` as in the first where none has."""
+    """The set from the first of its ``roots`` that has it. Where none has, raises the ``UserError`` of the first."""
     return found_set(config, name, given)[1]
 
 
@@ -95,7 +95,7 @@ def found_set(config: Config | None, name: str, given: str | None) -> tuple[Path
 
 
 def held_out(data: ReIDData | ClassData, config: Config) -> ReIDData | ClassData:
-    """A run's own set with the people or images held out that the run held out. Raises ``UserError`` where it has too few, as in another place it may."""
+    """A run's own set with those people or images held out that the run held out. Raises ``UserError`` where it has too few, as may be in another place."""
     from .kinds import kind_of
 
     try:
@@ -105,7 +105,7 @@ def held_out(data: ReIDData | ClassData, config: Config) -> ReIDData | ClassData
 
 
 def asked(trained: Trained, names: str | None, given_root: str | None, split: str = "test") -> Asked:
-    """The sets that a trained network is to be scored on, each for itself: joined sets fall into their parts.
+    """The sets that a trained network is to be scored on, one by one: joined sets are split into their parts.
 
     Args:
         trained: the network.
@@ -114,7 +114,7 @@ def asked(trained: Trained, names: str | None, given_root: str | None, split: st
         split: ``test`` or ``val``.
 
     Raises:
-        UserError: no name and no run, or a list without a name; a set that is named is not there; of ``all``, none is.
+        UserError: neither names nor a run; a list without a name; a named set is not there; with ``all``, none is there.
     """
     config = trained.config
     wanted = names or (config.dataset if config is not None else None)
@@ -145,7 +145,7 @@ def asked(trained: Trained, names: str | None, given_root: str | None, split: st
 
 
 def _require_rendered(root: Path) -> None:
-    """Whoever wants all that is there did not ask for more. Raises ``UserError`` where reading the set would render it."""
+    """Raises ``UserError`` where reading the set would render it: ``all`` asks only for sets that are there already."""
     from ..data.synthetic import is_rendered
 
     if not is_rendered(root):

@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
     folder = accept(config, resumed)
     if resumed and _is_whole(folder, config):
         if first:
-            scored = (folder / "eval").is_dir()  # which a run that was trained with --evaluate none may have been since
+            scored = (folder / "eval").is_dir()  # a run that was trained with --evaluate none may have been scored since
             print(f"The run in {folder} is finished: {f'its scores are in {folder}/eval' if scored else 'it was not scored'}, its report is {folder / runs.REPORT}.")
             print("To score it anew:" if scored else "To score it:", command("eval", "--checkpoint", folder))
         return 0
@@ -104,7 +104,7 @@ def _is_whole(folder: Path, config: Config) -> bool:
 
 
 def _from_anywhere(config: Config) -> Config:
-    """With files and folders as they are found from any folder, so that a run can be taken up again in another."""
+    """The configuration with absolute paths, so that the run can be resumed from any folder."""
     teacher = config.plan.teacher
     if teacher.checkpoint is not None:
         teacher = dataclasses.replace(teacher, checkpoint=os.path.abspath(files.expanded(teacher.checkpoint)))
@@ -131,7 +131,7 @@ def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
     if config.log.diagnostics:
         beliefs.compare(folder, config.device, data.train, tracked("comparing with the soft targets"))
     report = write(folder, data=parts_of(data)[0], dataset=next((output for _, output in scored.values()), None))
-    # All is written by now: whoever listens may go away.
+    # All files are written by now, so a closed pipe does no harm.
     print(f"The run is in {folder}")
     for name, (found, _) in scored.items():
         show(found, f"{folder} on {name}")
@@ -140,7 +140,7 @@ def _conclude(folder: Path, config: Config, data: ReIDData | ClassData) -> None:
 
 
 def _score(folder: Path, config: Config, data: ReIDData | ClassData) -> dict[str, tuple[Scored, str]]:
-    """Scores the run, and its earlier stages where they are compared, on each of its sets: the scores by the set's name, with the name of their folder in ``eval/``."""
+    """Scores the run, and its earlier stages where they are compared, on each of its sets; returns the run's scores and the name of their folder in ``eval/``, by set."""
     kind, options = kind_of(data), EvalOptions(split=config.evaluate, metric=config.distance, device=config.device)
     earlier = runs.finished_stages(folder)[:-1] if config.log.diagnostics and kind.compares_stages else []
     for checkpoint in (*earlier, folder):

@@ -1,4 +1,4 @@
-"""A few training steps, before many are begun: which precision all runs of a comparison share, and how fast one goes."""
+"""A few training steps before the real runs, to find the precision that all runs of a comparison share, and their speed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def shared_precision(configs: Sequence[Config], found: Found) -> str:
-    """One precision for all arms of a study, whose configurations these are: that of its finished runs, or what is settled here once, by all networks that they train."""
+    """One precision for all arms of a study, given their configurations: that of its finished runs, or else one that is settled here once, on all their networks."""
     from ..training import plans
 
     finished = [record["precision"] for record in found.values()]
@@ -26,7 +26,7 @@ def shared_precision(configs: Sequence[Config], found: Found) -> str:
 
 
 def precision_flags(plan: Study, found: Found) -> tuple[str, ...]:
-    """What gives all runs of a study one precision, where its recipe leaves that to the machine: else each run would settle it by how busy that is.
+    """Flags that give all runs of a study one precision where its recipe says ``auto``: else each run would settle its own, by how busy the machine is.
 
     Raises:
         UserError: some arms state one and others do not.
@@ -41,18 +41,18 @@ def precision_flags(plan: Study, found: Found) -> tuple[str, ...]:
 
 
 def images_per_s(config: Config) -> float:
-    """Training images a second here, from a few steps of a small batch."""
+    """Training images per second on this machine, from a few steps of a small batch."""
     return _trial((_bare(config.model),), config.size, config.data.batch, config.device, config.precision)[1]
 
 
 def _bare(model: ModelConfig) -> ModelConfig:
-    """The same network with any weights."""
+    """The same network with random weights."""
     return dataclasses.replace(model, weights="none")
 
 
 @functools.cache
 def _trial(models: tuple[ModelConfig, ...], size: tuple[int, int], batch: int, device: str, wanted: str) -> tuple[str, float]:
-    """The precision that ``wanted`` comes to, and training images a second with it, each seen by all of the networks."""
+    """The precision that ``wanted`` becomes, and the training images per second with it when all networks see each image."""
     import torch
 
     from .. import devices
