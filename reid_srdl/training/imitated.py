@@ -76,7 +76,10 @@ def soft_targets(
     model, folder = network_and_folder(run, plan, number, wanted)
     path = folder / runs.REFERENCE
     described = references.description(wanted.how, wanted.temperature, model.hash, config.seed, config.augment)
-    if not fabric.broadcast(place.rank == 0 and path.is_file() and references.load(path).how == described):
+    written = place.rank == 0 and path.is_file()
+    if not fabric.broadcast(written and references.load(path).how == described):
+        if written:
+            watch.says(f"the soft targets in {path} are not of {wanted.checkpoint or wanted.stage} as it is now, and are made anew")
         _check_labels(wanted, model, material)
         made = references.make(
             runs.network_of(model).to(place.device), material.clean_source(model), material.split, material.targets,

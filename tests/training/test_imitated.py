@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 import torch
@@ -32,6 +33,18 @@ def test_kd_from_a_run_and_from_a_teacher_stage(config, people, watch, tmp_path)
     assert torch.allclose(stored.logits.float(), said - said.max(dim=1, keepdim=True).values, atol=5e-3)
     both = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd2")), name="kd", epochs=2, teacher=TeacherConfig(backbone="small", weights="none", epochs=1))
     assert [path.name for path in runs.finished_stages(train(both, people, watch=watch))] == ["1-teacher", "2-student"]
+
+
+def test_a_teacher_that_changed_under_its_student_is_told(config, people, watch, tmp_path):
+    teacher, other = (train(with_plan(dataclasses.replace(config, output=str(tmp_path / f"runs/{seed}"), seed=seed), name="vanilla", epochs=1), people, watch=watch) for seed in (1, 2))
+    student = with_plan(dataclasses.replace(config, output=str(tmp_path / "runs/kd")), name="kd", epochs=1, teacher=TeacherConfig(checkpoint=str(teacher)))
+    stage = train(student, people, watch=watch) / "stages/1-student"
+    assert not any("made anew" in line for line in watch.lines)
+    (stage / runs.MODEL).unlink()
+    shutil.copy(other / "stages/1-first" / runs.MODEL, teacher / "stages/1-first")
+    train(student, people, watch=watch, resume=True)
+    assert f"the soft targets in {stage / runs.REFERENCE} are not of {teacher} as it is now, and are made anew" in watch.lines
+    assert runs.read_model(other / "stages/1-first" / runs.MODEL).hash in references.load(stage / runs.REFERENCE).how
 
 
 def test_student_and_teacher_are_both_tried_in_bf16(config, people, watch, monkeypatch):
