@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import glob
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from .explained import explained, not_one
 from .fields import Config
 from .keys import keys_of, types_of
 from .recipes import recipe
-from .words import arranged, asked_dataset, recipes_read, texts_said
+from .words import arranged, asked_dataset, recipes_named, recipes_read, texts_said
 
 Options = TypeVar("Options")
 
@@ -49,8 +50,12 @@ class _Parser:
 
         helps = defaults is not None and bool({"-h", "--help"} & set(argv))
         if helps:
-            self.parser.default_config_files = [str(defaults)]
-            self.parser.recipe_note = f"Defaults below are those of the recipe {defaults.stem}. With --dataset NAME or --config RECIPE, --help shows theirs, and --print_config all that holds."
+            shown = [defaults, *recipes_named(argv)]
+            self.parser.default_config_files = [glob.escape(str(path)) for path in shown]
+            self.parser.recipe_note = (
+                f"Defaults below are those of {' and then '.join(f'the recipe {path.stem}' for path in shown)}. "
+                "With --dataset NAME or --config RECIPE, --help shows theirs, and --print_config all that holds."
+            )
         try:
             texts = texts_said(argv, self.kind)
             words = recipes_read(argv if defaults is None or helps else [f"--config={defaults}", *argv])

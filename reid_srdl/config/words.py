@@ -16,6 +16,7 @@ from .keys import keys_of, lists, switches, types_of
 
 SHORT = {"eval_every": "log.eval_every", "skip_corrupt": "data.skip_corrupt"}
 """Flags that are asked for so often that they have a short name."""
+_RECIPE = "--config="
 _HALF = re.compile("[\ud800-\udfff]")
 """Surrogates: what Python puts in place of bytes in a file's name that are not UTF-8."""
 
@@ -28,44 +29,41 @@ def arranged(argv: Sequence[str], kind: type) -> list[str]:
 
 
 def asked_dataset(argv: Sequence[str]) -> str | None:
-    """The data set that is asked for: by the last ``--dataset``, or else by the last ``--config`` that names one."""
-    flag = named = None
-    for position, word in enumerate(argv):
-        name, equals, value = word.partition("=")
-        value = value if equals else (argv[position + 1] if position + 1 < len(argv) else "")
-        if name == "--dataset":
-            flag = value
-        if name == "--config" and value:
-            named = (recipes.read(Path(value)) or {}).get("dataset", named)
-    return named if flag is None else flag
+    """The data set that arranged words ask for: by the last ``--dataset``, or else by the last recipe that names one."""
+    said = [value for name, value in _flags(argv) if name == "dataset"]
+    said = said or [values["dataset"] for values in map(_contents, recipes_named(argv)) if "dataset" in values]
+    return said[-1] if said else None
+
+
+def recipes_named(argv: Sequence[str]) -> list[Path]:
+    """The files of the recipes in arranged words, in order."""
+    return [Path(word.removeprefix(_RECIPE)) for word in argv if word.startswith(_RECIPE)]
 
 
 def recipes_read(argv: Sequence[str]) -> list[str]:
     """Arranged words with the text of each recipe in place of its path: to read a file, the parser would change the working directory, for all threads."""
-    words = iter(argv)
-    read = []
-    for word in words:
-        name, equals, path = word.partition("=")
-        if name == "--config" and (path := path if equals else next(words, "")):
-            word = f"--config={Path(path).read_text()}"
-        read.append(word)
-    return read
+    return [_RECIPE + Path(word.removeprefix(_RECIPE)).read_text() if word.startswith(_RECIPE) else word for word in argv]
 
 
 def texts_said(argv: Sequence[str], kind: type) -> dict[str, str | None]:
     """What arranged words and their recipes set options to that may be a text or null, by key; the last value counts."""
     keys = {key for key, kinds in types_of(kind) if str in kinds and type(None) in kinds}
     said: dict[str, str | None] = {}
+    for path in recipes_named(argv):
+        said |= {key: text for key, text in _flat(_contents(path)) if key in keys and (text is None or isinstance(text, str))}
+    return said | {name: None if value == "null" else value for name, value in _flags(argv) if name in keys}
+
+
+def _contents(recipe: Path) -> dict[str, Any]:
+    return recipes.read(recipe) or {}
+
+
+def _flags(argv: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each flag that has a value, without its dashes, and the value."""
     for position, word in enumerate(argv):
-        name, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or not (equals or position + 1 < len(argv)):
-            continue
-        value = value if equals else argv[position + 1]
-        if name == "config":
-            said |= {key: text for key, text in _flat(recipes.read(Path(value)) or {}) if key in keys and (text is None or isinstance(text, str))}
-        elif name in keys:
-            said[name] = None if value == "null" else value
-    return said
+        name, equals, value = word.partition("=")
+        if word.startswith("--") and (equals or position + 1 < len(argv)):
+            yield name[2:], value if equals else argv[position + 1]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -136,23 +134,15 @@ def _is_list(text: str) -> bool:
 
 def _recipes_first(argv: list[str]) -> list[str]:
     """Puts recipes first, so that flags win over them wherever they stand; of several recipes the last wins."""
-    found: list[str] = []
-    others: list[str] = []
-    words = iter(argv)
-    for word in words:
-        if word == "--config":
-            found += [word, *(value for value in [next(words, None)] if value is not None)]
-        else:
-            (found if word.startswith("--config=") else others).append(word)
-    return [*found, *others]
+    return sorted(argv, key=lambda word: not word.startswith(_RECIPE))
 
 
 def _located_recipes(argv: list[str]) -> list[str]:
-    """Gives each ``--config`` the path of its recipe: it takes a file or, from any folder, the name of an installed recipe."""
-    located = list(argv)
-    for position, word in enumerate(argv):
-        if word == "--config" and position + 1 < len(argv):
-            located[position + 1] = str(recipes.find(argv[position + 1]))
-        elif word.startswith("--config="):
-            located[position] = f"--config={recipes.find(word.partition('=')[2])}"
+    """Makes each recipe one word with its path: ``--config`` takes a file or, from any folder, the name of an installed recipe."""
+    located = []
+    words = iter(argv)
+    for word in words:
+        if word == "--config" and (name := next(words, None)) is not None:
+            word = _RECIPE + name
+        located.append(_RECIPE + str(recipes.find(word.removeprefix(_RECIPE))) if word.startswith(_RECIPE) else word)
     return located

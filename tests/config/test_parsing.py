@@ -56,6 +56,11 @@ def test_the_help_says_whose_defaults_it_shows(capsys):
     text = capsys.readouterr().out
     assert text.startswith("usage: reid-srdl train [options]\n")
     assert "Defaults below are those of the recipe cifar100." in text and "default: 200)" in " ".join(text.split())
+    with pytest.raises(SystemExit):
+        parse("--dataset", "cifar100", "--config", "market1501_mobilenet_v2_cpu", "--help", prog="train", recipes=True)
+    named = " ".join(capsys.readouterr().out.split())
+    assert "the recipe cifar100 and then the recipe market1501_mobilenet_v2_cpu." in named
+    assert "default: mobilenet_v2)" in named and "default: 40)" in named
     assert "Path to a configuration file" not in text and "config file locations" not in text and ".yaml" not in text
 
 
