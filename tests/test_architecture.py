@@ -27,6 +27,7 @@ LAW: dict[str, str] = {
     "ranks": "",
     "devices": "ranks",
     "heap": "",
+    "markdown": "",
     "progress": "",
     "config": "files",
     "embeddings": "files",

@@ -151,7 +151,7 @@ def _numbers(text: str | None, name: str) -> list[int] | None:
 
 def _extra(options: ReproduceOptions) -> tuple[str, ...]:
     threads = options.threads or max(1, devices.cores() // options.jobs)
-    return ("--threads", str(threads), *(("--data_root", options.data_root) if options.data_root else ()))
+    return ("--threads", str(threads))
 
 
 def _forecast(parts: list, arms: list[str]) -> int:

@@ -105,9 +105,4 @@ def _seeds(named: str | None, plan: study.Study, arms: list[str] | None) -> set[
 
 def _extra(options: StudyOptions) -> tuple[str, ...]:
     threads = options.threads or max(1, devices.cores() // options.jobs)
-    flags = ["--threads", str(threads)]
-    if options.data_root:
-        flags += ["--data_root", options.data_root]
-    if options.weights:
-        flags += ["--model.weights", options.weights]
-    return tuple(flags)
+    return ("--threads", str(threads), *(("--model.weights", options.weights) if options.weights else ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..report.card_words import row
+from ..markdown import row
 from .statistics import Difference
 
 

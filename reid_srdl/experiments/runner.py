@@ -39,7 +39,7 @@ class Place:
     Args:
         folder: of its runs.
         record: the file that keeps what they found.
-        extra: further flags of every run, such as ``--data-root``.
+        extra: further flags of every run, such as ``--threads``.
         jobs: runs side by side.
         data_root: where the data sets are; none for the place where every command looks.
         environment: further environment variables of its processes.
@@ -154,7 +154,7 @@ def words_of(plan: Study, cell: Cell, place: Place) -> list[str]:
         found = records.read(place.record)
         checkpoints = [str(_network(place.folder / member.name, stage)) for stage, member in _members(plan, cell, found)]
         return ["eval", "--checkpoint", checkpoints[0], "--members", *checkpoints[1:], "--no_save", "true", "--output", str(run), *moved]
-    words = [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", "--output", str(run), *place.extra]
+    words = [*study.flags(plan, cell), "--evaluate", "val" if cell.held_out else "test", "--output", str(run), *place.extra, *moved]
     if (run / runs.CONFIG).is_file():
         settings.check_run(run, words)
         words = ["--resume", str(run), *moved]

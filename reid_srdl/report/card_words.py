@@ -12,6 +12,7 @@ from ..config import Config
 from ..config.keys import keys_of
 from ..data import DRAWN, OWN
 from ..data.joined import part_names
+from ..markdown import row
 from ..models.cost import Cost
 from .words import count
 
@@ -163,7 +164,3 @@ def licence(name: str) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown; bars and line breaks inside a cell do not break it. With more than two columns, all but the first are aligned right, as numbers."""
     return "\n".join(row(line) for line in [head, [":--", *["--:" if len(head) > 2 else ":--"] * (len(head) - 1)], *rows])
-
-
-def row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

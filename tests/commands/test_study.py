@@ -22,7 +22,7 @@ def test_a_dry_run_lists_commands_that_are_the_runs(tmp_path, capsys):
     assert study.run([str(own), "--dry_run", *flags]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["a-s0", "b-s0", "a-s1"]
-    assert all(line.endswith("--threads 3 --data_root 'sets here' --model.weights w.safetensors") for line in lines)
+    assert all(line.endswith("--threads 3 --model.weights w.safetensors --data_root 'sets here'") for line in lines)
     assert study.run([str(own), "--dry_run", *flags, "--only_seeds", "1"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["a-s1"]
     for seeds, name in (("0,x", "'x'"), ("2", "'2'"), ("1,", "''"), ("-1", "'-1'")):
