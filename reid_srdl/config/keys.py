@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import functools
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
-def types_of(kind: type, prefix: str = "") -> Iterator[tuple[str, tuple[Any, ...]]]:
+@functools.cache
+def types_of(kind: type, prefix: str = "") -> tuple[tuple[str, tuple[Any, ...]], ...]:
     """Each key with the types that it takes: for an Optional, each of its types."""
     defaults, types = kind(), get_type_hints(kind)
+    found: list[tuple[str, tuple[Any, ...]]] = []
     for f in dataclasses.fields(kind):
         value = getattr(defaults, f.name)
         if dataclasses.is_dataclass(value):
-            yield from types_of(type(value), f"{prefix}{f.name}.")
+            found += types_of(type(value), f"{prefix}{f.name}.")
         else:
             one = types[f.name]
-            yield prefix + f.name, get_args(one) if get_origin(one) is Union else (one,)
+            found.append((prefix + f.name, get_args(one) if get_origin(one) is Union else (one,)))
+    return tuple(found)
 
 
 def keys_of(kind: type, prefix: str = "") -> list[str]:

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import glob
 import re
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -128,7 +129,18 @@ def parse(kind: type[Options], argv: Sequence[str], prog: str = "", *, recipes: 
     if recipes:
         dataset = asked_dataset(argv)
         defaults = recipe(dataset) if dataset else recipe(kind().dataset)  # type: ignore[attr-defined]
-    return _Parser(kind, prog, notes).parse(argv, defaults)
+    return _parsed(kind, prog, notes, argv, defaults)
+
+
+_reused, _lock = functools.cache(_Parser), threading.Lock()
+
+
+def _parsed(kind: type, prog: str, notes: str, argv: Sequence[str], defaults: Path | None) -> Any:
+    """Parses arranged words. The parser is kept, since making one takes as long as using it; it has state while it parses, so threads take turns."""
+    # One that was asked to print its help or its values would do so at every later call.
+    prints = any(word in ("-h", "--help") or word.startswith("--print_config") for word in argv)
+    with _lock:
+        return (_Parser if prints else _reused)(kind, prog, notes).parse(argv, defaults)
 
 
 def _checked(options: Any) -> Any:
@@ -146,4 +158,4 @@ def load(path: files.Pathlike) -> Config:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} is not there", "A run folder holds config.yaml.")
-    return _Parser(Config, "config").parse([f"--config={path.absolute()}"], None)  # a name may begin with - or ~
+    return _parsed(Config, "config", "", [f"--config={path.absolute()}"], None)  # a name may begin with - or ~

@@ -1,3 +1,6 @@
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from reid_srdl import config as configuration
@@ -40,6 +43,20 @@ def test_a_recipe_is_read_without_leaving_the_folder(tmp_path, monkeypatch):
     for words in (["--config", str(tmp_path / "mine.yaml")], [f"--config={tmp_path / 'mine.yaml'}"]):
         assert configuration.parse(Config, words, recipes=True).seed == 4
     assert configuration.load(tmp_path / "config.yaml").seed == 5
+
+
+def test_a_call_leaves_nothing_behind_for_the_next_one(capsys):
+    """The parser is kept from call to call."""
+    for words in (["--help"], ["--print_config"], ["--seed", "7", "--dataset", "cifar100"], ["--sead", "7"]):
+        with contextlib.suppress(SystemExit, UserError):
+            parse(*words, recipes=True)
+    capsys.readouterr()
+    assert parse() == Config() and parse("--seed", "3") == Config(seed=3) and capsys.readouterr().out == ""
+
+
+def test_threads_may_read_configurations_at_once():
+    with ThreadPoolExecutor(4) as pool:
+        assert [made.seed for made in pool.map(lambda seed: parse("--seed", str(seed)), range(20))] == list(range(20))
 
 
 def test_print_config_is_a_recipe(tmp_path, capsys):
