@@ -63,7 +63,7 @@ _OF_A_NETWORK = ("dataset", "data_root", "split", "query", "flip", "ensemble", "
 
 
 def _score_files(options: EvalOptions) -> int:
-    from ..evaluation.parts import own_part
+    from ..data.loader import share
     from ..evaluation.protocol import score
 
     idle = given(options, _OF_A_NETWORK)
@@ -71,9 +71,9 @@ def _score_files(options: EvalOptions) -> int:
         raise UserError(f"--{idle[0]} means nothing for embeddings that are there already", "Leave it out, or score a network with --checkpoint.")
     paths = options.embeddings or ()
     place = devices.Place(devices.choose(options.device), "fp32", *ranks.own())
-    query, gallery = embeddings.load_pair(paths)
+    query, gallery = embeddings.load_pair(paths, lambda count: share(count, place.rank, place.world))
     output = Path(options.output) if options.output else _beside(paths, options)
-    found = score(query, own_part(gallery, place), rules(options), track=_tracks("re-ranking"), place=place, known=gallery)
+    found = score(query, gallery, rules(options), track=_tracks("re-ranking"), place=place)
     found.metrics["protocol"]["files"] = list(paths)
     show(found, " and ".join(paths))
     if _is_first():
@@ -85,7 +85,8 @@ def _score_files(options: EvalOptions) -> int:
 def _beside(paths: Sequence[str], options: EvalOptions) -> Path:
     """``scores/QUERY-GALLERY`` beside the first file, and not in ``eval``, which belongs to runs."""
     usual = "euclidean"
-    name = "-".join(Path(path).stem for path in paths) + _variant(dataclasses.replace(options, metric=options.metric or usual), usual)
+    parts = [f"{len(paths) - 1}parts"] if len(paths) > 2 else []
+    name = "-".join([*(Path(path).stem for path in paths[:2]), *parts]) + _variant(dataclasses.replace(options, metric=options.metric or usual), usual)
     return _not_of_others(Path(paths[0]).parent / "scores" / name, "files", paths)
 
 

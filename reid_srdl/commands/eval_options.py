@@ -19,7 +19,8 @@ class EvalOptions:
 
     Args:
         checkpoint: a run folder, a stage folder in it, a ``model.safetensors``, or an exported file (``.onnx``, OpenVINO's ``.xml``, ``.pt2``).
-        embeddings: two files, of query and gallery (.npz or .parquet with vectors, labels, cameras), or one .mat result file.
+        embeddings: the file of the query and that of the gallery (.npz or .parquet with vectors, labels, cameras), or several, which hold a part
+            of the gallery each; or one .mat result file.
         dataset: name of a reader, such as ``market1501`` or ``folder``; null means the one that the run was trained on. Several, as
             ``market1501,msmt17``, are scored one by one, and so are the parts of joined ones; ``all`` means all published sets that are there.
         data_root: folder of the data sets (of ``csv``: the file); null means where the run found them, ``$REID_DATA``, or else ``datasets``.
@@ -39,7 +40,7 @@ class EvalOptions:
         members: further checkpoints, as many as follow, that are scored together with the first in the same way.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         output: folder for metrics.json and the embeddings or predictions (of several sets, a folder each in it); null means the run's ``eval/DATASET``,
-            and for embeddings ``scores/QUERY-GALLERY`` beside the first file.
+            and for embeddings ``scores/QUERY-GALLERY`` beside the first file (of a gallery in parts, with the name of the first and their number).
         no_save: keep metrics.json only, not the embeddings or predictions.
         input: what an exported file from elsewhere takes.
     """

@@ -224,8 +224,6 @@ def _loaded(paths: Sequence[str]) -> Embeddings:
     """The embeddings of all files, joined in order; images without paths are named by their file and row."""
     import dataclasses
 
-    from ..retrieval.rows import joined
-
     parts, given = [], [Path(path) for path in paths]
     for path in given:
         part = embeddings.load_result_mat(path)[1] if path.suffix.lower() == ".mat" else embeddings.load(path)
@@ -235,7 +233,7 @@ def _loaded(paths: Sequence[str]) -> Embeddings:
             print(f"{path} names no images: they are called {name}#0000000 and so on, by their row.")
             part = dataclasses.replace(part, paths=tuple(f"{name}#{row:07d}" for row in range(len(part))))
         parts.append(part)
-    return joined(parts)
+    return embeddings.joined(parts)
 
 
 def _paths(words: Sequence[str]) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import UserError
 from .vectors import Embeddings
 
+Found = TypeVar("Found")
 
-def read(path: Path, reader: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+
+def read(path: Path, reader: Callable[[Path], Found]) -> Found:
     """What ``reader`` finds in the file. Raises ``UserError``, whatever the reader raises."""
     if not path.is_file():
         raise UserError(f"there is no file {path}", "The commands embed and eval write such files.")
@@ -24,9 +26,9 @@ def read(path: Path, reader: Callable[[Path], dict[str, Any]]) -> dict[str, Any]
         raise UserError(f"{path} cannot be read ({type(error).__name__}: {error})", "It is damaged, or of another kind than its name says.") from None
 
 
-def named(path: Path, columns: dict[str, Any]) -> Embeddings:
-    """Embeddings made of the columns; an error in them names the file."""
+def named(path: Path, columns: dict[str, Any], first: int = 0) -> Embeddings:
+    """Embeddings made of the columns, whose rows are those of the file from row ``first`` on; an error in them names the file."""
     try:
         return Embeddings(**columns)
     except UserError as error:
-        raise UserError(f"{path}: {error.message}", error.hint) from None
+        raise UserError(f"{path}{f', from its row {first:,} on' if first else ''}: {error.message}", error.hint) from None

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from .. import files
 from ..errors import UserError
 from .vectors import Embeddings, known
+
+_PIECE = 1 << 20
+"""Bytes read at a time where not all rows are asked for."""
 
 
 def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
@@ -42,16 +47,21 @@ def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
         vectors.unlink(missing_ok=True)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The columns that the file has, by name."""
+def count(path: Path) -> int:
+    """How many rows the file has."""
+    with _opened(path) as archive, archive.zip.open("vectors.npy") as member:
+        shape = _header(member)[0]
+    return shape[0] if shape else 0
+
+
+def read(path: Path, rows: tuple[int, int] | None = None) -> dict[str, Any]:
+    """The columns that the file has, by name; with ``rows`` only [start, stop) of them, and no others in memory."""
     columns: dict[str, Any] = {}
-    if not zipfile.is_zipfile(path):  # for a bare pickle, NumPy's own message would advise to run it
-        raise UserError(f"{path} is no .npz archive", "It is damaged, or of another kind than its name says.")
-    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as archive:
+    with _opened(path) as archive:
         for name in ("vectors", "paths", "labels", "cameras", "model", "flip"):
             if name in archive:
                 try:
-                    columns[name] = archive[name]
+                    columns[name] = archive[name] if rows is None or name in ("model", "flip") else _some(archive, name, rows)
                 except ValueError as error:
                     if "allow_pickle" not in str(error):
                         raise
@@ -63,3 +73,43 @@ def read(path: Path) -> dict[str, Any]:
     if "flip" in columns:
         columns["flip"] = bool(columns["flip"]) if columns["flip"].shape == () else None  # somebody else's array of that name
     return columns
+
+
+def _opened(path: Path) -> NpzFile:
+    if not zipfile.is_zipfile(path):  # for a bare pickle, NumPy's own message would advise to run it
+        raise UserError(f"{path} is no .npz archive", "It is damaged, or of another kind than its name says.")
+    return np.load(path, allow_pickle=False)
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape of an array, whether it lies there column by column, and the type of its numbers; they follow in ``member``."""
+    version = np.lib.format.read_magic(member)
+    return (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(member)
+
+
+def _some(archive: NpzFile, name: str, rows: tuple[int, int]) -> np.ndarray:
+    """Rows [start, stop) of an array. The others are read too, a piece at a time, since the archive's checksum is that of all of them."""
+    with archive.zip.open(f"{name}.npy") as member:
+        shape, by_columns, dtype = _header(member)
+        if by_columns or dtype.hasobject or not shape:
+            return archive[name][slice(*rows)] if shape else archive[name]
+        found = np.empty((rows[1] - rows[0], *shape[1:]), dtype)
+        begins, length = rows[0] * dtype.itemsize * int(np.prod(shape[1:])), found.nbytes
+        flat, filled = found.reshape(-1).view(np.uint8), 0
+        for _ in _pieces(member, begins):
+            pass
+        for piece in _pieces(member, length):
+            flat[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
+            filled += len(piece)
+        for _ in _pieces(member):
+            pass
+    if filled < length:
+        raise EOFError(f"{name} ends before row {rows[1]:,}")
+    return found
+
+
+def _pieces(member: IO[bytes], length: int = sys.maxsize) -> Iterator[bytes]:
+    """The next ``length`` bytes, or all that are left, a piece at a time; a seek would read many more at once."""
+    while length and (piece := member.read(min(_PIECE, length))):
+        yield piece
+        length -= len(piece)

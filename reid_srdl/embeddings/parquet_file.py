@@ -33,14 +33,22 @@ def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The columns that the file has, by name."""
+def count(path: Path) -> int:
+    """How many rows the file has."""
+    import pyarrow.parquet as pq
+
+    return pq.read_metadata(path).num_rows
+
+
+def read(path: Path, rows: tuple[int, int] | None = None) -> dict[str, Any]:
+    """The columns that the file has, by name; with ``rows`` only [start, stop) of them, and none in memory of a row group that has none of these."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    table = file.read(columns=[name for name in ("vectors", "paths", "labels", "cameras") if name in file.schema_arrow.names])
-    stated = [name for name in table.column_names if name != "vectors" and _is_stated(path, table[name], name)]
+    table = _rows(file, [name for name in ("vectors", "paths", "labels", "cameras") if name in file.schema_arrow.names], rows or (0, file.metadata.num_rows))
+    first = rows[0] if rows else 0
+    stated = [name for name in table.column_names if name != "vectors" and _is_stated(path, table[name], name, first)]
     columns: dict[str, Any] = {name: tuple(map(str, table[name].to_pylist())) if name == "paths" else table[name].to_numpy() for name in stated}
     if "vectors" in table.column_names:
         column = table["vectors"].combine_chunks()
@@ -57,11 +65,18 @@ def read(path: Path) -> dict[str, Any]:
     return columns
 
 
-def _is_stated(path: Path, column: pyarrow.ChunkedArray, name: str) -> bool:
-    """Whether a column has values. Raises ``UserError`` where only some of its rows have one."""
+def _rows(file: pyarrow.parquet.ParquetFile, names: list[str], rows: tuple[int, int]) -> pyarrow.Table:
+    sizes = np.array([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)], dtype=np.int64)
+    begins = np.cumsum(sizes) - sizes
+    groups = np.flatnonzero((begins + sizes > rows[0]) & (begins < rows[1])).tolist()
+    return file.read_row_groups(groups, columns=names).slice(rows[0] - begins[groups[0]] if groups else 0, rows[1] - rows[0])
+
+
+def _is_stated(path: Path, column: pyarrow.ChunkedArray, name: str, first: int) -> bool:
+    """Whether a column, which begins with the file's row ``first``, has values. Raises ``UserError`` where only some of its rows have one."""
     if len(column) and column.null_count == len(column):
         return False
     if column.null_count:
-        row = column.is_null().to_numpy().argmax()
+        row = first + column.is_null().to_numpy().argmax()
         raise UserError(f"{path} holds no {name.removesuffix('s')} in row {row}", f"Rows are counted from 0; give every row one, or leave the column {name} out.")
     return True

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ..devices import Place
 from ..embeddings import Embeddings, check_mirrored, short_hash
 from ..errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Who is on N images and which camera took each: int64 ``(N,)``; None where unknown."""
+
+    labels: np.ndarray | None
+    cameras: np.ndarray | None
+
+    def __len__(self) -> int:
+        return 0 if self.labels is None else len(self.labels)
+
+    @staticmethod
+    def of_all(part: Embeddings, place: Place) -> Columns:
+        """Those of a gallery of which each process has a part. All processes must call it, and all get them."""
+        gathered = place.gathered((part.labels, part.cameras))
+        return Columns(*(None if any(one is None for one in column) else np.concatenate(column) for column in zip(*gathered, strict=True)))
 
 
 def require(query: Any, gallery: Any, *, same_camera: bool) -> None:

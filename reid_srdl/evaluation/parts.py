@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..data.loader import share
 from ..devices import Place
 from ..embeddings import Embeddings
 from ..errors import UserError
@@ -19,11 +18,6 @@ from .tiles import Metric
 
 _PIECE = 1 << 22
 """Numbers (items times D) of a part that are handed over at a time."""
-
-
-def own_part(gallery: Embeddings, place: Place) -> Embeddings:
-    """This process's part of a gallery that all of them have."""
-    return gallery if place.world == 1 else gallery.take(np.arange(*share(len(gallery), place.rank, place.world)))
 
 
 def rank_parts(

@@ -18,7 +18,7 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from ..runs import METRICS
 from . import parts
-from .columns import require
+from .columns import Columns, require
 from .flat_index import unit_length
 from .result import RankResult
 from .rules import USUAL, Pooling, Rules
@@ -188,7 +188,7 @@ def score(
     single: bool = True,
     track: Track = iter,
     place: Place | None = None,
-    known: Embeddings | Split | None = None,
+    known: Columns | Split | None = None,
 ) -> Evaluation:
     """Scores embeddings from any source.
 
@@ -200,13 +200,14 @@ def score(
         single: whether the single queries are scored.
         track: wraps the search for neighbours in re-ranking, for a progress bar.
         place: where it is computed, and which of how many processes this is; None means one process, on the GPU where there is one.
-        known: labels and cameras of the whole gallery, where ``gallery`` is a part.
+        known: labels and cameras of the whole gallery, where they are known already; None gathers them from all processes.
 
     Raises:
         UserError: no query has a match; as in ``rank``.
     """
-    known = gallery if known is None else known
     place = place or Place(choose("auto"))
+    require(query, gallery, same_camera=rules.same_camera)
+    known = Columns.of_all(gallery, place) if known is None else known
     _require_matches(query, known, rules)
     queries = ({"single": query} if single else {}) | ({"multi": multi[0]} if multi else {})
     results = {name: rules.rank(some, gallery, track, place) for name, some in queries.items()}
@@ -315,13 +316,13 @@ def splits_of(data: ReIDData | ClassData, split: str) -> tuple[Split, Split]:
     return chosen
 
 
-def _counts(query: Embeddings | Split, gallery: Embeddings | Split, rules: Rules) -> matches.MatchCounts:
+def _counts(query: Embeddings | Split, gallery: Columns | Split, rules: Rules) -> matches.MatchCounts:
     require(query, gallery, same_camera=rules.same_camera)
     cameras = [np.zeros(len(part), dtype=np.int64) if part.cameras is None else part.cameras for part in (query, gallery)]
     return matches.count(query.labels, cameras[0], gallery.labels, cameras[1], same_camera=rules.same_camera)
 
 
-def _require_matches(query: Embeddings | Split, gallery: Embeddings | Split, rules: Rules) -> None:
+def _require_matches(query: Embeddings | Split, gallery: Columns | Split, rules: Rules) -> None:
     """Raises ``UserError``, before anything is embedded, where no query has a match: all scores would be NaN."""
     counts = _counts(query, gallery, rules)
     if not counts.matches.any():

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..embeddings import Embeddings
+from ..embeddings import UNKNOWN, Embeddings
 from ..errors import UserError
 from . import factories, faiss_file
 from .index import About, Added, Hits, Track, check_backend, check_fits, check_queries, check_rebuilt, empty_hits
 from .keeping import Unreadable, changing, check_free, damaged, readable, stamp_of
-from .rows import UNKNOWN, Rows, incoming
+from .rows import Rows, incoming
 
 COMPACT_AT = 0.25
 """Share of deleted vectors in a graph beyond which it is built anew without them."""

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..embeddings import Embeddings, check_mirrored, short_hash
+from ..embeddings import UNKNOWN, Embeddings, check_mirrored, short_hash
 from ..errors import UserError
 from ..evaluation.scored import Track
 from ..evaluation.tiles import Metric
 from .keeping import FORMAT, backend_of, damaged
-from .rows import UNKNOWN, Rows
+from .rows import Rows
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Hits:
         ids: int64, ids of the stored images, as ``Index.vectors`` takes them; -1 in empty places.
         distances: float32, by the metric of the index; infinite in empty places.
         paths: str; empty in empty places.
-        labels: int64; ``rows.UNKNOWN`` where not known.
-        cameras: int64; ``rows.UNKNOWN`` where not known.
+        labels: int64; ``embeddings.UNKNOWN`` where not known.
+        cameras: int64; ``embeddings.UNKNOWN`` where not known.
     """
 
     ids: np.ndarray

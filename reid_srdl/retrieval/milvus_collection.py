@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..embeddings import UNKNOWN
 from ..errors import UserError
 from .index import About, Hits, Track, empty_hits
 from .milvus_connection import check_address, connected, first_line, is_lite, release
-from .rows import UNKNOWN, Rows, as_objects
+from .rows import Rows, as_objects
 
 ANSWER_SECONDS = 120.0
 """Seconds after which a query is given up."""

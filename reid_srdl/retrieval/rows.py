@@ -11,11 +11,9 @@ import numpy as np
 
 from ..data.records import JUNK
 from ..embeddings import Embeddings, no_text
+from ..embeddings.joining import or_unknown
 from ..errors import UserError
 from ..evaluation.tiles import check_lengths
-
-UNKNOWN = int(np.iinfo(np.int64).min)
-"""Label or camera of an image of which it is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,38 +114,11 @@ def incoming(embeddings: Embeddings) -> Incoming:
     return Incoming(
         vectors=once.vectors,
         paths=as_objects(once.paths or ()),
-        labels=_known(once.labels, len(once)),
-        cameras=_known(once.cameras, len(once)),
+        labels=or_unknown(once.labels, len(once)),
+        cameras=or_unknown(once.cameras, len(once)),
         junk=len(everything) - len(kept),
         repeated=len(kept) - len(once),
     )
-
-
-def joined(parts: list[Embeddings]) -> Embeddings:
-    """Embeddings joined in the given order; labels or cameras that only some parts know are ``UNKNOWN`` in the others.
-
-    Raises:
-        UserError: the parts are of different networks or dimensions, or only some are averaged with mirrored images.
-    """
-    first = parts[0]
-    for part in parts[1:]:
-        if part.dimension != first.dimension or part.model != first.model:
-            raise UserError("the files of embeddings are of different networks", "Distances between two networks mean nothing: embed all images with the same.")
-    flips = {part.flip for part in parts} - {None}
-    if len(flips) > 1:
-        raise UserError("some of the embeddings are averaged with those of mirrored images, and some are not", "Embed all with --flip, or all without.")
-    if len(parts) == 1:
-        return first
-    columns = {}
-    for name in ("labels", "cameras"):
-        known = [getattr(part, name) for part in parts]
-        columns[name] = None if all(column is None for column in known) else np.concatenate([_known(getattr(part, name), len(part)) for part in parts])
-    paths = None if any(part.paths is None for part in parts) else [path for part in parts for path in part.paths or ()]
-    return Embeddings(np.concatenate([part.vectors for part in parts]), paths=paths, model=first.model, flip=next(iter(flips), None), **columns)
-
-
-def _known(column: np.ndarray | None, length: int) -> np.ndarray:
-    return np.full(length, UNKNOWN, np.int64) if column is None else column
 
 
 def as_objects(words: list[str] | tuple[str, ...]) -> np.ndarray:

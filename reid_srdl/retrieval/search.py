@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..embeddings import short_hash
+from ..embeddings import UNKNOWN, short_hash
 from ..errors import UserError
 from ..evaluation.expansion import averaged
 from ..evaluation.flat_index import unit_length
 from ..evaluation.rerank import Reranking, rerank
 from ..evaluation.scored import Track
 from .index import About, Hits, Index
-from .rows import UNKNOWN
 
 if TYPE_CHECKING:
     from ..evaluation.calibration import Calibration

@@ -26,8 +26,9 @@ class Evil:
 def test_nothing_is_unpickled(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez("x.npz", vectors=np.array([[Evil()]], dtype=object))
-    with pytest.raises(UserError, match="never unpickled"):
-        embeddings.load("x.npz")
+    for rows in (None, (0, 1)):
+        with pytest.raises(UserError, match="never unpickled"):
+            embeddings.load("x.npz", rows)
     assert not Path("pwned").exists()
 
 
@@ -36,6 +37,36 @@ def test_a_header_that_lies_about_its_size_is_refused(tmp_path: Path):
         np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 1 << 20)})
     with pytest.raises(UserError, match=r"x\.npz"):
         embeddings.load(tmp_path / "x.npz")
+
+
+def test_a_file_that_is_shorter_than_its_header_says_is_refused_where_it_ends(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive, archive.open("vectors.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (10, 2)})
+        member.write(np.ones((6, 2), np.float32).tobytes())
+    assert embeddings.load(tmp_path / "x.npz", (2, 6)).vectors.tolist() == [[1, 1]] * 4
+    for rows in (None, (4, 8), (8, 10)):
+        with pytest.raises(UserError, match=r"x\.npz cannot be read"):
+            embeddings.load(tmp_path / "x.npz", rows)
+
+
+@pytest.mark.parametrize("damaged", [0, 3, 9])
+def test_damage_is_noticed_also_in_rows_that_are_not_asked_for(tmp_path: Path, damaged: int, some, monkeypatch):
+    monkeypatch.setattr("reid_srdl.embeddings.npz_file._PIECE", 7)
+    embeddings.save(some(rows=10), tmp_path / "x.npz")
+    contents = bytearray((tmp_path / "x.npz").read_bytes())
+    contents[contents.index(some(rows=10).vectors[damaged].tobytes())] ^= 4
+    (tmp_path / "y.npz").write_bytes(contents)
+    assert len(embeddings.load(tmp_path / "x.npz", (2, 5))) == 3
+    with pytest.raises(UserError, match=r"y\.npz cannot be read .*CRC"):
+        embeddings.load(tmp_path / "y.npz", (2, 5))
+
+
+@pytest.mark.parametrize("stored", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("array", [np.arange(12.0).reshape(4, 3), np.asfortranarray(np.arange(12).reshape(4, 3)), np.arange(12, dtype=np.float16).reshape(4, 3)])
+def test_rows_of_anybodys_arrays_can_be_read_alone(tmp_path: Path, stored, array):
+    stored(tmp_path / "x.npz", vectors=array, labels=np.arange(4.0), paths=np.array(["a", "bc", "ü", "d"]))
+    read = embeddings.load(tmp_path / "x.npz", (1, 3))
+    assert read.vectors.tolist() == [[3, 4, 5], [6, 7, 8]] and read.labels.tolist() == [1, 2] and read.paths == ("bc", "ü")
 
 
 def test_the_vectors_of_a_private_file_wait_in_private(tmp_path: Path, some):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 
 from reid_srdl import embeddings
 from reid_srdl.embeddings import Embeddings
@@ -48,6 +50,45 @@ def test_pieces_make_one_file(tmp_path: Path, suffix: str, some):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+@pytest.mark.parametrize("rows", [(0, 5), (0, 2), (1, 4), (2, 3), (4, 5), (0, 0), (3, 3), (5, 5)])
+def test_some_rows_of_a_file_are_read_alone(tmp_path: Path, suffix: str, rows, some):
+    pieces = [some().take(np.array(few)) for few in ([0, 1], [2], [3, 4])]  # pieces are row groups of a table
+    embeddings.write(tmp_path / f"x{suffix}", iter(pieces))
+    read = embeddings.load(tmp_path / f"x{suffix}", rows)
+    if len(read):  # a table without rows says nothing of its columns
+        assert_same(read, some().take(np.arange(*rows)))
+    assert len(read) == rows[1] - rows[0]
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_a_bad_vector_among_some_rows_is_found_in_the_file(tmp_path: Path, suffix: str, some):
+    bad = some()
+    bad.vectors[3, 1] = np.nan
+    embeddings.save(bad, tmp_path / f"x{suffix}")
+    assert len(embeddings.load(tmp_path / f"x{suffix}", (0, 3))) == 3
+    with pytest.raises(UserError, match=rf"x{suffix}, from its row 2 on: the vector in row 1 \(a/ü3.jpg\)"):
+        embeddings.load(tmp_path / f"x{suffix}", (2, 4))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_rows_that_are_not_asked_for_take_no_memory(tmp_path: Path, suffix: str):
+    pieces = 40
+    size = 4 * 1000 * 250
+    embeddings.write(tmp_path / f"x{suffix}", (Embeddings(np.full((1000, 250), number, np.float32)) for number in range(pieces)))
+    tracemalloc.start()  # NumPy's arrays and Python's bytes; Arrow's own memory is asked for below
+    try:
+        read = embeddings.load(tmp_path / f"x{suffix}", (20_500, 21_000))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (read.vectors == 20).all() and peak < 4 * size, f"{peak:,} of {pieces * size:,} bytes"
+    if suffix == ".parquet":
+        import pyarrow
+
+        assert pyarrow.default_memory_pool().max_memory() < pieces * size / 2
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
 def test_a_failure_in_the_middle_leaves_nothing(tmp_path: Path, suffix: str, some):
     def pieces():
         yield some()
@@ -80,6 +121,55 @@ def test_a_pair_must_fit(tmp_path: Path, some):
         embeddings.load_pair([tmp_path / "q.npz", tmp_path / "g.npz"])
     with pytest.raises(UserError, match="Give two"):
         embeddings.load_pair([tmp_path / "q.npz"])
+
+
+def own_of(rank: int, world: int):
+    return lambda count: (rank * count // world, (rank + 1) * count // world)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 9])
+def test_a_gallery_in_parts_is_one_and_each_process_reads_its_own_rows(tmp_path: Path, world: int, some):
+    whole = some(rows=7)
+    embeddings.save(some(rows=2), tmp_path / "query.npz")
+    parts = [tmp_path / name for name in ("g-1.npz", "g-2.parquet", "g-3.npz")]
+    for path, rows in zip(parts, ([0, 1, 2], [3], [4, 5, 6]), strict=True):
+        embeddings.save(whole.take(np.array(rows)), path)
+    found = [embeddings.load_pair([tmp_path / "query.npz", *parts], own_of(rank, world)) for rank in range(world)]
+    assert all(len(query) == 2 for query, _ in found)
+    assert all(gallery.dimension == 3 for _, gallery in found)
+    assert_same(embeddings.joined([gallery for _, gallery in found if len(gallery)]), whole)
+    shares = [len(gallery) for _, gallery in found]
+    assert sum(shares) == 7 and max(shares) - min(shares) <= 1
+
+
+def test_a_process_does_not_read_files_that_hold_nothing_of_its_share(tmp_path: Path, some):
+    embeddings.save(some(), tmp_path / "a.npz")
+    spoilt = some()
+    spoilt.vectors[0, 0] = np.inf
+    embeddings.save(spoilt, tmp_path / "b.npz")
+    paths = [tmp_path / "a.npz", tmp_path / "a.npz", tmp_path / "b.npz"]
+    assert_same(embeddings.load_pair(paths, own_of(0, 2))[1], some())
+    with pytest.raises(UserError, match="b.npz"):
+        embeddings.load_pair(paths, own_of(1, 2))
+
+
+def test_a_result_file_is_shared_out_too(tmp_path: Path, some):
+    scipy.io.savemat(
+        tmp_path / "x.mat",
+        {f"{part}_{name}": values for part in ("query", "gallery") for name, values in (("f", some().vectors), ("label", some().labels), ("cam", some().cameras))},
+    )
+    query, gallery = embeddings.load_pair([tmp_path / "x.mat"], own_of(1, 2))
+    assert len(query) == 5 and gallery.vectors.tolist() == some().vectors[2:].tolist()
+
+
+def test_parts_of_a_gallery_must_be_alike(tmp_path: Path, some):
+    embeddings.save(some(), tmp_path / "a.npz")
+    embeddings.save(dataclasses.replace(some(), cameras=None), tmp_path / "b.npz")
+    with pytest.raises(UserError, match="b.npz has no cameras, and .*a.npz has"):
+        embeddings.load_pair([tmp_path / name for name in ("a.npz", "b.npz", "a.npz")])
+    embeddings.save(dataclasses.replace(some(), model="other"), tmp_path / "b.npz")
+    with pytest.raises(UserError, match="different networks"):
+        embeddings.load_pair([tmp_path / name for name in ("a.npz", "a.npz", "b.npz")])
 
 
 @pytest.mark.parametrize("change", [{"model": "another"}, {"flip": True}, {"labels": None}])

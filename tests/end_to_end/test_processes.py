@@ -70,3 +70,9 @@ def test_three_ranks_score_as_one_process(command, tmp_path):
     for part in ("query", "gallery"):
         alone, shared = (embeddings.load(tmp_path / name / f"{part}.npz") for name in ("one", "three"))
         assert np.array_equal(alone.vectors, shared.vectors) and alone.paths == shared.paths and np.array_equal(alone.labels, shared.labels)
+    for name, rows in (("first.npz", np.arange(100)), ("second.parquet", np.arange(100, 240))):
+        embeddings.save(alone.take(rows), tmp_path / name)
+    out = torchrun(3, "eval", "--embeddings", "one/query.npz", "first.npz", "second.parquet", folder=tmp_path)
+    assert out.count("The scores and how they were reached are in one/scores/query-first-2parts/metrics.json") == 1
+    parts = json.loads((tmp_path / "one/scores/query-first-2parts/metrics.json").read_text())
+    assert parts["single"] == one["single"] and {key: parts["protocol"][key] for key in ("gallery", "matches")} == {key: one["protocol"][key] for key in ("gallery", "matches")}

@@ -7,12 +7,25 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
+from reid_srdl.devices import ALONE, Place
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
-from reid_srdl.evaluation.columns import require, require_one_network
+from reid_srdl.evaluation.columns import Columns, require, require_one_network
 
 WHOLE = Embeddings(np.zeros((1, 2)), labels=[1], cameras=[1])
+
+
+def test_columns_of_all_parts_are_those_of_the_whole_and_none_where_one_part_has_none():
+    class Two(Place):
+        def gathered(self, mine):
+            return [mine, (np.array([7]), None)]
+
+    found = Columns.of_all(WHOLE, Two(torch.device("cpu"), world=2))
+    assert found.labels.tolist() == [1, 7] and found.cameras is None and len(found) == 2
+    alone = Columns.of_all(WHOLE, ALONE)
+    assert (alone.labels.tolist(), alone.cameras.tolist(), len(alone)) == ([1], [1], 1)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
+from reid_srdl.data.loader import share
 from reid_srdl.devices import Place, choose
 from reid_srdl.embeddings import Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import rank
-from reid_srdl.evaluation.parts import hand_over, own_part, rank_parts, whole
+from reid_srdl.evaluation.parts import hand_over, rank_parts, whole
 from reid_srdl.evaluation.protocol import score
 
 from .test_ranking import people, ranks
@@ -54,6 +55,11 @@ def in_all(world: int, work: Callable[[Place], Any]) -> list[Any]:
     meeting = Meeting(world)
     with ThreadPoolExecutor(world) as pool:
         return list(pool.map(work, [Threaded(torch.device("cpu"), "fp32", number, world, meeting) for number in range(world)]))
+
+
+def own_part(gallery: Embeddings, place: Place) -> Embeddings:
+    """This process's part of a gallery that the test has as a whole."""
+    return gallery.take(np.arange(*share(len(gallery), place.rank, place.world)))
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -100,7 +106,7 @@ def test_scores_and_protocol_speak_of_the_whole_and_the_first_process_writes_it(
     alone.save(tmp_path / "alone")
 
     def scored(place: Place) -> dict[str, Any]:
-        found = score(query, own_part(gallery, place), place=place, known=gallery)
+        found = score(query, own_part(gallery, place), place=place)
         found.save(tmp_path / str(place.rank))
         return found.metrics
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid_srdl.embeddings import Embeddings
+from reid_srdl.embeddings import UNKNOWN, Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.retrieval import create_index, open_index
 from reid_srdl.retrieval.index import About
-from reid_srdl.retrieval.rows import UNKNOWN
 
 from .conftest import DIMENSION, MODEL, embedded, nearest, needs_milvus
 

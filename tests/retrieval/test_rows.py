@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from reid_srdl.embeddings import Embeddings
+from reid_srdl.embeddings import UNKNOWN, Embeddings
 from reid_srdl.errors import UserError
 from reid_srdl.retrieval import rows
-from reid_srdl.retrieval.rows import UNKNOWN
 
 from .conftest import embedded
 
@@ -44,26 +42,3 @@ def test_junk_goes_and_the_later_of_a_path_stays():
     assert made.junk == 2 and made.repeated == 1 and (made.cameras == UNKNOWN).all()
     with pytest.raises(UserError, match="no images"):
         rows.incoming(given.take(np.empty(0, int)))
-
-
-def test_embeddings_are_joined_with_what_is_known_of_each():
-    one, other = embedded(2), Embeddings(embedded(2, first=2).vectors, paths=["x", "y"], cameras=[4, 5], model=embedded(1).model)
-    both = rows.joined([one, other])
-    assert both.paths == (*one.paths, "x", "y") and both.labels.tolist() == [0, 1, UNKNOWN, UNKNOWN] and both.cameras.tolist() == [1, 2, 4, 5]
-    assert rows.joined([one]) is one
-    with pytest.raises(UserError, match="different networks"):
-        rows.joined([one, embedded(2, model="b")])
-
-
-def flipped(*flips):
-    return [dataclasses.replace(embedded(2, first=2 * number), flip=flip) for number, flip in enumerate(flips)]
-
-
-@pytest.mark.parametrize("flips", [(True, False), (None, True, False)])
-def test_embeddings_with_mirror_images_are_not_joined_with_those_without(flips):
-    with pytest.raises(UserError, match="averaged with those of mirrored images, and some are not"):
-        rows.joined(flipped(*flips))
-
-
-def test_of_joined_embeddings_mirror_images_are_known_where_one_part_knows():
-    assert rows.joined(flipped(None, True)).flip is True and rows.joined(flipped(None, None)).flip is None

@@ -11,12 +11,12 @@ import torch
 
 from reid_srdl import devices, runs
 from reid_srdl.config import ModelConfig
+from reid_srdl.embeddings import UNKNOWN
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation.expansion import expand
 from reid_srdl.evaluation.rerank import Reranking, rerank
 from reid_srdl.retrieval import create_index, search
 from reid_srdl.retrieval.faiss_index import FaissIndex
-from reid_srdl.retrieval.rows import UNKNOWN
 from reid_srdl.retrieval.search import Wanted, as_records, find
 
 from .conftest import DIMENSION, MODEL, embedded, nearest
