@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -24,6 +25,8 @@ _FIRST_SAYS = 2.0
 """Seconds that a process which lost another one waits before it ends, so that torchrun sees the other's end first, and names it."""
 _LOOKS_EVERY = 2.0
 """Seconds between two checks for a request of another process."""
+_SIOCGIFADDR = 0x8915
+"""Linux's request for the address of an interface (netdevice(7))."""
 
 _store: torch.distributed.Store | None = None
 
@@ -61,7 +64,7 @@ def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
     rank, world = own()
     if world == 1 or torch.distributed.is_initialized():
         return
-    machines()
+    several = machines() > 1
     if missing := [name for name in ("RANK", "MASTER_PORT") if name not in os.environ]:
         raise UserError(
             f"MASTER_ADDR and WORLD_SIZE have {world} processes meet, and {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
@@ -76,7 +79,31 @@ def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
             f"rank {rank} waited {MEETING.seconds // 60} minutes for all {world} processes to come ({first_line(error)})",
             "One that ended has said why; else see that torchrun's --nnodes, --master-addr and ports are right on every machine.",
         ) from None
+    # Gloo would take the interface of this machine's own name, which many a machine resolves to itself: no other one reaches it there.
+    if several and "GLOO_SOCKET_IFNAME" not in os.environ and (interface := _interface_towards(os.environ["MASTER_ADDR"])):
+        os.environ["GLOO_SOCKET_IFNAME"] = interface
     torch.distributed.init_process_group(backend, store=_store, rank=rank, world_size=world, timeout=wait)
+
+
+def _interface_towards(host: str) -> str | None:
+    """The name of the network interface by which this machine reaches ``host``; None where it cannot be told (such as for IPv6, or on other systems than Linux)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect((host, 9))  # of a datagram socket, which sends nothing
+            own_address = socket.inet_aton(asked.getsockname()[0])
+            return next((name for _, name in socket.if_nameindex() if _address(asked, name) == own_address), None)
+        except (ImportError, OSError):
+            return None
+
+
+def _address(asked: socket.socket, interface: str) -> bytes | None:
+    """The IPv4 address of an interface, 4 bytes; None where it has none."""
+    import fcntl
+
+    try:
+        return fcntl.ioctl(asked.fileno(), _SIOCGIFADDR, interface.encode().ljust(256, b"\0"))[20:24]
+    except OSError:
+        return None
 
 
 @contextlib.contextmanager

@@ -55,6 +55,20 @@ def test_who_has_nobody_to_meet_is_alone(monkeypatch):
     assert ranks.own() == (0, 1)
 
 
+MEETS = "ranks.join(); import os; print(os.environ.get('GLOO_SOCKET_IFNAME')); ranks.wait_for_all()"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="interfaces are looked up as Linux has them")
+def test_machines_meet_on_the_interface_by_which_they_reach_the_first(monkeypatch):
+    """The interface of a machine's own name, which is the library's choice, may be one that no other machine reaches."""
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert said(MEETS, MEETS) == ["None", "None"], "processes of one machine meet as they do"
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
+    assert said(MEETS, MEETS) == ["lo", "lo"]
+    assert ranks._interface_towards("nobody.invalid") is None
+
+
 def test_who_waits_in_vain_says_so(monkeypatch):
     for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}.items():
         monkeypatch.setenv(name, value)
