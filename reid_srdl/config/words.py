@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,9 +23,13 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def arranged(argv: Sequence[str], kind: type) -> list[str]:
-    """The words as the parser takes them, for a dataclass of options. Dashes in names of flags count as underscores, and a list is all words up to the next flag."""
+    """The words as the parser takes them, for a dataclass of options.
+
+    Dashes in names of flags count as underscores, a list is all words up to the next flag, and ``--output=~/runs`` is a path at home, as ``--output ~/runs`` is
+    by the shell, which leaves the former as it is.
+    """
     keys = keys_of(kind)
-    words = [_underscored(word, keys) for word in argv]
+    words = [_as_meant(word, keys) for word in argv]
     return _recipes_first(_located_recipes(_with_true(_lists_joined(words, lists(kind)), switches(kind))))
 
 
@@ -75,14 +80,15 @@ def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{key}", value
 
 
-def _underscored(word: str, keys: list[str]) -> str:
+def _as_meant(word: str, keys: list[str]) -> str:
+    """A flag with underscores, its long name, and a value in which ``~`` is spelled out; other words as they are."""
     if not word.startswith("--"):
         return word
     name, equals, value = word[2:].partition("=")
     name = name.replace("-", "_")
     if name not in keys and SHORT.get(name) in keys:
         name = SHORT[name]
-    return "--" + name + equals + value
+    return "--" + name + equals + os.path.expanduser(value)
 
 
 def _with_true(argv: list[str], known: list[str]) -> list[str]:

@@ -24,6 +24,13 @@ def test_short_names():
     assert parse("--eval-every", "5").log.eval_every == parse("--log.eval_every=5").log.eval_every == 5
 
 
+def test_a_home_is_found_behind_an_equals_sign_where_shells_leave_it(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/one")
+    assert parse("--output=~/runs").output == "/home/one/runs"
+    assert configuration.parse(EvalOptions, ["--checkpoint=~/runs/demo", "--members=~/a", "b"]).members == ("/home/one/a", "b")
+    assert parse("--output=a~/b").output == "a~/b" and parse("--output=~nobody-here/b").output == "~nobody-here/b"
+
+
 def test_a_bare_switch_is_true():
     config = parse("--skip-corrupt", "--compile", "--seed", "3")
     assert config.data.skip_corrupt and config.compile and config.seed == 3
