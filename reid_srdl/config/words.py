@@ -88,7 +88,7 @@ def _as_meant(word: str, keys: list[str]) -> str:
     name = name.replace("-", "_")
     if name not in keys and SHORT.get(name) in keys:
         name = SHORT[name]
-    return "--" + name + equals + os.path.expanduser(value)
+    return "--" + name + equals + (os.path.expanduser(value) if "/" in value else value)
 
 
 def _with_true(argv: list[str], known: list[str]) -> list[str]:
