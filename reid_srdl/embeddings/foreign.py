@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,12 @@ def read(path: Path, reader: Callable[[Path], Found]) -> Found:
         raise UserError(f"{path} asks for more memory than there is") from None
     except Exception as error:  # each of three libraries has its own ways to say that a file is no such file
         raise UserError(f"{path} cannot be read ({type(error).__name__}: {error})", "It is damaged, or of another kind than its name says.") from None
+
+
+def require_vectors(path: Path, names: Iterable[str]) -> None:
+    """Raises ``UserError`` where there are no vectors among the columns of a file."""
+    if "vectors" not in names:
+        raise UserError(f"{path} holds no vectors but {', '.join(names) or 'nothing'}", "Embeddings stand under the name vectors, (N, D).")
 
 
 def named(path: Path, columns: dict[str, Any], first: int = 0) -> Embeddings:

@@ -14,6 +14,7 @@ from numpy.lib.npyio import NpzFile
 
 from .. import files
 from ..errors import UserError
+from .foreign import require_vectors
 from .vectors import Embeddings, known
 
 _PIECE = 1 << 20
@@ -49,8 +50,10 @@ def write(path: Path, first: Embeddings, pieces: Iterator[Embeddings]) -> None:
 
 def count(path: Path) -> int:
     """How many rows the file has."""
-    with _opened(path) as archive, archive.zip.open("vectors.npy") as member:
-        shape = _header(member)[0]
+    with _opened(path) as archive:
+        require_vectors(path, archive.files)
+        with archive.zip.open("vectors.npy") as member:
+            shape = _header(member)[0]
     return shape[0] if shape else 0
 
 

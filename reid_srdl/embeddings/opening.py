@@ -12,7 +12,7 @@ import numpy as np
 from .. import files
 from ..errors import UserError
 from . import npz_file, parquet_file
-from .foreign import named, read
+from .foreign import named, read, require_vectors
 from .joining import joined
 from .result_file import load_result_mat
 from .vectors import Embeddings, known
@@ -81,8 +81,7 @@ def load(path: files.Pathlike, rows: tuple[int, int] | None = None) -> Embedding
     path = Path(path)
     reader = _by_suffix(path).read
     columns = read(path, lambda path: reader(path, rows))
-    if "vectors" not in columns:
-        raise UserError(f"{path} holds no vectors but {', '.join(columns) or 'nothing'}", "Embeddings stand under the name vectors, (N, D).")
+    require_vectors(path, columns)
     return named(path, columns, rows[0] if rows else 0)
 
 

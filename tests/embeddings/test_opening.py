@@ -7,6 +7,8 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import scipy.io
 
@@ -83,8 +85,6 @@ def test_rows_that_are_not_asked_for_take_no_memory(tmp_path: Path, suffix: str)
         tracemalloc.stop()
     assert (read.vectors == 20).all() and peak < 4 * size, f"{peak:,} of {pieces * size:,} bytes"
     if suffix == ".parquet":
-        import pyarrow
-
         assert pyarrow.default_memory_pool().max_memory() < pieces * size / 2
 
 
@@ -164,6 +164,11 @@ def test_a_result_file_is_shared_out_too(tmp_path: Path, some):
 
 def test_parts_of_a_gallery_must_be_alike(tmp_path: Path, some):
     embeddings.save(some(), tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", features=np.ones((5, 3)))
+    pyarrow.parquet.write_table(pyarrow.table({"features": [1.0]}), tmp_path / "b.parquet")
+    for name in ("b.npz", "b.parquet"):
+        with pytest.raises(UserError, match=f"{name} holds no vectors but"):
+            embeddings.load_pair([tmp_path / "a.npz", tmp_path / "a.npz", tmp_path / name])
     embeddings.save(dataclasses.replace(some(), cameras=None), tmp_path / "b.npz")
     with pytest.raises(UserError, match="b.npz has no cameras, and .*a.npz has"):
         embeddings.load_pair([tmp_path / name for name in ("a.npz", "b.npz", "a.npz")])
