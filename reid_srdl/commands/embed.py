@@ -148,9 +148,10 @@ def _next(whole: Listed, outputs: Sequence[Path], names: Path | None, distance: 
     if other_people_by_folders(whole):
         known = "is not known" if whole.labels is None else f"is told by their names ({count(len(set(whole.labels.tolist())), 'person', 'people')})"
         print(f"Whom they show {known}. If each folder is a person, --labels folders says so.")
-    if whole.labels is not None and len(outputs) == 1:
+    if whole.labels is not None:
+        as_what, paths = ("queries or gallery", ["GALLERY"]) if len(outputs) == 1 else ("a gallery", outputs)
         camera = [] if whole.cameras is not None else ["--ignore_camera"]
-        print("Or score them as queries or gallery:", command("eval", "--embeddings", "QUERY", "GALLERY", *camera))
+        print(f"Or score them as {as_what}:", command("eval", "--embeddings", "QUERY", *paths, *camera))
 
 
 def _parts(output: Path, processes: int) -> list[Path]:

@@ -147,8 +147,9 @@ def test_shards_of_two_processes_are_the_whole(checkpoint, people, tmp_path, mon
         one_of_two(rank, monkeypatch, other=1)
         capsys.readouterr()
         embed(checkpoint, images, tmp_path / "out.npz")
-        all_of_them = f"index --embeddings {tmp_path}/out-1-of-2.npz {tmp_path}/out-2-of-2.npz --output"
-        assert (all_of_them in capsys.readouterr().out) is (rank == 0), "one says what comes next, of all"
+        all_of_them, out = f"--embeddings {{}}{tmp_path}/out-1-of-2.npz {tmp_path}/out-2-of-2.npz", capsys.readouterr().out
+        for next_words in (f"index {all_of_them.format('')} --output", f"a gallery: reid-srdl eval {all_of_them.format('QUERY ')}\n"):
+            assert (next_words in out) is (rank == 0), "one says what comes next, of all"
     whole, *parts = (embeddings.load(tmp_path / f"out{name}.npz") for name in ("", "-1-of-2", "-2-of-2"))
     np.testing.assert_allclose(np.concatenate([part.vectors for part in parts]), whole.vectors, atol=1e-6)
     assert parts[0].paths + parts[1].paths == whole.paths
