@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 
 import numpy as np
 
@@ -7,7 +8,12 @@ from benchmarks.memory import MB, peak_memory
 
 
 def test_what_a_task_holds_is_seen_although_it_lets_go_of_it():
-    assert 50 * MB < peak_memory(lambda: np.ones(64 * MB, np.uint8).sum()) < 130 * MB
+    def held():
+        array = np.ones(64 * MB, np.uint8)
+        time.sleep(0.3)  # memory is read from time to time, and later than asked for on a busy machine
+        return array.sum()
+
+    assert 50 * MB < peak_memory(held) < 130 * MB
 
 
 def test_what_its_children_hold_counts():
