@@ -27,6 +27,8 @@ _LOOKS_EVERY = 2.0
 """Seconds between two checks for a request of another process."""
 _SIOCGIFADDR = 0x8915
 """Linux's request for the address of an interface (netdevice(7))."""
+_LOOPBACK = 127
+"""The first number of IPv4 addresses that a machine has for itself alone."""
 
 _store: torch.distributed.Store | None = None
 
@@ -86,24 +88,30 @@ def join(backend: str = "gloo", wait: timedelta = LONGEST_WAIT) -> None:
 
 
 def _interface_towards(host: str) -> str | None:
-    """The name of the network interface by which this machine reaches ``host``; None where it cannot be told (such as for IPv6, or on other systems than Linux)."""
+    """The name of the network interface by which this machine reaches ``host``.
+
+    None where that is no other machine's way to this one (a scheduler may tell the first machine to meet at localhost), and where it cannot be told (such as for
+    IPv6, or on other systems than Linux).
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         try:
             asked.connect((host, 9))  # of a datagram socket, which sends nothing
-            own_address = socket.inet_aton(asked.getsockname()[0])
-            return next((name for _, name in socket.if_nameindex() if _address(asked, name) == own_address), None)
+            address = socket.inet_aton(asked.getsockname()[0])
+            return None if address[0] == _LOOPBACK else _interface_with(address)
         except (ImportError, OSError):
             return None
 
 
-def _address(asked: socket.socket, interface: str) -> bytes | None:
-    """The IPv4 address of an interface, 4 bytes; None where it has none."""
+def _interface_with(address: bytes) -> str | None:
+    """The name of the interface that has an IPv4 address, 4 bytes; None where none has it."""
     import fcntl
 
-    try:
-        return fcntl.ioctl(asked.fileno(), _SIOCGIFADDR, interface.encode().ljust(256, b"\0"))[20:24]
-    except OSError:
-        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # one without an address
+                if fcntl.ioctl(asked.fileno(), _SIOCGIFADDR, name.encode().ljust(256, b"\0"))[20:24] == address:
+                    return name
+    return None
 
 
 @contextlib.contextmanager

@@ -56,6 +56,7 @@ def test_who_has_nobody_to_meet_is_alone(monkeypatch):
 
 
 MEETS = "ranks.join(); import os; print(os.environ.get('GLOO_SOCKET_IFNAME')); ranks.wait_for_all()"
+ACROSS = "ranks._interface_towards = {'127.0.0.1': 'lo'}.get; " + MEETS
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="interfaces are looked up as Linux has them")
@@ -63,10 +64,12 @@ def test_machines_meet_on_the_interface_by_which_they_reach_the_first(monkeypatc
     """The interface of a machine's own name, which is the library's choice, may be one that no other machine reaches."""
     monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert said(MEETS, MEETS) == ["None", "None"], "processes of one machine meet as they do"
+    assert said(ACROSS, ACROSS) == ["None", "None"], "processes of one machine meet as they do"
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "1")
-    assert said(MEETS, MEETS) == ["lo", "lo"]
-    assert ranks._interface_towards("nobody.invalid") is None
+    assert said(ACROSS, ACROSS) == ["lo", "lo"]
+    assert said(MEETS, MEETS) == ["None", "None"], "localhost is nobody's way to this machine"
+    assert ranks._interface_with(socket.inet_aton("127.0.0.1")) == "lo" and ranks._interface_with(socket.inet_aton("192.0.2.1")) is None
+    assert ranks._interface_towards("127.0.0.1") is None and ranks._interface_towards("nobody.invalid") is None
 
 
 def test_who_waits_in_vain_says_so(monkeypatch):

@@ -75,7 +75,7 @@ def _score_files(options: EvalOptions) -> int:
     output = Path(options.output) if options.output else _beside(paths, options)
     found = score(query, gallery, rules(options), track=_tracks("re-ranking"), place=place)
     found.metrics["protocol"]["files"] = list(paths)
-    show(found, " and ".join(paths))
+    show(found, " and ".join(paths) if len(paths) < 3 else f"{paths[0]} and the {len(paths) - 1} parts of a gallery, {paths[1]} to {paths[-1]}")
     if _is_first():
         files.write_json(output / METRICS, found.metrics)
     print(f"The scores and how they were reached are in {output / METRICS}.")
