@@ -73,16 +73,18 @@ def test_a_bad_vector_among_some_rows_is_found_in_the_file(tmp_path: Path, suffi
         embeddings.load(tmp_path / f"x{suffix}", (2, 4))
 
 
+USUAL = pyarrow.default_memory_pool()
+COUNTED = pyarrow.proxy_memory_pool(USUAL)
+"""Counts what Arrow allocates by it, whatever was allocated before. It must outlive the arrays, which lie in it."""
+
+
 @contextlib.contextmanager
 def arrow_memory():
-    """What Arrow allocates meanwhile, whatever it had before."""
-    usual = pyarrow.default_memory_pool()
-    counted = pyarrow.proxy_memory_pool(usual)
-    pyarrow.set_memory_pool(counted)
+    pyarrow.set_memory_pool(COUNTED)
     try:
-        yield counted
+        yield COUNTED
     finally:
-        pyarrow.set_memory_pool(usual)
+        pyarrow.set_memory_pool(USUAL)
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".parquet"])
