@@ -7,7 +7,7 @@ computed for them alone. The order changes no rank: ties are settled by the item
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from .tiles import COLUMNS, ROWS, Metric, Tile, as_queries
 _QUERY_BYTES = 64 << 20
 """Queries up to this many bytes are held on the device while all tiles of the gallery are compared with them."""
 _CHUNK = 1 << 16
-"""Items of a mask that are searched at a time."""
+"""Labels that are looked at together, so that a large gallery takes no memory for each of its items."""
 _FEWEST_ROWS = 16  # libraries compute products with a single row by other routines
 
 
@@ -61,16 +61,15 @@ class Layout:
         at_most, self.columns = tile or (ROWS[self.device.type], COLUMNS[self.device.type])
         self._rows = -(-len(query) // -(-len(query) // at_most))
         self._by_label = np.argsort(query.labels, kind="stable")
-        sought = np.isin(shard.labels, query.labels[query.labels > DISTRACTOR])
-        people = np.flatnonzero(sought)
+        sought = np.unique(query.labels[query.labels > DISTRACTOR])
+        people = np.concatenate(list(_positions(shard.labels, sought)))
         self._people = people[np.argsort(shard.labels[people], kind="stable")]
         self._labels = shard.labels[self._people]
-        # The others may be nearly all items, so instead of a number for each, only a mask is kept, and where in it each tile begins.
-        self._others = ~sought & (shard.labels != JUNK)
-        self._items = len(people) + int(np.count_nonzero(self._others))
-        self.tiles = range(-(-self._items // self.columns))
-        nth = np.maximum(np.arange(len(self.tiles) + 1) * self.columns - len(people), 0)
-        self._begins = _places_of(self._others, nth)
+        # The others may be nearly all items, so instead of a number for each, only where each tile of them begins is kept.
+        self._not_others = np.union1d(sought, JUNK)
+        nth = np.maximum(np.arange(-(-len(shard) // self.columns) + 1) * self.columns - len(people), 0)
+        self._begins, others = _places_of(nth, _positions(shard.labels, self._not_others, invert=True), len(shard))
+        self.tiles = range(-(-(len(people) + others) // self.columns))
         self._tile_of_thread = threading.local()
         self._lengths: dict[int, torch.Tensor] = {}
 
@@ -111,7 +110,8 @@ class Layout:
     def _items_of(self, number: int) -> np.ndarray:
         people = self._people[number * self.columns : (number + 1) * self.columns]
         begins, ends = self._begins[number], self._begins[number + 1]
-        return np.concatenate([people, begins + np.flatnonzero(self._others[begins:ends])])
+        others = _positions(self.shard.labels[begins:ends], self._not_others, invert=True)
+        return np.concatenate([people, *(begins + some for some in others)])
 
     def tile(self, number: int) -> Tile:
         """This thread's ``Tile``, filled with the items of tile ``number``; it is reused, since it is large and new memory costs time."""
@@ -124,13 +124,17 @@ class Layout:
         return tile
 
 
-def _places_of(mask: np.ndarray, nth: np.ndarray) -> np.ndarray:
-    """Index in a mask of its n-th true value, counted from 0, for each n in ``nth`` (ascending); the mask's length where there are fewer."""
-    found = np.full(len(nth), len(mask))
-    before = 0
-    for start in range(0, len(mask), _CHUNK):
-        true = np.flatnonzero(mask[start : start + _CHUNK])
-        here = (nth >= before) & (nth < before + len(true))
-        found[here] = start + true[nth[here] - before]
-        before += len(true)
-    return found
+def _positions(labels: np.ndarray, known: np.ndarray, *, invert: bool = False) -> Iterator[np.ndarray]:
+    """Indices, ascending and some at a time, of the labels that are among the known ones; inverted of those that are not."""
+    for start in range(0, len(labels), _CHUNK):
+        yield start + np.flatnonzero(np.isin(labels[start : start + _CHUNK], known, invert=invert))
+
+
+def _places_of(nth: np.ndarray, positions: Iterable[np.ndarray], none: int) -> tuple[np.ndarray, int]:
+    """The n-th of all positions, counted from 0, for each n in ``nth``, ``none`` where there are fewer; and how many there are."""
+    found, before = np.full(len(nth), none), 0
+    for some in positions:
+        here = (nth >= before) & (nth < before + len(some))
+        found[here] = some[nth[here] - before]
+        before += len(some)
+    return found, before
