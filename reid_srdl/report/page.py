@@ -94,7 +94,7 @@ def write(
         scores_section(run, wanted, evaluated),
         soft_targets_section(run, facts),
         _training(run, facts),
-        verification_section(run, _classifies(facts, evaluated), calibration.of_run(run), last.get("model")),
+        verification_section(run, runs.classifies(facts), calibration.of_run(run), last.get("model")),
         camera_pairs_section(evaluated),
         found_section(run, evaluated, roots, seed, data_root),
     ]
@@ -103,7 +103,7 @@ def write(
         _map(evaluated, seed) if extras.map else "",
         _left_out(evaluated, extras, reporting(run, wanted, data_root)),
         classes_section(run, evaluated, roots),
-        section("The run", details.stage_table(facts), details.facts_table(facts, _labels(facts, evaluated))),
+        section("The run", details.stage_table(facts), details.facts_table(facts, _labels(facts))),
         _configuration(run),
     ]
     header = _header(run, facts, evaluated)
@@ -127,7 +127,7 @@ def _page(run: Path, header: str, sections: Iterable[str]) -> str:
 
 
 def _header(run: Path, facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
-    lead = adopted.origin(facts, _labels(facts, evaluated)) if runs.is_adopted(facts) else _trained(facts, _labels(facts, evaluated))
+    lead = adopted.origin(facts, _labels(facts)) if runs.is_adopted(facts) else _trained(facts, _labels(facts))
     unfinished = "" if facts["finished"] else missing("Training is not finished. It goes on with", command("train", "--resume", run))
     name = escape(run.resolve().name)
     return f'<header>\n<p class="kind">Report of a run</p>\n<h1>{name}</h1>\n<p class="lead">{escape(lead)}</p>\n{unfinished}{tiles(evaluated)}</header>'
@@ -141,14 +141,9 @@ def _trained(facts: Mapping[str, Any], labels: str) -> str:
     )
 
 
-def _labels(facts: Mapping[str, Any], evaluated: Evaluated | None) -> str:
+def _labels(facts: Mapping[str, Any]) -> str:
     """The number of people or classes trained on, in words."""
-    return count(facts["identities"], *(("class", "classes") if _classifies(facts, evaluated) else ("person", "people")))
-
-
-def _classifies(facts: Mapping[str, Any], evaluated: Evaluated | None) -> bool:
-    """Whether the run's network tells classes apart; for a run of an earlier version its scores tell."""
-    return facts.get("kind") == "classes" or (evaluated is not None and evaluated.classifies)
+    return count(facts["identities"], *(("class", "classes") if runs.classifies(facts) else ("person", "people")))
 
 
 # --- its sections ------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ class Recorded:
 
     @property
     def classifies(self) -> bool:
-        return self.facts.get("kind") == "classes" or any("classification" in metrics for metrics in self.scores.values())
+        return runs.classifies(self.facts)
 
     @property
     def model(self) -> str | None:

@@ -81,20 +81,20 @@ class Collection:
             self._client.drop_collection(self.name, timeout=ANSWER_SECONDS)
 
     def build(self) -> str:
-        """The ``build`` that it was created with; empty where an older version made it."""
+        """The ``build`` that it was created with; empty where others made it."""
         return str(self._described().get("properties", {}).get(f"{_PROPERTY}build", ""))
 
-    def load(self, about: About, path: Path, build: str | None = None) -> None:
-        """Makes it ready to be searched. Raises ``UserError`` where it is gone, or not the one that ``path`` describes; ``build`` is the one expected, where that is known."""
+    def load(self, about: About, path: Path, build: str) -> None:
+        """Makes it ready to be searched. Raises ``UserError`` where it is gone, or not the one that ``path`` describes and that was created with ``build``."""
         if not self.exists():
             raise UserError(f"{self.uri} has no collection {self.name} (any more)", f"Build {path} anew with the command index and --replace.")
         described = self._described()
-        model = described.get("properties", {}).get(f"{_PROPERTY}model", about.model)
+        properties = described.get("properties", {})
         dimensions = [int(part["params"]["dim"]) for part in described["fields"] if part["name"] == "vector"]
-        if model != about.model or dimensions != [about.dimension]:
+        if properties.get(f"{_PROPERTY}model") != about.model or dimensions != [about.dimension]:
             raise UserError(f"the collection {self.name} at {self.uri} is not the one that {path} describes", "Another index was built under its name: choose another --collection.")
         # Two indices of the same network may still differ in metric, flip and images.
-        if build is not None and described.get("properties", {}).get(f"{_PROPERTY}build") != build:
+        if properties.get(f"{_PROPERTY}build") != build:
             raise UserError(f"the collection {self.name} at {self.uri} has been built anew by another index since {path} was", f"Build {path} anew with --replace and another --collection.")
         with self._asking():
             self._client.load_collection(self.name, timeout=ANSWER_SECONDS)

@@ -114,7 +114,7 @@ class MilvusIndex:
         about = About.of_json(values, path)
         values = read_description(path, values)
         try:
-            stored, name = str(values["uri"]), str(values["collection"])
+            stored, name, build = (str(values[key]) for key in ("uri", "collection", "build"))
         except KeyError as error:
             raise damaged(path, f"it lacks {error}") from None
         if is_lite(stored) and not Path(_full_uri(stored, path)).exists():
@@ -127,7 +127,7 @@ class MilvusIndex:
                     if mine:
                         raise UserError(f"the building of {path} was broken off", "Build it again with --replace.")
                     raise UserError(f"the building of {path} has begun and is not finished", "Wait for it; where it was broken off, build it again with --replace.")
-            collection.load(about, path, values.get("build"))
+            collection.load(about, path, build)
             opened._finish_what_was_begun()
         except BaseException:
             collection.close()
@@ -329,8 +329,7 @@ def _built_into(path: Path, collection: Collection) -> bool:
 def _built_for(path: Path, replace: bool) -> list[list[str]]:
     """Address, name and build of the collections that may be dropped as the index's own: one that a killed process began and, with ``replace``, that of its JSON."""
     told, began = description_of(path) if replace else {}, _read_journal(path).get("building", [])
-    # Older versions wrote no build down, and gave their collections none.
-    return [[told.get("uri", ""), told.get("collection", ""), told.get("build", "")], [*began, ""][:3]]
+    return [[told.get("uri", ""), told.get("collection", ""), told.get("build", "")], began]
 
 
 def _stored_uri(uri: str, path: Path) -> str:

@@ -17,6 +17,7 @@ from .layout import (
     REPORT,
     RESUME,
     checkpoint_file,
+    classifies,
     finished_stages,
     is_adopted,
     read_facts,
@@ -29,6 +30,6 @@ from .trained import Trained, load
 
 __all__ = [
     "AVERAGED", "BEST", "CALIBRATION", "CONFIG", "FACTS", "LAST", "LOG", "METRICS", "MODEL", "REFERENCE", "REPORT", "RESUME", "ModelFile", "Trained",
-    "check_same_classes", "checkpoint_file", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "score_file", "stage_folder",
+    "check_same_classes", "checkpoint_file", "classifies", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "score_file", "stage_folder",
     "state_hash",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import UserError
 
 Classes = tuple[np.ndarray, Sequence[str] | None]
-"""Labels int64 ``(C,)``, and a name for each; no names for people, nor for a network that an earlier version wrote."""
+"""Labels int64 ``(C,)``, and a name for each; no names for people."""
 
 
 def check_same_classes(who: str, known: Classes, where: str, there: Classes, hint: str) -> None:

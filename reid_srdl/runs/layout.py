@@ -97,6 +97,11 @@ def read_facts(run: Path) -> dict[str, Any]:
     return facts
 
 
+def classifies(facts: Mapping[str, Any]) -> bool:
+    """Whether the run of these facts (``run.json``) tells classes of images apart, rather than people."""
+    return facts.get("kind") == "classes"
+
+
 def is_adopted(facts: Mapping[str, Any]) -> bool:
     """Whether another toolkit trained the network that these facts (``run.json``) are of; then nothing is known of its training."""
     return "adopted" in facts

@@ -19,12 +19,10 @@ from ..config import ModelConfig
 from ..data import crops
 from ..errors import UserError
 from ..models import IdentityClassifier, configured
-from ..models.from_timm import own_pixels
 from ..shell import command
 from .layout import run_of
 
 _FORMAT = "reid_srdl model 1"
-_OF_TIMM = "timm:"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +36,7 @@ class ModelFile:
         labels: int64 ``(C,)``, the data set's label of each class.
         hash: SHA-256 of names and values in ``state``.
         crop: how images were cropped in training (``data.crop``).
-        names: the data set's name of each class; none for people, and in files of earlier versions.
+        names: the data set's name of each class; none for people.
     """
 
     state: dict[str, torch.Tensor]
@@ -78,8 +76,6 @@ def save_model(
         metadata["crop"] = crop
     if names is not None:
         metadata["names"] = json.dumps(list(names))
-    if model.backbone.startswith(_OF_TIMM):
-        metadata["pixels"] = "its own"
     metadata["facts"] = _facts_hash(metadata)
     # As bytes, since safetensors' own writer raises another exception where the disk is full.
     files.write_bytes(path, files.canonical_safetensors(serialised(state, metadata=metadata)))
@@ -111,8 +107,7 @@ def read_model(path: Path) -> ModelFile:
             f"{path} holds weights, but not of a model trained here",
             "To start training from them, give train --model.weights FILE.",
         )
-    # Files of earlier versions have a checksum of their numbers only.
-    if state_hash(state) != metadata.get("sha256") or metadata.get("facts", wanted := _facts_hash(metadata)) != wanted:
+    if state_hash(state) != metadata.get("sha256") or _facts_hash(metadata) != metadata.get("facts"):
         raise UserError(f"{path} is damaged: its checksum does not fit", _way_to_another(path))
     try:
         model = ModelConfig(**json.loads(metadata["model"]))
@@ -121,8 +116,6 @@ def read_model(path: Path) -> ModelFile:
     crop = metadata.get("crop", "none")
     if crop not in crops.NAMES:
         raise UserError(f"{path} was trained on crops that this version does not know ({crop})", "Use the version that wrote it.")
-    if model.backbone.startswith(_OF_TIMM) and "pixels" not in metadata and own_pixels(model.backbone.removeprefix(_OF_TIMM)):
-        raise UserError(f"{path} is of a version that normalised the images of {model.backbone} otherwise", "Use the version that wrote it, or train anew.")
     return ModelFile(
         state=state,
         model=model,

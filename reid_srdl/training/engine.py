@@ -115,8 +115,7 @@ class StageTrainer:
             self.average.load_state_dict(state["average"])
         if "scaling" in state:
             self.fabric.strategy.precision.load_state_dict(state["scaling"])
-        waited = state.get("waited", 0.0)  # missing in states that earlier versions saved
-        self.progress = Progress(state["epoch"], state["step"], state["sums"], state["images"], state["seconds"], waited)
+        self.progress = Progress(state["epoch"], state["step"], state["sums"], state["images"], state["seconds"], state["waited"])
 
     def epochs(
         self, watch: Watcher, *, save: Callable[[], None], save_every: float, termination: Termination | None = None

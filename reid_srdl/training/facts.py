@@ -65,7 +65,6 @@ def differences(before: dict[str, Any], now: dict[str, Any], folder: Path) -> li
         UserError: the images that it is trained on, or scored on as it trains, have changed.
     """
     for key, which in (("data_hash", "training images of"), ("scored_hash", "images that are scored in the training of")):
-        # Earlier versions did not record what was scored.
         if key in before and key in now and before[key] != now[key]:
             raise UserError(
                 f"the {which} {folder} have changed since it began", "Restore them (their list and sizes are hashed), or start a new run with another --output."

@@ -219,8 +219,7 @@ def load(path: Path) -> Reference:
         with safe_open(path, "pt") as opened:
             metadata = opened.metadata() or {}
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (it is no dictionary)
-        # Files of earlier versions have no checksum.
-        if metadata.get("sha256", wanted := _checksum(tensors, metadata)) != wanted:
+        if metadata.get("sha256") != _checksum(tensors, metadata):
             raise UserError(f"the soft targets in {path} are damaged: their checksum does not fit", way_out)
         return Reference(tensors["logits"], tensors.get("classes"), int(metadata["num_classes"]), metadata["split_hash"], metadata["how"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
@@ -231,9 +230,7 @@ def description(how: ReferenceConfig, temperature: float, model_hash: str, seed:
     """What a reference depends on beside the images, as JSON (``Reference.how``)."""
     facts = {"model": model_hash, **asdict(how)}
     facts.pop("weights")  # the model's hash says which
-    if how.views == 1:
-        facts.pop("views")  # as in references from before there were views
-    else:
+    if how.views > 1:
         facts["augment"] = asdict(augment)
     if how.flip or how.views > 1:
         facts["temperature"] = temperature

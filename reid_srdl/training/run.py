@@ -286,8 +286,7 @@ class _Run:
             if stage.keep == "best":
                 self._drop_others(target)
                 rows = runs.read_log(target)
-                best = kept.file_of(target, rows[kept.chosen(rows)[0]])
-                (best if best.is_file() else target / runs.BEST).replace(target / runs.MODEL)  # of a run that an older version began
+                kept.file_of(target, rows[kept.chosen(rows)[0]]).replace(target / runs.MODEL)
             else:
                 handed_on.write(target, trainer, lambda path, network: self._save_model(path, network, stage))
 

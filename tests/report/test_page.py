@@ -241,6 +241,7 @@ def test_a_run_that_has_just_begun(run):
 
 
 def test_a_classification_run(run):
+    files.write_json(run / runs.FACTS, {**files.read_json(run / runs.FACTS), "kind": "classes"})
     found = {"protocol": {"dataset": "people", "images": 10}, "classification": {"top1": 0.9312, "top5": 0.99, "loss": 0.25, "ece": 0.031}}
     files.write_json(run / "eval/people/metrics.json", found)
     html = page.write(run).read_text()

@@ -260,15 +260,6 @@ def test_a_collection_that_was_taken_over_is_left_to_its_new_index(path, tmp_pat
     holds(tmp_path / "h.index", embedded(5))
 
 
-def test_an_index_of_an_older_version_goes_on_and_is_built_anew(path, monkeypatch):
-    values = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("build", "sha256")}
-    keeping.write_description(path, values)
-    holds(path, embedded(30))
-    monkeypatch.setattr(Collection, "build", lambda self: "")  # as those have it
-    create_index(path, embedded(9), backend="milvus", replace=True)[0].close()
-    holds(path, embedded(9))
-
-
 def test_a_collection_that_is_gone_is_said(path):
     dropped(path)
     with pytest.raises(UserError, match=r"has no collection gallery \(any more\)"):

@@ -18,7 +18,6 @@ def test_every_name_of_the_configuration_is_there():
 
 
 def test_unless_told_apart_all_are_one_group_in_the_network_s_order():
-    """As of earlier versions, whose saved states go on."""
     network = build("small", 4, neck="bnneck")
     made = optimisers.build(OptimiserConfig(), network)
     assert isinstance(made.optimiser, torch.optim.SGD) and made.shares == (1.0,)
