@@ -17,7 +17,7 @@ from ..errors import UserError
 from ..evaluation.scored import Scored
 from ..progress import TrainingDisplay, tracked
 from ..shell import command
-from ..training import beliefs
+from ..training import beliefs, loggers
 from ..training.folder import accept
 from ..training.idle import idle
 from ..training.run import train
@@ -62,6 +62,7 @@ def run(argv: list[str]) -> int:
             try:
                 with ranks.among_others():
                     devices.join(config.device)
+                    loggers.of(config, folder)  # what is not installed is told before data sets are read
                     data = data_of(config)
                     if without := idle(config):
                         display.says(f"warning: without effect in this run: {', '.join(without)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,13 @@ def test_from_images_to_the_report(argv, capsys):
     page = Path("runs/run/report.html").read_text()
     for part in ("Scores on image-folder", "Soft targets", "Reliability", "Where it errs", "6 classes", "First stage"):
         assert part in page
+
+
+def test_what_is_not_installed_is_told_before_a_data_set_is_made(argv, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match=r"Weights & Biases is not installed .*pip install 'reid-srdl\[wandb\]'"):
+        train.run([*argv, "--dataset", "synthetic", "--data_root", str(tmp_path / "sets"), "--log.wandb", "true"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_held_out_images_or_nothing_can_be_scored(argv, capsys):
