@@ -115,7 +115,7 @@ def _in_folder(folder: Path) -> list[Path]:
 def _by_names(listed: Listed) -> Listed:
     from ..data import folder as own
     from ..data import market1501
-    from ..data.listing import whole
+    from ..data.labels import whole
 
     for parse in (market1501.parse_name, own.parse_name):
         parsed = [parse(file.name) for file in listed.files]
@@ -127,7 +127,7 @@ def _by_names(listed: Listed) -> Listed:
 
 def _by_folders(listed: Listed) -> Listed:
     from ..data.folder import camera_of
-    from ..data.listing import whole
+    from ..data.labels import whole
 
     for file, path in zip(listed.files, listed.paths, strict=True):
         if listed.folder is not None and len(Path(path).parts) != 2:
@@ -167,7 +167,7 @@ def _from_csv(path: Path) -> Listed:
 
 
 def _labelled(listed: Listed, words: list[str], cameras: np.ndarray | None) -> Listed:
-    from ..data.listing import as_number
+    from ..data.labels import as_number
 
     words = [unicodedata.normalize("NFC", word) for word in words]
     labels = _numbers(words)
@@ -179,7 +179,7 @@ def _labelled(listed: Listed, words: list[str], cameras: np.ndarray | None) -> L
 
 def _numbers(words: list[str]) -> np.ndarray | None:
     """Labels or cameras as int64; none where a word is missing. A number stays what it is; any other word gets its hash, which is the same in every file."""
-    from ..data.listing import as_number, numbered
+    from ..data.labels import as_number, numbered
 
     if "" in words:
         return None

@@ -11,8 +11,10 @@ from ..errors import UserError
 from .cifar_files import Binary, Pickled, Published, Read, from_archive, from_folder, write_tree
 from .class_tree import class_data, class_images
 from .counts import compare_counts
-from .listing import candidates, folder_names, meanwhile, unpacked
+from .listing import folder_names
 from .records import ClassData
+from .telling import meanwhile
+from .unpacking import candidates, unpacked
 
 
 @dataclass(frozen=True)

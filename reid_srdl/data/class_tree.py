@@ -9,8 +9,9 @@ import numpy as np
 
 from ..errors import UserError
 from .left_out import LeftOut
-from .listing import folder_names, image_names, warn
+from .listing import folder_names, image_names
 from .records import ClassData, Split
+from .telling import warn
 
 Listed = Mapping[str, Sequence[str]]
 """The name of each class to the paths of its images, relative to the root of the data set."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from .listing import warn
 from .records import DISTRACTOR, JUNK, ClassData, ReIDData
+from .telling import warn
 
 UNLIKE_PUBLISHED = "Scores on it cannot be set beside published ones."
 

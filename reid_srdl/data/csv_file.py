@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .listing import as_number, numbered, split_of, whole
+from .labels import as_number, numbered, split_of, whole
 from .records import ReIDData
 
 COLUMNS = ("path", "label", "camera", "split")
@@ -26,7 +26,7 @@ LAYOUT = (
 def read_csv(root: Path) -> ReIDData:
     """The images that a CSV file lists; relative paths are relative to the file.
 
-    Labels that are words are numbered from 1 over all splits together (``listing.numbered``), and so are cameras.
+    Labels that are words are numbered from 1 over all splits together (``labels.numbered``), and so are cameras.
 
     Raises:
         UserError: no such file, a missing column, an empty split; or, with its line number, a missing image, an empty

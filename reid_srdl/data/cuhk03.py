@@ -16,9 +16,13 @@ import numpy as np
 from .. import files
 from ..errors import UserError
 from .counts import compare_counts
-from .listing import find_folder, image_names, meanwhile, read_mat, split_of
+from .labels import split_of
+from .listing import image_names
 from .market1501 import read_layout
+from .mat_file import read_mat
 from .records import ReIDData
+from .telling import meanwhile
+from .unpacking import find_folder
 
 OFFICIAL = {
     "detected": {"training images": 7_365, "query images": 1_400, "gallery images": 5_332},

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..errors import UserError
 from .counts import compare_counts
-from .listing import find_folder, meanwhile
 from .market1501 import holds_layout, is_dukes, read_layout
 from .records import ReIDData
+from .telling import meanwhile
+from .unpacking import find_folder
 
 OFFICIAL = {
     "training images": 16_522,

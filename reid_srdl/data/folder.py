@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 from ..errors import UserError
+from .labels import numbered, split_of
 from .left_out import LeftOut
-from .listing import folder_names, foreign_names, image_names, numbered, split_of, warn
+from .listing import folder_names, foreign_names, image_names
 from .records import ReIDData, Split
+from .telling import warn
 
 SPLITS = {
     "train": ("train", "bounding_box_train"),
@@ -37,7 +39,7 @@ def read_folder(root: Path) -> ReIDData:
     Where several data sets are trained on or scored in one go, it is the folder ``folder`` of their data root.
 
     In each split, images lie in one folder per person, or directly in it with person and camera in their names. The camera
-    is 0 where a name does not tell it. Labels that are words are numbered over all splits together, see ``listing.numbered``.
+    is 0 where a name does not tell it. Labels that are words are numbered over all splits together, see ``labels.numbered``.
 
     Raises:
         UserError: no such folders, an empty split, or an image whose person is not told.

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ..errors import UserError
-from .listing import read_mat
+from .mat_file import read_mat
 from .records import ReIDData, Split
 
 

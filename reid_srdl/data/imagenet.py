@@ -8,8 +8,10 @@ from pathlib import Path
 from ..errors import UserError
 from .class_tree import class_data, class_images
 from .counts import compare_counts
-from .listing import find_folder, folder_names, meanwhile
+from .listing import folder_names
 from .records import ClassData
+from .telling import meanwhile
+from .unpacking import find_folder
 
 OFFICIAL = {"training images": 1_281_167, "validation images": 50_000, "classes": 1_000}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .listing import folder_names, foreign_names, image_names, warn
+from .listing import folder_names, foreign_names, image_names
+from .telling import warn
 
 
 def warn_of_kinds(paths: Sequence[Path]) -> None:

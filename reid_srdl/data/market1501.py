@@ -10,8 +10,11 @@ import numpy as np
 
 from ..errors import UserError
 from .counts import UNLIKE_PUBLISHED, compare_counts
-from .listing import find_folder, image_names, meanwhile, split_of, warn
+from .labels import split_of
+from .listing import image_names
 from .records import ReIDData, Split
+from .telling import meanwhile, warn
+from .unpacking import find_folder
 
 FOLDERS = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 MULTI_QUERY = "gt_bbox"

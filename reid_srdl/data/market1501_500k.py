@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UserError
-from .listing import can_write, unpack_to, unzip, warn
 from .market1501 import read_market1501, read_split
 from .records import DISTRACTOR, JUNK, ReIDData, Split
+from .telling import warn
+from .unpacking import can_write, unpack_to, unzip
 
 FOLDER = "images"
 ARCHIVE = "distractors_500k.zip"

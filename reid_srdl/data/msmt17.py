@@ -12,8 +12,10 @@ import numpy as np
 
 from ..errors import UserError
 from .counts import compare_counts
-from .listing import find_folder, meanwhile, split_of
+from .labels import split_of
 from .records import ReIDData, Split
+from .telling import meanwhile
+from .unpacking import find_folder
 
 VERSIONS = (("train", "test"), ("mask_train_v2", "mask_test_v2"))
 LISTS = {"train": ("list_train.txt", "list_val.txt"), "query": ("list_query.txt",), "gallery": ("list_gallery.txt",)}

@@ -7,8 +7,10 @@ from pathlib import Path
 from ..errors import UserError
 from .class_tree import class_data, class_images
 from .counts import compare_counts
-from .listing import find_folder, image_names, meanwhile, warn
+from .listing import image_names
 from .records import ClassData
+from .telling import meanwhile, warn
+from .unpacking import find_folder
 
 ANNOTATIONS = "val/val_annotations.txt"
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..errors import UserError
 from .counts import compare_counts
-from .listing import find_folder, meanwhile
 from .market1501 import read_layout
 from .records import ReIDData
+from .telling import meanwhile
+from .unpacking import find_folder
 
 FOLDERS = {"train": "image_train", "query": "image_query", "gallery": "image_test"}
 

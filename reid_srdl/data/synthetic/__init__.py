@@ -41,7 +41,7 @@ def read_synthetic(root: Path) -> ReIDData:
 def is_rendered(root: Path) -> bool:
     """Whether ``read_synthetic`` would find the data set rendered; nothing is made to find out."""
     from .. import cache_folder
-    from ..listing import can_write
+    from ..unpacking import can_write
 
     return (root / NAME).exists() or (root.is_dir() and not can_write(root) and (cache_folder() / NAME).exists())
 
@@ -56,7 +56,7 @@ def _folder(root: Path) -> Path:
 
 
 def _can_write(folder: Path) -> bool:
-    from ..listing import can_write
+    from ..unpacking import can_write
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
