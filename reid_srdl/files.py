@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import glob
 import hashlib
 import json
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import locks
 from .errors import UserError
 
 _TEMPORARY = ".tmp"
@@ -133,7 +133,7 @@ def writing_for_long(path: Pathlike) -> Iterator[Path]:
     with writing(path) as temporary, open(temporary.with_suffix(_LOCK), "w") as lock:
         try:
             with contextlib.suppress(OSError):  # a file system without locks: there, nobody removes anything
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locks.take(lock)
             yield temporary
         finally:
             _gone(Path(lock.name))
@@ -144,9 +144,9 @@ def _remove_left(path: Path) -> None:
         if not re.fullmatch(rf"\.{re.escape(path.name)}\.\d+-[0-9a-f]+{re.escape(_TEMPORARY + _LOCK)}", lock.name):  # of another file, whose name begins alike
             continue
         with contextlib.suppress(OSError), open(lock, "r+") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in path.parent.glob(f"{glob.escape(lock.stem)}.*"):
-                _gone(left)
+            if locks.take(held):
+                for left in path.parent.glob(f"{glob.escape(lock.stem)}.*"):
+                    _gone(left)
 
 
 def _is_stream(path: Path) -> bool:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .. import files
+from .. import files, locks
 from ..errors import UserError
 from .study import Cell, Found, Study
 
@@ -93,10 +92,9 @@ def _locked(path: Path) -> Iterator[None]:
     """Locks a file of records, so that two commands that write into it lose none of each other's cells."""
     files.make_folder(path.parent)
     lock = path.parent / f".{path.name}.lock"
-    try:
-        handle = open(lock, "w")
-    except OSError as error:
-        raise UserError(f"cannot write {lock}: {error.strerror}", "Choose another folder with --records.") from None
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locks.held(lock, wait=True))
+        except OSError as error:
+            raise UserError(f"cannot write {lock}: {error.strerror}", "Choose another folder with --records.") from None
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import files
+from .. import files, locks
 from ..errors import UserError
 from ..shell import command
 
@@ -47,15 +46,13 @@ def changing(path: Path, *, wait: bool = True) -> Iterator[bool]:
     Files that a killed process left half-written are removed.
     """
     path = Path(os.path.realpath(path))  # writing follows links, so the lock is that of the file itself, by whatever link it is named
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = open(path.with_name(f".{path.name}.lock"), "w")  # closed by the with below
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}", "Its folder must be one that can be written to.") from None
-    with handle:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mine = stack.enter_context(locks.held(path.with_name(f".{path.name}.lock"), wait=wait))
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}", "Its folder must be one that can be written to.") from None
+        if not mine:
             yield False
             return
         for left in files.temporary(path.parent):

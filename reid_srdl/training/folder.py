@@ -7,7 +7,7 @@ import fcntl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from .. import files, ranks, runs
+from .. import files, locks, ranks, runs
 from ..config import Config
 from ..errors import UserError
 from ..shell import command
@@ -78,19 +78,15 @@ def claimed(run: Path, resume: bool = True, says: Callable[[str], None] = lambda
     Raises:
         UserError: the folder cannot be written into; another process trains in it or, without ``resume``, has done so since ``accept``.
     """
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        handle = open(run / _LOCK, "w")  # closed by the with below
-    except OSError as error:
-        way = "Have it made writable, or copy the run to where you may write and go on with it there." if resume else "Choose another folder with --output."
-        raise UserError(f"cannot write into {run}: {error.strerror}", way) from None
-    with handle:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _busy(run) from None
-        except OSError as error:  # as on some network file systems
-            says(f"{run} cannot be locked ({error.strerror}): see that no other process trains in it")
+            run.mkdir(parents=True, exist_ok=True)
+            mine = stack.enter_context(locks.held(run / _LOCK, says=says))
+        except OSError as error:
+            way = "Have it made writable, or copy the run to where you may write and go on with it there." if resume else "Choose another folder with --output."
+            raise UserError(f"cannot write into {run}: {error.strerror}", way) from None
+        if not mine:
+            raise _busy(run)
         if not resume:
             _refuse_other_run(run)
         for folder in (run, *run.glob("stages/*")):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
-from .. import files
+from .. import files, locks
 from ..errors import UserError
 from ..runs import AVERAGED, LAST, LOG, MODEL, read_log, read_model
 
@@ -45,7 +43,7 @@ class StageStore:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 handle = stack.enter_context(open(self.folder / f"{key}.lock", "w"))
-                while not _locked(handle):
+                while not locks.take(handle):
                     waits()
                     time.sleep(_POLL)
             except OSError as error:
@@ -75,14 +73,6 @@ class StageStore:
         """Stores a finished stage."""
         if self._open:
             _link(source, self.folder / key)
-
-
-def _locked(handle: IO[str]) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _link(source: Path, target: Path) -> None:
