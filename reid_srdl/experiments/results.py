@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from ..data.listing import natural_key
@@ -195,11 +196,27 @@ def _against(plan: Study, shown: Sequence[Line]) -> list[str]:
 def _facts(found: Found) -> str:
     """Training images, machines, version of torch and dates of the runs; where runs differ, all values."""
     rows = [record for cell, record in found.items() if not cell.held_out and record.get("hardware")]
-    machines = sorted({f"{record['hardware'].get('gpu') or record['hardware']['processor']}, {record['threads']} thread{'s' * (record['threads'] > 1)}, {record['precision']}" for record in rows})
     data = sorted({f"{record['images']:,} training images of {record['identities']:,} {record.get('kind', 'identities')}" for record in rows})
     dates = sorted({record["date"] for record in rows})
     torch = sorted({record["versions"]["torch"] for record in rows})
-    return f"{'; '.join(data)}. Machine: {'; '.join(machines)}. torch {', '.join(torch)}. {dates[0]}{' to ' + dates[-1] if len(dates) > 1 else ''}."
+    return f"{'; '.join(data)}. Machine: {_machines(found)}. torch {', '.join(torch)}. {dates[0]}{' to ' + dates[-1] if len(dates) > 1 else ''}."
+
+
+def _machines(found: Found) -> str:
+    """The machines of the runs on the test split; where there are several, with the arms that each ran, and of arms that it shared, the seeds."""
+    seeds: dict[str, dict[str, set[int]]] = {}
+    for cell, record in found.items():
+        if not cell.held_out and record.get("hardware"):
+            machine = f"{record['hardware'].get('gpu') or record['hardware']['processor']}, {record['threads']} thread{'s' * (record['threads'] > 1)}, {record['precision']}"
+            seeds.setdefault(machine, {}).setdefault(cell.arm, set()).add(cell.seed)
+    if len(seeds) == 1:
+        return next(iter(seeds))
+    shared = {arm for arm in chain(*seeds.values()) if sum(arm in arms for arms in seeds.values()) > 1}
+
+    def named(arm: str, of: set[int]) -> str:
+        return f"{arm} of seed{'s' * (len(of) > 1)} {', '.join(map(str, sorted(of)))}" if arm in shared else arm
+
+    return "; ".join(f"{machine} ({', '.join(named(arm, of) for arm, of in sorted(arms.items()))})" for machine, arms in sorted(seeds.items()))
 
 
 def _commands(plan: Study, found: Found) -> str:

@@ -35,6 +35,18 @@ def test_a_single_seed_gets_no_interval(tmp_path):
     assert "| srdl − vanilla | 1 | -10.0 | +0.0 |" in page and "One seed" in page
 
 
+def test_of_several_machines_it_is_told_which_arms_ran_where(tmp_path):
+    file = tmp_path / "market1501_osnet_x0_25.json"
+
+    def page(*ran):
+        for arm, seed, processor in ran:
+            records.add(file, Cell(arm, seed, None, False), {**record(0.7, 0.4), "hardware": {"processor": processor}})
+        return results.page(tmp_path, [file.stem])
+
+    assert "Machine: P, 1 thread, fp32. torch 2." in page(("vanilla", 0, "P"), ("vanilla", 1, "P"), ("srdl", 1, "P"))
+    assert "Machine: P, 1 thread, fp32 (srdl of seed 1, vanilla); Q, 1 thread, fp32 (half, srdl of seeds 0, 2). torch 2." in page(("srdl", 2, "Q"), ("srdl", 0, "Q"), ("half", 0, "Q"))
+
+
 def test_the_command_of_a_tuned_arm_has_the_rate_that_was_chosen():
     plan = Study("s", "t", "a", "synthetic", {"a": {}}, {"default": 1}, "a", (), Tuning("optimiser.rate", (0.1, 0.2), 10))
     scored = {Cell("a", 0, value, False): {**record(0.5, 0.5), "command": ["train"]} for value in (0.1, 0.2)}
