@@ -133,9 +133,9 @@ def _tries_table(plan: Study, found: Found) -> str:
     values = sorted({cell.value for cell in found if cell.held_out})
     rows = []
     for arm in plan.arms:
-        tries = {cell.value: record["scores"] for cell, record in found.items() if cell.held_out and cell.arm == arm}
+        tries = {cell.value: "diverged" if "diverged" in record else percent(record["scores"]["mAP"]) for cell, record in found.items() if cell.held_out and cell.arm == arm}
         chosen = study.best_value(plan, arm, found)
-        cells = [f"{percent(tries[value]['mAP'])}{' **chosen**' if value == chosen else ''}" if value in tries else "" for value in values]
+        cells = [f"{tries[value]}{' **chosen**' if value == chosen else ''}" if value in tries else "" for value in values]
         rows.append([arm, *cells])
     return table([f"{plan.tune.key}", *(f"{value:g}" for value in values)], rows)
 

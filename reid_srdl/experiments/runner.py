@@ -86,7 +86,7 @@ def carry_out(plan: Study, place: Place, *, says: Callable[[str], None], arms: I
                 with changed:
                     records.add(place.record, chosen, record)
                     told = ", ".join(f"{lines.SCORES[name]} {value:.1%}" for name, value in record["scores"].items() if name in lines.SCORES)
-                    says(f"{plan.name}: {chosen.name} {told}")
+                    says(f"{plan.name}: {chosen.name} {'diverged' if 'diverged' in record else told}")
             except UserError as error:
                 failures.append(str(error))
             finally:
@@ -138,9 +138,18 @@ def _beginning(plan: Study, cell: Cell, extra: Sequence[str]) -> str | None:
 
 
 def run_cell(plan: Study, cell: Cell, place: Place, children: Children) -> dict[str, Any]:
-    """Trains and scores one cell in a process of its own, or puts an ensemble together; returns its record."""
-    _run(words_of(plan, cell, place), place, cell.name, children)
-    return _record_of_ensemble(plan, cell, place) if cell.arm in plan.ensembles else record_of(plan, cell, place.folder / cell.name)
+    """Trains and scores one cell in a process of its own, or puts an ensemble together; returns its record.
+
+    A try for a rate at which training diverged has the worst score there is: without a record it would be made again and again.
+    """
+    run = place.folder / cell.name
+    try:
+        _run(words_of(plan, cell, place), place, cell.name, children)
+    except UserError:
+        if not cell.held_out or not (run / runs.FACTS).is_file() or "diverged" not in (facts := runs.read_facts(run)):
+            raise
+        return {**_settings_of(plan, cell, run), "scores": {"mAP": 0.0}, "diverged": facts["diverged"], "data_hash": facts["data_hash"], "date": facts["started"][:10]}
+    return _record_of_ensemble(plan, cell, place) if cell.arm in plan.ensembles else record_of(plan, cell, run)
 
 
 def words_of(plan: Study, cell: Cell, place: Place) -> list[str]:
@@ -171,6 +180,10 @@ def _run(words: list[str], place: Place, title: str, children: Children) -> None
         raise UserError(f"{title} ended with code {code}: {last}", f"Its log is {log}.")
 
 
+def _settings_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
+    return {"command": ["train", *study.flags(plan, cell)], "settings": settings.of_run(run)}
+
+
 def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
     """What is kept of a finished run: scores, costs, and how to run it again."""
     facts = runs.read_facts(run)
@@ -183,8 +196,7 @@ def record_of(plan: Study, cell: Cell, run: Path) -> dict[str, Any]:
     scored = [next(metrics[kind] for kind in ("single", "classification") if kind in metrics) for metrics in parts]
     multi = [metrics["multi"] for metrics in parts if "multi" in metrics]
     return {
-        "command": ["train", *study.flags(plan, cell)],
-        "settings": settings.of_run(run),
+        **_settings_of(plan, cell, run),
         "scores": _means(scored, KEPT),
         "multi": _means(multi, ("rank1", "mAP")) if len(multi) == len(parts) else None,
         "best": _best_epoch(run, stages[-1]["folder"]),

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from .. import diagnostics, files, runs
 from ..errors import UserError
 from ..evaluation import calibration
@@ -88,8 +86,7 @@ def network_files(run: Path, stages: Sequence[Mapping[str, Any]]) -> dict[str, P
     for stage in stages:
         for path in (run / "stages" / stage["folder"] / name for name in (runs.LAST, runs.AVERAGED)):
             if path.is_file():
-                with files.reading(path), safe_open(path, "pt") as opened:
-                    found[opened.metadata()["sha256"]] = path
+                found[runs.hash_in(path)] = path
     return found | {stage["model"]: run / "stages" / stage["folder"] for stage in stages if stage.get("model")}
 
 

@@ -25,11 +25,11 @@ from .layout import (
     score_file,
     stage_folder,
 )
-from .model_file import ModelFile, network_of, read_model, save_model, state_hash
+from .model_file import ModelFile, hash_in, network_of, read_model, save_model, state_hash
 from .trained import Trained, load
 
 __all__ = [
     "AVERAGED", "BEST", "CALIBRATION", "CONFIG", "FACTS", "LAST", "LOG", "METRICS", "MODEL", "REFERENCE", "REPORT", "RESUME", "ModelFile", "Trained",
-    "check_same_classes", "checkpoint_file", "classifies", "finished_stages", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "score_file", "stage_folder",
+    "check_same_classes", "checkpoint_file", "classifies", "finished_stages", "hash_in", "is_adopted", "load", "network_of", "read_facts", "read_log", "read_model", "save_model", "score_file", "stage_folder",
     "state_hash",
 ]  # fmt: skip

@@ -34,7 +34,7 @@ class ModelFile:
         model: how the network is built.
         size: (height, width) of its input in pixels.
         labels: int64 ``(C,)``, the data set's label of each class.
-        hash: SHA-256 of names and values in ``state``.
+        hash: SHA-256 of all that decides what the network makes of an image: ``state``, how it is built, ``size`` and ``crop``.
         crop: how images were cropped in training (``data.crop``).
         names: the data set's name of each class; none for people.
     """
@@ -61,7 +61,7 @@ def state_hash(state: dict[str, torch.Tensor]) -> str:
 def save_model(
     path: Path, network: IdentityClassifier, model: ModelConfig, size: tuple[int, int], labels: np.ndarray, crop: str = "none", names: Sequence[str] | None = None
 ) -> str:
-    """Writes the network and all that is needed to use it; returns its hash."""
+    """Writes the network and all that is needed to use it; returns its hash (``ModelFile.hash``)."""
     # safetensors stores contiguous tensors that share no memory: channels-last weights are written in the plain order, and tied ones once under each name.
     state = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in network.state_dict().items()}
     digest = state_hash(state)
@@ -79,11 +79,23 @@ def save_model(
     metadata["facts"] = _facts_hash(metadata)
     # As bytes, since safetensors' own writer raises another exception where the disk is full.
     files.write_bytes(path, files.canonical_safetensors(serialised(state, metadata=metadata)))
-    return digest
+    return _hash(digest, model, size, crop)
+
+
+def _hash(of_state: str, model: ModelConfig, size: Sequence[int], crop: str) -> str:
+    # Where its first weights came from makes no difference to a network any more.
+    return files.sha256_json([of_state, dataclasses.asdict(dataclasses.replace(model, weights="none")), list(size), crop])
 
 
 def _facts_hash(metadata: dict[str, str]) -> str:
     return files.sha256_json({name: text for name, text in metadata.items() if name != "facts"})
+
+
+def hash_in(path: Path) -> str:
+    """``ModelFile.hash`` of a file that is known to be one of ours, by what stands at its beginning; the weights are not read."""
+    with files.reading(path), safe_open(path, "pt") as opened:
+        metadata = opened.metadata()
+    return _hash(metadata["sha256"], ModelConfig(**json.loads(metadata["model"])), json.loads(metadata["size"]), metadata.get("crop", "none"))
 
 
 _PICKLED = (".pth", ".pt", ".tar", ".ckpt", ".bin")
@@ -116,12 +128,13 @@ def read_model(path: Path) -> ModelFile:
     crop = metadata.get("crop", "none")
     if crop not in crops.NAMES:
         raise UserError(f"{path} was trained on crops that this version does not know ({crop})", "Use the version that wrote it.")
+    size = tuple(json.loads(metadata["size"]))
     return ModelFile(
         state=state,
         model=model,
-        size=tuple(json.loads(metadata["size"])),
+        size=size,
         labels=np.array(json.loads(metadata["labels"]), dtype=np.int64),
-        hash=metadata["sha256"],
+        hash=_hash(metadata["sha256"], model, size, crop),
         crop=crop,
         names=tuple(json.loads(metadata["names"])) if "names" in metadata else None,
     )

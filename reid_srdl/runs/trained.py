@@ -35,7 +35,7 @@ class Trained:
         network: the ``IdentityClassifier``, in eval mode on ``place.device``, or an exported file that behaves like one.
         size: (height, width) of its input in pixels; images of any size are resized, or their centre is (``crop``).
         labels: int64 ``(C,)``, the training label of each class; empty for an exported file without logits.
-        model_hash: of its weights; of an exported file, of that file.
+        model_hash: of its weights and of how they are used (``ModelFile.hash``); of an exported file, of that file.
         place: device and precision.
         config: of the run, where it is known.
         folder: of the run, where it is known.

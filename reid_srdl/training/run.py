@@ -161,7 +161,7 @@ class _Run:
             before = runs.read_facts(self.folder)
             for line in differences(before, facts, self.folder):
                 self.watch.says(line)
-            facts = before
+            facts = {key: value for key, value in before.items() if key != "diverged"}
             if self.rank == 0:
                 self._keep_place()
         elif self.rank == 0 and not resume:
@@ -280,6 +280,7 @@ class _Run:
                     if trainer.told_to_end(self.termination):
                         raise Terminated
         except NonFiniteLoss as error:
+            self._write_facts({**runs.read_facts(self.folder), "diverged": stage.name})
             paths = ", ".join(self.material.split.paths[index] for index in error.indices)
             raise UserError(f"{error.message}, in the batch of: {paths}" if paths else error.message, way_out(self.config, self.folder, stage)) from None
         if self.rank == 0:

@@ -17,7 +17,7 @@ def test_embeddings_are_joined_with_what_is_known_of_each(some):
     both = joined([one, other])
     assert both.paths == (*one.paths, "x", "y") and both.labels.tolist() == [-1, 0, UNKNOWN, UNKNOWN] and both.cameras.tolist() == [0, 1, 4, 5]
     np.testing.assert_array_equal(both.vectors, np.arange(12, dtype=np.float32).reshape(4, 3))
-    assert joined([one]) is one
+    assert joined([one]) is one and joined([one, dataclasses.replace(other, paths=None)]).paths is None
     for stranger in (dataclasses.replace(one, model="b"), some(rows=2, dimension=4)):
         with pytest.raises(UserError, match="different networks"):
             joined([one, stranger])

@@ -173,12 +173,14 @@ def test_float_ranks_do_not_depend_on_the_tile_where_distances_differ():
         assert ranks(rank(query, gallery, tile=tile, device="cpu")) == expected
 
 
-def test_what_training_allows_in_products_does_not_reach_the_ranks():
+def test_what_training_allows_in_products_does_not_reach_the_ranks(monkeypatch):
     query, gallery = people(5)
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("medium")
-        assert ranks(rank(query, gallery, device="cpu")) == transcribed(query, gallery, False)
+        multiply, seen = Tile.distances, set()
+        monkeypatch.setattr(Tile, "distances", lambda tile, queries: seen.add(torch.get_float32_matmul_precision()) or multiply(tile, queries))
+        assert ranks(rank(query, gallery, device="cpu")) == transcribed(query, gallery, False) and seen == {"highest"}
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from reid_srdl import config as configuration
+from reid_srdl import files
 from reid_srdl.config import Config, LogConfig
 from reid_srdl.errors import UserError
-from reid_srdl.experiments import records, runner
+from reid_srdl.experiments import records, results, runner, study
 from reid_srdl.experiments.runner import Place, gpu_of
 from reid_srdl.experiments.study import Cell, Study, Tuning
 
@@ -119,3 +120,30 @@ def test_runs_side_by_side_take_a_gpu_each(monkeypatch, tmp_path):
         assert gpu_of(1, other) == {}
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     assert gpu_of(1, three) == {}
+
+
+def test_a_rate_at_which_training_diverges_is_the_worst_and_is_tried_once(tmp_path, monkeypatch):
+    """The best of the listed rates is at their end, and the one beyond it diverges: there the search ends."""
+    tuned = dataclasses.replace(PLAN, tune=Tuning("optimiser.rate", (0.1, 0.2, 0.4), 5, 0))
+    tried = []
+
+    def run(words, place, title, children):
+        rate, folder = float(words[words.index("--optimiser.rate") + 1]), place.folder / title
+        tried.append(title)
+        if rate > 0.5:
+            configuration.save(configuration.parse(Config, [*study.flags(tuned, Cell("a", 0, rate, True))], recipes=True), folder / "config.yaml")
+            files.write_json(folder / "run.json", {**FACTS, "finished": False, "diverged": "only"})
+            raise UserError("the loss is not finite")
+
+    monkeypatch.setattr(runner, "_run", run)
+    monkeypatch.setattr(runner, "record_of", lambda plan, cell, folder: {"command": ["train", *study.flags(plan, cell)], "scores": {"mAP": cell.value}, "data_hash": "h"})
+    said = []
+    place = Place(tmp_path / "runs", tmp_path / "s.json")
+    runner.carry_out(tuned, place, says=said.append)
+    assert tried == ["a-0.1-s0-tune", "a-0.2-s0-tune", "a-0.4-s0-tune", "a-0.8-s0-tune", "a-0.4-s0"] and "s: a-0.8-s0-tune diverged" in said
+    assert "| a | 10.0 | 20.0 | 40.0 **chosen** | diverged |" in results._tries_table(tuned, records.read(place.record))
+    runner.carry_out(tuned, place, says=said.append)
+    assert len(tried) == 5
+    monkeypatch.setattr(runner.study, "flags", lambda plan, cell: ["--config", "cifar100", "--optimiser.rate", "0.9"])
+    with pytest.raises(UserError, match="not finite"):  # a run that is no try must not vanish from a table
+        runner.run_cell(tuned, Cell("a", 1, 0.9, False), place, None)

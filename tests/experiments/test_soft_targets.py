@@ -57,6 +57,14 @@ def test_there_is_no_table_where_no_record_has_soft_targets():
     assert soft_targets.section(study, found, shown) == []
 
 
+def test_of_several_stages_what_the_last_one_learnt_from_is_shown():
+    record = _record(0.6, BELIEFS)
+    record["soft_targets"].append({**record["soft_targets"][0], "stage": "second", "agreement": 0.5})
+    found = {Cell("vanilla", 0, None, False): _record(0.5), Cell("srdl", 0, None, False): record}
+    _, text = soft_targets.section(_study(), found, lines.of(_study(), found))
+    assert "| srdl | 1 | 40.0 | 50.0 |" in text
+
+
 def test_a_gain_is_over_the_control_that_the_study_names():
     """On top of another recipe, the baseline is no control."""
     study = dataclasses.replace(_study(), compare=(("stage_incomplete", "srdl"), ("srdl", "vanilla")))

@@ -32,9 +32,9 @@ IMAGES = torch.randint(0, 256, (20, 3, 32, 16), dtype=torch.uint8, generator=tor
 TARGETS = np.arange(20) % 4
 
 
-def loader(pairs=False, rows=20):
-    """Batches of 10; with ``pairs``, of 2 images of 4 people."""
-    sampler = IdentitySampler(TARGETS[:rows], 8, 2, 0) if pairs else RandomSampler(rows, 10, 0)
+def loader(pairs=False, rows=20, batch=10):
+    """Batches of 10 images; with ``pairs``, of 2 images of 4 people."""
+    sampler = IdentitySampler(TARGETS[:rows], 8, 2, 0) if pairs else RandomSampler(rows, batch, 0)
     return Loader(MemoryImages(IMAGES[:rows]), TARGETS[:rows], sampler, Augment(AugmentConfig(), (32, 16)), seed=0)
 
 
@@ -237,15 +237,16 @@ def test_a_step_that_fp16_leaves_out_is_no_part_of_the_average(watch):
         assert int(made.average.state_dict()["n_averaged"]) == counted
 
 
-def test_a_loss_that_is_no_number_is_noticed_before_a_state_is_saved(watch):
-    """Also where it is looked at now and then, as on a GPU, which does not know the batch."""
-    made = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1)))[0])
-    made._look_every = 50
-    with torch.no_grad():
-        made.network.classifier.weight.fill_(torch.nan)
+@pytest.mark.parametrize(("what", "saved"), [("weights", []), ("sums", [1])])
+def test_a_loss_that_is_no_number_is_noticed_before_a_state_is_saved(what, saved, watch, monkeypatch):
+    """Also where it is looked at now and then, as on a GPU, which does not know the batch. Each step spoils the weights; or only the sums, once they are saved."""
+    made, states = trainer(plans.build(Config(plan=PlanConfig(name="vanilla", epochs=1)))[0]), []
+    made.loader, made._look_every = loader(batch=5), 50
+    if what == "weights":
+        monkeypatch.setattr(watch, "step_ends", lambda *_: made.network.classifier.weight.data.fill_(torch.nan))
     with pytest.raises(NonFiniteLoss) as caught:
-        list(made.epochs(watch, save=lambda: pytest.fail("a state without numbers was saved"), save_every=-1))
-    assert caught.value.indices == []
+        list(made.epochs(watch, save=lambda: states.append(made.progress.step) or made.progress.sums.fill_(torch.nan), save_every=-1))
+    assert states == saved and (what == "weights" or caught.value.indices == [])
 
 
 def test_fp16_scales_the_loss_and_a_resume_goes_on_with_its_factor(watch):

@@ -47,6 +47,19 @@ def test_a_teacher_that_changed_under_its_student_is_told(config, people, watch,
     assert runs.read_model(other / "stages/1-first" / runs.MODEL).hash in references.load(stage / runs.REFERENCE).how
 
 
+def test_what_a_teacher_looks_at_makes_it_another_one(config, people, watch, tmp_path):
+    """The same weights at another size say something else: neither the student nor its targets are those of the other."""
+    teacher = runs.read_model(train(with_plan(config, name="vanilla", epochs=1), people, watch=watch) / "stages/1-first" / runs.MODEL)
+    students = []
+    for name, size in (("a", teacher.size), ("b", (64, 64))):
+        runs.save_model(tmp_path / f"{name}.safetensors", runs.network_of(teacher), teacher.model, size, teacher.labels)
+        imitating = TeacherConfig(checkpoint=str(tmp_path / f"{name}.safetensors"))
+        students.append(train(with_plan(dataclasses.replace(config, output=str(tmp_path / "runs" / name)), name="kd", epochs=1, teacher=imitating), people, watch=watch))
+    said = [references.load(run / "stages/1-student" / runs.REFERENCE) for run in students]
+    assert said[0].how != said[1].how and not torch.equal(said[0].logits, said[1].logits)
+    assert not runs.read_facts(students[1])["stages"][0]["shared"]
+
+
 def test_student_and_teacher_are_both_tried_in_bf16(config, people, watch, monkeypatch):
     tried = []
     monkeypatch.setattr(precision, "repeats", lambda network, *_: tried.append(network.backbone) or len(tried) < 2)

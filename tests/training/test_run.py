@@ -211,6 +211,13 @@ def test_plans_that_begin_alike_share_their_first_stage(config, people, watch, t
     assert watch.steps - steps == 3 * 3
 
 
+def test_a_stage_that_goes_on_from_others_weights_is_not_shared(config, people, watch, tmp_path):
+    for rate in (0.05, 0.01):
+        own = dataclasses.replace(config, output=str(tmp_path / f"runs/{rate}"))
+        folder = train(with_plan(own, name="continued", epochs=2, first=StageConfig(rate=rate)), people, watch=watch)
+    assert not runs.read_facts(folder)["stages"][1]["shared"]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"seed": 1}, {"data": {"batch": 8}}, {"augment": {"pad": 2}}, {"optimiser": {"rate": 0.01}}, {"optimiser": {"weight_decay": 0.0}},
@@ -289,6 +296,7 @@ def test_changed_images_are_noticed_on_resume(config, people, watch):
 def test_a_loss_that_is_not_finite_names_the_images(config, people, watch):
     with pytest.raises(UserError, match=r"not finite at epoch 0.*_c1s1_.*--output \S*runs/run-rate5e\+29 --optimiser\.rate 5e\+29$"):
         train(dataclasses.replace(config, optimiser=dataclasses.replace(config.optimiser, rate=1e30)), people, watch=watch)
+    assert runs.read_facts(Path(config.output))["diverged"] == "first"
 
 
 def test_a_corrupt_image_stops_before_the_first_step_or_is_left_out(config, people, watch, tmp_path):
