@@ -51,17 +51,21 @@ def metrics(name: str) -> dict:
 
 
 def test_from_images_to_the_report(argv, capsys):
-    assert train.run([*argv, "--log.eval_every", "2", "--data.holdout_per_class", "2"]) == 0
+    assert train.run([*argv, "--log.eval_every", "3", "--data.holdout_per_class", "2"]) == 0
     found = metrics("image-folder")
     assert list(found) == ["protocol", "classification"] and found["classification"].keys() == SCORES
     assert found["protocol"]["images"] == 18 and found["protocol"]["classes"] == 6 and found["protocol"]["split"] == "test"
     assert found["protocol"]["checkpoint"] == runs.read_facts(Path("runs/run"))["stages"][1]["model"]
     said = predictions.load("runs/run/eval/image-folder/predictions.npz")
     assert said.names == NAMES and said.right.mean() == pytest.approx(found["classification"]["top1"])
-    # 36 images are left to train on; the 12 held-out ones are scored after every second epoch of a stage.
+    # 36 images are left to train on; the 12 held-out ones are scored after every third epoch of a stage.
     assert runs.read_facts(Path("runs/run"))["images"] == 36
     rows = runs.read_log(Path("runs/run/stages/2-second"))
-    assert [row["val_top1"] is None for row in rows] == [True, False, True] and rows[1]["val_loss"] > 0 and rows[1]["val_mAP"] is None
+    assert [row["val_top1"] is None for row in rows] == [True, True, False] and rows[2]["val_mAP"] is None
+    assert evaluation.run(["--checkpoint", "runs/run", "--split", "val", "--device", "cpu"]) == 0
+    on_held_out = metrics("image-folder-val")["classification"]
+    assert on_held_out["loss"] == pytest.approx(rows[2]["val_loss"], rel=1e-4) and on_held_out["top1"] == pytest.approx(rows[2]["val_top1"])
+    assert on_held_out["loss"] != pytest.approx(found["classification"]["loss"], rel=1e-3), "else it would not matter which are scored"
     # The first stage is scored beside it, so that their calibration can be compared.
     first = metrics("image-folder-1-first")
     assert first["protocol"]["checkpoint"] == runs.read_facts(Path("runs/run"))["stages"][0]["model"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 
 @pytest.fixture
@@ -35,3 +37,20 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+def shaken(network: nn.Module) -> nn.Module:
+    """The network in eval mode, with BatchNorms that change their input: means and biases of both signs, so that a ReLU is not passed by."""
+    draw = torch.Generator().manual_seed(5)
+    for norm in (part for part in network.modules() if isinstance(part, nn.BatchNorm2d)):
+        for values, low, high in ((norm.running_mean, -0.5, 0.5), (norm.running_var, 0.5, 2), (norm.weight.data, 0.5, 1.5), (norm.bias.data, -0.5, 0.5)):
+            values.uniform_(low, high, generator=draw)
+    return network.eval()
+
+
+def normed(maps: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    return functional.batch_norm(maps, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=1e-5)
+
+
+def convolved(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
+    return functional.conv2d(maps, convolution.weight, stride=convolution.stride, padding=convolution.padding)

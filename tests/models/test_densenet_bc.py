@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from reid_srdl import seeds
 from reid_srdl.models import build
 from reid_srdl.models.cost import forward_macs, parameters
 from reid_srdl.models.densenet_bc import DenseLayer, DenseNetBC
+
+from .conftest import convolved, normed, shaken
 
 
 @pytest.mark.parametrize(
@@ -45,3 +48,21 @@ def test_the_seed_decides_what_is_drawn() -> None:
         with seeds.forked(seed):
             drawn.append(DenseNetBC(10, 4).layers[0].weight)
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+
+
+def test_the_forward_pass_is_that_of_the_paper() -> None:
+    """BatchNorm and ReLU before each convolution, averages between the blocks, and BatchNorm and ReLU behind the last."""
+    network = shaken(DenseNetBC(16, 4))
+    images = torch.randn(2, 3, 12, 8, generator=torch.Generator().manual_seed(0))
+
+    def before(maps, parts):
+        for norm, convolution in zip(*([part for part in parts if isinstance(part, kind)] for kind in (torch.nn.BatchNorm2d, torch.nn.Conv2d)), strict=True):
+            maps = convolved(functional.relu(normed(maps, norm)), convolution)
+        return maps
+
+    with torch.no_grad():
+        maps = convolved(images, network.layers[0])
+        for part in network.layers[1:-2]:
+            maps = torch.cat([maps, before(maps, part.layers)], dim=1) if isinstance(part, DenseLayer) else functional.avg_pool2d(before(maps, part), 2)
+        maps = functional.relu(normed(maps, network.layers[-2]))
+        assert torch.allclose(network(images), maps, atol=1e-5) and maps.std() > 0.1

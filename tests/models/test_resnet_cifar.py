@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from reid_srdl import seeds
 from reid_srdl.errors import UserError
 from reid_srdl.models import build
 from reid_srdl.models.cost import forward_macs, parameters
-from reid_srdl.models.resnet_cifar import ResNetCifar, Subsample, bottleneck, projection
+from reid_srdl.models.resnet_cifar import ResNetCifar, Subsample, basic, bottleneck, projection
+
+from .conftest import convolved, normed, shaken
 
 
 # Parameters to the last one; MACs as rounded as tables have them.
@@ -92,3 +96,24 @@ def test_what_these_networks_do_not_have_is_said() -> None:
         build("resnet32", 10, last_stride=1)
     with pytest.raises(UserError, match="resnet32_conv"):
         build("resnet32conv", 10)
+
+
+@pytest.mark.parametrize(("layers", "shortcut"), [(basic, Subsample), (bottleneck, projection)])
+def test_the_forward_pass_is_that_of_the_paper(layers, shortcut) -> None:
+    """ReLU behind each BatchNorm but the last of a block, and behind the sum (He et al. 2016, Figs. 2 and 5)."""
+    network = shaken(ResNetCifar(2, layers, shortcut, channels=(16, 32, 64)))
+    images = torch.randn(2, 3, 12, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        maps = functional.relu(normed(convolved(images, network.first[0]), network.first[1]))
+        for block in (block for stage in network.stages for block in stage):
+            beside, new = maps, maps
+            if isinstance(block.shortcut, nn.Sequential):
+                beside = normed(convolved(maps, block.shortcut[0]), block.shortcut[1])
+            elif isinstance(block.shortcut, Subsample):
+                beside = torch.cat([maps[:, :, ::2, ::2], torch.zeros_like(maps[:, :, ::2, ::2])], dim=1)
+            parts = [part for part in block.layers if not isinstance(part, nn.ReLU)]
+            for number in range(0, len(parts), 2):
+                new = normed(convolved(new, parts[number]), parts[number + 1])
+                new = functional.relu(new) if number + 2 < len(parts) else new
+            maps = functional.relu(new + beside)
+        assert torch.allclose(network(images), maps, atol=1e-5) and maps.std() > 0.1

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from reid_srdl import seeds
 from reid_srdl.models import build
 from reid_srdl.models.cost import forward_macs, parameters
 from reid_srdl.models.wrn import WideBlock, WideResNet
+
+from .conftest import convolved, normed, shaken
 
 
 def test_parameters_and_multiplications_are_the_published_ones() -> None:
@@ -50,3 +53,18 @@ def test_the_seed_decides_what_is_drawn() -> None:
         with seeds.forked(seed):
             drawn.append(WideResNet(10, 1).first.weight)
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+
+
+def test_the_forward_pass_is_that_of_the_paper() -> None:
+    """BatchNorm and ReLU before each convolution, and behind the last block."""
+    network = shaken(WideResNet(16, 2))
+    images = torch.randn(2, 3, 12, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        maps = convolved(images, network.first)
+        for block in (block for stage in network.stages for block in stage):
+            convolutions = [part for part in block.layers if isinstance(part, torch.nn.Conv2d)]
+            active = functional.relu(normed(maps, block.activate[0]))
+            new = functional.relu(normed(convolved(active, convolutions[0]), block.layers[1]))
+            maps = convolved(new, convolutions[1]) + (maps if block.shortcut is None else convolved(active, block.shortcut))
+        maps = functional.relu(normed(maps, network.last[0]))
+        assert torch.allclose(network(images), maps, atol=1e-5) and maps.std() > 0.1
