@@ -74,7 +74,7 @@ def _score_files(options: EvalOptions) -> int:
     query, gallery = embeddings.load_pair(paths, lambda count: share(count, place.rank, place.world))
     output = Path(options.output) if options.output else _beside(paths, options)
     found = score(query, gallery, rules(options), track=_tracks("re-ranking"), place=place)
-    found.metrics["protocol"]["files"] = list(paths)
+    found.metrics["protocol"]["files"] = list(map(os.path.abspath, paths))
     show(found, " and ".join(paths) if len(paths) < 3 else f"{paths[0]} and the {len(paths) - 1} parts of a gallery, {paths[1]} to {paths[-1]}")
     if _is_first():
         files.write_json(output / METRICS, found.metrics)
@@ -94,10 +94,12 @@ def _not_of_others(output: Path, key: str, own: Sequence[files.Pathlike]) -> Pat
     """``output``, a folder that the user did not name. Raises ``UserError`` where it holds scores of files or images of the same name in another place."""
     if not (output / METRICS).is_file():
         return output
-    there = files.read_json(output / METRICS).get("protocol", {}).get(key, own)
-    there = [there] if isinstance(there, str) else there
+    content = files.read_json(output / METRICS)
+    protocol = content.get("protocol") if isinstance(content, dict) else None
+    there = protocol.get(key, own) if isinstance(protocol, dict) else []
+    there = [str(one) for one in there] if isinstance(there, (list, tuple)) else [str(there)]
     if list(map(os.path.realpath, there)) != list(map(os.path.realpath, own)):
-        raise UserError(f"{output} holds scores of {' and '.join(map(str, there))}", "Choose another folder with --output, or move it.")
+        raise UserError(f"{output} holds scores of {' and '.join(there) or 'something else'}", "Choose another folder with --output, or move it.")
     return output
 
 

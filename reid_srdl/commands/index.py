@@ -303,4 +303,4 @@ def _left_behind(place: Place) -> str:
 
 
 def _readable(gallery: Embeddings) -> bool:
-    return bool(gallery.paths) and Path((gallery.paths or ("",))[0]).is_file()
+    return bool(gallery.paths) and os.path.isfile(gallery.paths[0])  # False for what is too long for a name, too

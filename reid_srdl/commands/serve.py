@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +92,8 @@ def run(argv: list[str]) -> int:
 def _limits(options: ServeOptions) -> Limits:
     from ..retrieval.serve.limits import Limits
 
-    if options.max_mb * 2**20 < 1:
-        raise UserError(f"--max_mb is {options.max_mb:g}", "It must be above 0, so that a request has room; 8 is usual.")
+    if not 1 <= options.max_mb * 2**20 < math.inf:
+        raise UserError(f"--max_mb is {options.max_mb:g}", "It must be above 0, so that a request has room, and finite; 8 is usual.")
     cores = devices.set_threads(None)
     workers = options.workers if options.workers is not None else 2 if cores > 1 and devices.choose(options.device).type == "cpu" else 1
     limits = Limits(body=int(options.max_mb * 2**20), top_k=options.top_k, workers=workers, waiting=options.waiting)

@@ -60,11 +60,12 @@ def count(path: Path) -> int:
 def read(path: Path, rows: tuple[int, int] | None = None) -> dict[str, Any]:
     """The columns that the file has, by name; with ``rows`` only [start, stop) of them, and no others in memory."""
     columns: dict[str, Any] = {}
+    size = None if rows is None else count(path)
     with _opened(path) as archive:
         for name in ("vectors", "paths", "labels", "cameras", "model", "flip"):
             if name in archive:
                 try:
-                    columns[name] = archive[name] if rows is None or name in ("model", "flip") else _some(archive, name, rows)
+                    columns[name] = archive[name] if rows is None or name in ("model", "flip") else _some(archive, name, rows, size)
                 except ValueError as error:
                     if "allow_pickle" not in str(error):
                         raise
@@ -90,10 +91,12 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     return (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(member)
 
 
-def _some(archive: NpzFile, name: str, rows: tuple[int, int]) -> np.ndarray:
-    """Rows [start, stop) of an array. The others are read too, a piece at a time, since the archive's checksum is that of all of them."""
+def _some(archive: NpzFile, name: str, rows: tuple[int, int], size: int) -> np.ndarray:
+    """Rows [start, stop) of an array of ``size`` rows. The others are read too, a piece at a time, since the archive's checksum is that of all of them."""
     with archive.zip.open(f"{name}.npy") as member:
         shape, by_columns, dtype = _header(member)
+        if shape and shape[0] != size:  # of some rows alone, nobody could tell any more
+            raise UserError(f"{archive.zip.filename} holds {size:,} vectors, but {name} of shape {shape}", "Save one of each for every image.")
         if by_columns or dtype.hasobject or not shape:
             return archive[name][slice(*rows)] if shape else archive[name]
         found = np.empty((rows[1] - rows[0], *shape[1:]), dtype)

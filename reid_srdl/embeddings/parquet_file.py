@@ -49,16 +49,17 @@ def read(path: Path, rows: tuple[int, int] | None = None) -> dict[str, Any]:
     table = _rows(file, [name for name in ("vectors", "paths", "labels", "cameras") if name in file.schema_arrow.names], rows or (0, file.metadata.num_rows))
     first = rows[0] if rows else 0
     stated = [name for name in table.column_names if name != "vectors" and _is_stated(path, table[name], name, first)]
-    columns: dict[str, Any] = {name: tuple(map(str, table[name].to_pylist())) if name == "paths" else table[name].to_numpy() for name in stated}
+    columns: dict[str, Any] = {name: tuple(path if isinstance(path, bytes) else str(path) for path in table[name].to_pylist()) if name == "paths" else table[name].to_numpy() for name in stated}
     if "vectors" in table.column_names:
         column = table["vectors"].combine_chunks()
         column = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
         if column.null_count:
             raise UserError(f"{path} holds {column.null_count:,} rows without a vector", "Leave them out.")
-        lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False)) if not pa.types.is_fixed_size_list(column.type) else None
+        dimension = column.type.list_size if pa.types.is_fixed_size_list(column.type) else -1 if len(column) else 0
+        lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False)) if dimension < 1 else None
         if lengths is not None and len(lengths) > 1:
             raise UserError(f"{path} holds vectors of different lengths, {lengths[0]} to {lengths[-1]}")
-        columns["vectors"] = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1 if len(column) else 0)
+        columns["vectors"] = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), dimension)
     told = file.schema_arrow.metadata or {}
     columns["model"] = told.get(b"model", b"").decode()
     columns["flip"] = {b"True": True, b"False": False}.get(told.get(b"flip", b""))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..devices import Place
-from ..embeddings import Embeddings, check_mirrored, short_hash
+from ..embeddings import Embeddings, check_joinable, check_mirrored, short_hash, traits
 from ..errors import UserError
 
 
@@ -24,9 +24,19 @@ class Columns:
 
     @staticmethod
     def of_all(part: Embeddings, place: Place) -> Columns:
-        """Those of a gallery of which each process has a part. All processes must call it, and all get them."""
-        gathered = place.gathered((part.labels, part.cameras))
-        return Columns(*(None if any(one is None for one in column) else np.concatenate(column) for column in zip(*gathered, strict=True)))
+        """Those of a gallery of which each process has a part. All processes must call it, and all get them.
+
+        Raises:
+            UserError: parts of different networks, or of which only some have labels, or cameras; the own one may be alike in itself.
+        """
+        told, gathered = zip(*place.gathered((traits(part), (part.labels, part.cameras))), strict=True)
+        check_joinable(told)
+        columns = []
+        for name, column in zip(("labels", "cameras"), zip(*gathered, strict=True), strict=True):
+            if len({one is None for one in column}) > 1:
+                raise UserError(f"only some parts of the gallery have {name}", "The parts of a gallery must say the same of their images.")
+            columns.append(None if column[0] is None else np.concatenate(column))
+        return Columns(*columns)
 
 
 def require(query: Any, gallery: Any, *, same_camera: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..models import exported_openvino
 from ..models.exported_engine import NAME, library
 from ..models.exported_facts import ExportFacts
@@ -48,7 +48,10 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
         if facts.precision == "int8":
             model = _rounded(model, calibration)
         model.set_rt_info(facts.as_json(), [NAME])
-        openvino.serialize(model, path, path.with_suffix(".bin"))
+        try:
+            openvino.serialize(model, path, path.with_suffix(".bin"))
+        except RuntimeError as error:  # its streams do not say why, and it is nearly always room
+            raise UserError(f"OpenVINO cannot write {path} ({first_line(error)})", "Free some space, or choose another folder with --output.") from None
 
 
 def _simplify(model: Any) -> None:

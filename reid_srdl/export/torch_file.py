@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,4 +15,7 @@ from ..models.exported_torch import EXTRA
 
 def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
     """Writes a file that any Python with PyTorch can run: ``torch.export.load(path).module()(images)`` is a tuple, the embedding first."""
-    torch.export.save(program, path, extra_files={EXTRA: facts.as_json()})
+    # In memory first: on a full disk torch's own writer ends the process.
+    content = io.BytesIO()
+    torch.export.save(program, content, extra_files={EXTRA: facts.as_json()})
+    path.write_bytes(content.getbuffer())

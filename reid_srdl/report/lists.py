@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -179,7 +180,7 @@ def picture(file: Path, largest: int = _LARGEST, quality: int = 85) -> bytes:
 
 def file_of(path: str, roots: Sequence[Path]) -> Path | None:
     """The file of a path that is absolute or relative to one of ``roots``; none where there is no such file."""
-    return next((root / path for root in (*roots, Path()) if (root / path).is_file()), None)
+    return next((root / path for root in (*roots, Path()) if os.path.isfile(root / path)), None)
 
 
 def pictures_of(paths: Iterable[str], roots: Sequence[Path]) -> dict[str, bytes]:

@@ -118,8 +118,16 @@ def test_scores_of_other_embeddings_or_by_other_rules_are_kept(tmp_path, monkeyp
     command.run(["--embeddings", "./q.npz", "g.npz"])
     command.run(["--embeddings", "q.npz", "g.npz", "--metric", "cosine"])
     assert scores(Path("scores/q-g"))["protocol"]["metric"] == "euclidean" and scores(Path("scores/q-g-cosine"))["protocol"]["metric"] == "cosine"
-    with pytest.raises(UserError, match="scores/q-g holds scores of ./q.npz and g.npz.*--output"):
+    with pytest.raises(UserError, match="scores/q-g holds scores of /.*/q.npz and /.*/g.npz.*--output"):
         command.run(["--embeddings", "q.npz", "b/g.npz"])
+    monkeypatch.chdir("b")
+    command.run(["--embeddings", "../q.npz", "../g.npz"])
+    with pytest.raises(UserError, match="scores/q-g holds scores of /.*/q.npz and /.*/g.npz.*--output"):
+        command.run(["--embeddings", "../q.npz", "g.npz"])
+    for content in ("[]", '{"protocol": []}', '{"protocol": {"files": 3}}', '{"protocol": {"files": null}}'):
+        (tmp_path / "scores/q-g/metrics.json").write_text(content)
+        with pytest.raises(UserError, match="scores/q-g holds scores of "):
+            command.run(["--embeddings", "../q.npz", "../g.npz"])
     with pytest.raises(UserError, match="0 files of embeddings"):
         command.run(["--embeddings"])
 

@@ -96,6 +96,8 @@ def test_limits_reach_the_application(serve, index):
     ("flags", "message"),
     [
         (["--max_mb", "0"], "--max_mb is 0. It must be above 0"),
+        (["--max_mb", ".inf"], "--max_mb is inf. It must be above 0, .* finite"),
+        (["--max_mb", ".nan"], "--max_mb is nan. It must be above 0"),
         (["--waiting", "-1"], "waiting is -1.*0 or above"),
         (["--workers", "0"], "workers is 0"),
         (["--top_k", "0"], "top_k is 0"),

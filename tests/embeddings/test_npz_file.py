@@ -18,6 +18,16 @@ def test_plain_numpy_files_are_welcome(tmp_path: Path):
     assert loaded.vectors.dtype == np.float32 and loaded.labels.tolist() == [1, 2] and loaded.labels.dtype == np.int64
 
 
+@pytest.mark.parametrize("name", ["labels", "cameras", "paths"])
+@pytest.mark.parametrize("length", [3, 5])
+def test_columns_of_another_length_than_the_vectors_are_refused_by_rows_too(tmp_path: Path, name: str, length: int):
+    for order in "CF":
+        np.savez(tmp_path / "x.npz", vectors=np.ones((4, 3), order=order), **{name: np.arange(length).astype(str if name == "paths" else int)})
+        for rows in (None, (0, 4), (1, 2)):
+            with pytest.raises(UserError, match=f"4 vectors, but .*{name if rows else ''}"):
+                embeddings.load(tmp_path / "x.npz", rows)
+
+
 class Evil:
     def __reduce__(self):
         return Path.touch, (Path("pwned"),)

@@ -22,6 +22,17 @@ def test_parquet_of_plain_lists_is_welcome(tmp_path: Path):
         embeddings.load(tmp_path / "ragged.parquet")
 
 
+def test_names_as_bytes_are_names_and_no_rows_still_have_their_dimension(tmp_path: Path):
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"vectors": [[1.0, 2.0]], "paths": pa.array(["ä.jpg".encode()], pa.binary())}), tmp_path / "x.parquet")
+    assert embeddings.load(tmp_path / "x.parquet").paths == ("ä.jpg",)
+    embeddings.save(embeddings.Embeddings(np.zeros((0, 8))), tmp_path / "none.parquet")
+    assert embeddings.load(tmp_path / "none.parquet").vectors.shape == (0, 8)
+
+
 @pytest.mark.parametrize("fixed", [False, True])
 def test_a_row_without_a_vector_is_no_reason_to_move_the_others(tmp_path: Path, fixed: bool):
     import pyarrow as pa

@@ -10,22 +10,36 @@ import pytest
 import torch
 
 from reid_srdl.devices import ALONE, Place
-from reid_srdl.embeddings import Embeddings
+from reid_srdl.embeddings import Embeddings, traits
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation.columns import Columns, require, require_one_network
 
 WHOLE = Embeddings(np.zeros((1, 2)), labels=[1], cameras=[1])
 
 
-def test_columns_of_all_parts_are_those_of_the_whole_and_none_where_one_part_has_none():
-    class Two(Place):
-        def gathered(self, mine):
-            return [mine, (np.array([7]), None)]
+def of_both(own, other, monkeypatch):
+    monkeypatch.setattr(Place, "gathered", lambda self, mine: [mine, (traits(other), (other.labels, other.cameras))])
+    return Columns.of_all(own, Place(torch.device("cpu"), world=2))
 
-    found = Columns.of_all(WHOLE, Two(torch.device("cpu"), world=2))
-    assert found.labels.tolist() == [1, 7] and found.cameras is None and len(found) == 2
+
+def test_columns_of_all_parts_are_those_of_the_whole(monkeypatch):
+    found = of_both(WHOLE, dataclasses.replace(WHOLE, labels=[7], cameras=[2]), monkeypatch)
+    assert found.labels.tolist() == [1, 7] and found.cameras.tolist() == [1, 2] and len(found) == 2
+    without = dataclasses.replace(WHOLE, cameras=None)
+    assert of_both(without, without, monkeypatch).cameras is None
+    monkeypatch.undo()
     alone = Columns.of_all(WHOLE, ALONE)
     assert (alone.labels.tolist(), alone.cameras.tolist(), len(alone)) == ([1], [1], 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"model": "b"}, "of different networks"), ({"vectors": np.zeros((1, 3))}, "of different networks"), ({"flip": True}, "some are not"), ({"cameras": None}, "only some parts of the gallery have cameras")],
+)
+def test_parts_that_do_not_belong_together_are_refused_though_each_process_has_but_one(change, message, monkeypatch):
+    own = dataclasses.replace(WHOLE, model="a", flip=False)
+    with pytest.raises(UserError, match=message):
+        of_both(own, dataclasses.replace(own, **change), monkeypatch)
 
 
 @pytest.mark.parametrize(

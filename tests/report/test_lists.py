@@ -90,7 +90,8 @@ def test_pictures_are_found_under_any_root_and_lost_ones_left_out(pair, tmp_path
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(tmp_path / path), np.zeros((8, 4, 3), np.uint8))
     (tmp_path / "two/gallery/2.png").write_bytes(b"no image any more")
-    assert set(lists.pictures_of(lists.paths_in(shown), [tmp_path / "one", tmp_path / "two"])) == {"query/q.png", "gallery/1.png"}
+    paths = [*lists.paths_in(shown), "too long for a name" * 20]
+    assert set(lists.pictures_of(paths, [tmp_path / "one", tmp_path / "two"])) == {"query/q.png", "gallery/1.png"}
 
 
 def test_html_frames_each_by_its_kind_and_escapes_names(pair):
