@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,17 @@ DEEPEST = 16_384
 
 _MESSAGE_BYTES = 8 << 20
 _LITE_BYTES = 64 << 20
+_LONGEST_PATH = 65_535
+"""Bytes of a path that Milvus holds at the most."""
 _PROPERTY = "reid_srdl."
 _KNOWN = ["id", "key", "path", "label", "camera"]
+
+
+def check_paths(paths: Iterable[str]) -> None:
+    """Raises ``UserError`` for a path that is too long for Milvus, before anything is changed there."""
+    for path in paths:
+        if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:
+            raise UserError(f"the path {path[:60]}… is too long for Milvus", f"It takes {_LONGEST_PATH:,} bytes at the most; shorten it, or use the backend faiss.")
 
 
 class Collection:
@@ -63,7 +72,7 @@ class Collection:
             schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
             schema.add_field("id", DataType.INT64, is_primary=True)
             schema.add_field("key", DataType.INT64)
-            schema.add_field("path", DataType.VARCHAR, max_length=65_535)
+            schema.add_field("path", DataType.VARCHAR, max_length=_LONGEST_PATH)
             schema.add_field("label", DataType.INT64)
             schema.add_field("camera", DataType.INT64)
             schema.add_field("vector", DataType.FLOAT_VECTOR, dim=about.dimension)

@@ -34,7 +34,7 @@ from .keeping import (
     stamp_of,
     write_description,
 )
-from .milvus_collection import DEEPEST, Collection
+from .milvus_collection import DEEPEST, Collection, check_paths
 from .milvus_connection import check_address, is_lite
 from .rows import Rows, incoming
 
@@ -76,6 +76,7 @@ class MilvusIndex:
         if idle:
             raise UserError(f"{idle[0]} means nothing for Milvus, whose index here is flat and exact", "It belongs to the backend faiss.")
         fresh = incoming(embeddings)
+        check_paths(embeddings.paths or ())
         stored = _stored_uri(uri or f"{_real(path)}.db", path)
         check_address(stored)
         if _full_uri(stored, path) == str(_real(path)):
@@ -181,6 +182,7 @@ class MilvusIndex:
 
     def add(self, embeddings: Embeddings, *, names: Mapping[int, str] | None = None, track: Track = iter) -> Added:
         fresh = incoming(embeddings)
+        check_paths(embeddings.paths or ())
         with self._lock, changing(self.path):
             self.refresh()
             check_fits(embeddings, self.about, self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -258,6 +259,17 @@ def test_a_collection_that_was_taken_over_is_left_to_its_new_index(path, tmp_pat
     with pytest.raises(UserError, match="which is not that of .*g.index"):
         create_index(path, embedded(30), backend="milvus", replace=True)
     holds(tmp_path / "h.index", embedded(5))
+
+
+def test_a_path_that_milvus_cannot_hold_leaves_the_index_as_it_is(path):
+    long = dataclasses.replace(embedded(2), paths=["a.jpg", "x" * 70_000])
+    with pytest.raises(UserError, match="too long for Milvus. It takes 65,535 bytes"):
+        create_index(path, long, backend="milvus", replace=True)
+    index = open_index(path)
+    with pytest.raises(UserError, match="too long for Milvus"):
+        index.add(long)
+    index.close()
+    holds(path, embedded(30))
 
 
 def test_a_collection_that_is_gone_is_said(path):
