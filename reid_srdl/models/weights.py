@@ -105,7 +105,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     PyTorch files are read with ``weights_only``; the weights may be nested as training scripts nest them.
 
     Raises:
-        UserError: no such file; truncated; it holds code or other objects than tensors and plain values; no tensors.
+        UserError: no such file; truncated; it holds code or other objects than tensors and plain values; no tensors, or sparse, quantised, complex or empty ones.
     """
     path = files.expanded(path)
     if path.is_dir():
@@ -118,6 +118,9 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             f"{path} holds no weights",
             f"A dictionary from names to tensors is needed, at the top or under one of {', '.join(NESTED)}.",
         )
+    for name, value in state.items():
+        if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.is_meta:
+            raise UserError(f"{path} holds {name} in a form that no network here has ({value.dtype}, {value.layout}, {value.device.type})", "Save plain tensors of real numbers.")
     return state
 
 

@@ -125,6 +125,15 @@ def test_a_file_without_weights_says_what_is_needed(tmp_path: Path, content: obj
         read_state(tmp_path / "none.pth")
 
 
+@pytest.mark.parametrize(
+    "odd", [torch.eye(3).to_sparse(), torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.qint8), torch.eye(3, dtype=torch.complex64), torch.empty(3, device="meta")]
+)
+def test_numbers_in_another_form_than_a_network_s_are_refused_by_name(tmp_path: Path, odd: Tensor) -> None:
+    torch.save({"first.weight": torch.eye(3), "last.weight": odd}, tmp_path / "x.pth")
+    with pytest.raises(UserError, match="x.pth holds last.weight in a form that no network here has"):
+        read_state(tmp_path / "x.pth")
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no file of weights imagnet"):
         read_state("imagnet")
