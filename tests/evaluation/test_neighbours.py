@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from reid_srdl.embeddings import Embeddings
+from reid_srdl.evaluation.flat_index import FlatIndex
 from reid_srdl.evaluation.neighbours import neighbours
 
 pytest.importorskip("faiss")
@@ -33,6 +34,15 @@ def test_unlabelled_items_all_exist():
 def test_cosine_distances():
     found = neighbours(Embeddings([[2.0, 0]]), Embeddings([[0.0, 3], [5, 0], [-1, 0]]), 3, metric="cosine")
     assert found.positions.tolist() == [[1, 0, 2]] and found.distances[0] == pytest.approx([0, 1, 2])
+
+
+def test_equal_distances_are_in_the_gallery_s_order_whatever_order_they_are_found_in(monkeypatch):
+    class Backwards(FlatIndex):
+        def search(self, queries, count):
+            return tuple(np.flip(found, axis=1) for found in super().search(queries, count))
+
+    monkeypatch.setattr("reid_srdl.evaluation.neighbours.FlatIndex", Backwards)
+    assert neighbours(QUERY, GALLERY, 3).positions.tolist() == [[2, 3, 4]]
 
 
 def test_every_query_of_many_blocks(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from reid_srdl.errors import UserError
 from reid_srdl.evaluation import rerank as module
@@ -17,6 +18,11 @@ def people() -> tuple[np.ndarray, np.ndarray]:
     centres = rng.normal(size=(12, 6))
     vectors = centres.repeat(6, axis=0) + rng.normal(size=(72, 6)) * 0.7
     return vectors[::6].astype(np.float32), np.delete(vectors, np.s_[::6], axis=0).astype(np.float32)
+
+
+def test_an_image_is_its_own_nearest_even_among_equal_ones():
+    found = module._Neighbours.of(torch.ones(40, 3), 5, iter)
+    assert found.ids[:, 0].tolist() == list(range(40))
 
 
 def by_sets(queries: np.ndarray, gallery: np.ndarray, how: Reranking) -> np.ndarray:

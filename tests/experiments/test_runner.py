@@ -52,6 +52,25 @@ def test_the_best_epoch_on_another_split_stands_beside_no_test_score(scored):
     assert record["best"] is None
 
 
+def test_a_try_for_a_rate_is_told_by_the_people_who_were_held_out(scored, monkeypatch):
+    scores = {"people": {"single": {"rank1": 0.1, "mAP": 0.1}}, "people-val": {"single": {"rank1": 0.7, "mAP": 0.6}}}
+    run = scored(**scores)
+    monkeypatch.setattr(runner.runs, "read_facts", lambda folder: {**FACTS, "dataset": "people"})
+    tuned = dataclasses.replace(PLAN, tune=Tuning("optimiser.rate", (0.1,), 5, 0))
+    assert runner.record_of(tuned, Cell("a", 0, 0.1, True), run)["scores"] == {"rank1": 0.7, "mAP": 0.6}
+    assert runner.record_of(PLAN, CELL, run)["scores"] == {"rank1": 0.1, "mAP": 0.1}
+
+
+def test_of_several_stages_the_last_one_is_recorded_and_of_a_chosen_epoch_its_loss(scored, monkeypatch):
+    run = scored(people={"single": {"rank1": 0.4, "mAP": 0.3}})
+    (last,) = FACTS["stages"]
+    stages = [{**last, "folder": "1-first", "model": "other"}, {**last, "folder": "2-second", "kept": {"by": "val_mAP", "cross_entropy": 0.25}}]
+    monkeypatch.setattr(runner.runs, "read_facts", lambda folder: {**FACTS, "dataset": "people", "stages": stages})
+    monkeypatch.setattr(runner.runs, "read_log", lambda folder: [{"epoch": 0, "val_rank1": 0.9 if folder.name == "1-first" else 0.6}])
+    record = runner.record_of(PLAN, CELL, run)
+    assert record["best"]["value"] == 0.6 and record["cross_entropy"] == 0.25 and record["model"] == "m"
+
+
 def test_of_classes_too(scored):
     record = runner.record_of(PLAN, CELL, scored(images={"classification": {"top1": 0.4, "top5": 0.7}}))
     assert record["scores"] == {"top1": 0.4, "top5": 0.7} and record["multi"] is None and record["kind"] == "classes"
