@@ -51,7 +51,7 @@ def write(program: torch.export.ExportedProgram, facts: ExportFacts, path: Path,
         try:
             openvino.serialize(model, path, path.with_suffix(".bin"))
         except RuntimeError as error:  # its streams do not say why, and it is nearly always room
-            raise UserError(f"OpenVINO cannot write {path} ({first_line(error)})", "Free some space, or choose another folder with --output.") from None
+            raise UserError(f"OpenVINO cannot write {path.name} ({first_line(error)})", "Free some space, or choose another folder with --output.") from None
 
 
 def _simplify(model: Any) -> None:

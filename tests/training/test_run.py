@@ -213,9 +213,8 @@ def test_plans_that_begin_alike_share_their_first_stage(config, people, watch, t
 
 def test_a_stage_that_goes_on_from_others_weights_is_not_shared(config, people, watch, tmp_path):
     for rate in (0.05, 0.01):
-        own = dataclasses.replace(config, output=str(tmp_path / f"runs/{rate}"))
-        folder = train(with_plan(own, name="continued", epochs=2, first=StageConfig(rate=rate)), people, watch=watch)
-    assert not runs.read_facts(folder)["stages"][1]["shared"]
+        own = with_plan(dataclasses.replace(config, output=str(tmp_path / f"runs/{rate}")), name="continued", epochs=2, first=StageConfig(rate=rate))
+        assert not runs.read_facts(train(own, people, watch=watch))["stages"][1]["shared"]
 
 
 @pytest.mark.parametrize(
