@@ -83,8 +83,10 @@ def save_model(
 
 
 def _hash(of_state: str, model: ModelConfig, size: Sequence[int], crop: str) -> str:
-    # Where its first weights came from makes no difference to a network any more.
-    return files.sha256_json([of_state, dataclasses.asdict(dataclasses.replace(model, weights="none")), list(size), crop])
+    # Where its first weights came from makes no difference to a network any more. Defaults are left out, so that a field which is new one day changes no hash.
+    usual = dataclasses.asdict(ModelConfig())
+    built = {name: value for name, value in dataclasses.asdict(model).items() if name != "weights" and value != usual[name]}
+    return files.sha256_json([of_state, built, list(size), crop])
 
 
 def _facts_hash(metadata: dict[str, str]) -> str:
