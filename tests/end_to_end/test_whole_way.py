@@ -115,7 +115,8 @@ def test_embeddings_taken_away_score_as_the_run_does(shell):
     shell.reid("eval", "--embeddings", *files, "--output", "theirs")
     ours, theirs = shell.scores("own"), shell.scores("theirs")
     assert theirs["single"] == ours["single"] == shell.scores("runs/demo/eval/folder")["single"]
-    assert theirs["protocol"]["files"] == files and theirs["protocol"]["checkpoint"] == ours["protocol"]["checkpoint"]
+    assert theirs["protocol"]["files"] == [str((shell.folder / file).resolve()) for file in files]
+    assert theirs["protocol"]["checkpoint"] == ours["protocol"]["checkpoint"]
 
 
 def test_scored_otherwise_with_both_stages(shell):
