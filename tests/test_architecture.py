@@ -19,6 +19,7 @@ PACKAGE = ROOT / "reid_srdl"
 ABOVE = "above"
 LAW: dict[str, str] = {
     "errors": "",
+    "ranges": "",
     "seeds": "",
     "shell": "",
     "locks": "",
@@ -46,7 +47,7 @@ LAW: dict[str, str] = {
     "commands": ABOVE,
     "__main__": "commands",
 }
-GROUND = {"errors", "seeds", "shell"}
+GROUND = {"errors", "ranges", "seeds", "shell"}
 
 # Optional, or slow to import: only inside the function that needs them.
 HEAVY = {
@@ -146,8 +147,8 @@ def test_the_law_is_as_the_plan_has_it():
 
 
 def test_what_the_law_comes_to():
-    assert allowed("errors") == {"errors", "seeds", "shell"}
-    assert allowed("models") == {"models", "config", "files", "registered", "errors", "seeds", "shell"}
+    assert allowed("errors") == {"errors", "ranges", "seeds", "shell"}
+    assert allowed("models") == {"models", "config", "files", "registered", "errors", "ranges", "seeds", "shell"}
     assert "training" not in allowed("evaluation") | allowed("report") | allowed("retrieval")
     assert "commands" not in set().union(*(allowed(room) for room in LAW if room not in ("commands", "__main__")))
     assert allowed("training").isdisjoint({"evaluation", "report", "retrieval", "export", "experiments"})

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 
 from .. import config as configuration
 from .. import files
-from ..config import ModelConfig
+from ..config import MOST_PIXELS, ModelConfig
 from ..data import CLASS_READERS, part_names, reader
 from ..errors import UserError
+from ..ranges import number
 from ..shell import command
 from .options import require
 
@@ -46,8 +47,8 @@ class AdoptOptions:
     dataset: Optional[str] = None
     data_root: Optional[str] = None
     output: Optional[str] = None
-    height: int = 256
-    width: int = 128
+    height: int = number(256, above=0, most=MOST_PIXELS)
+    width: int = number(128, above=0, most=MOST_PIXELS)
     pooling: Optional[Literal["avg", "gem", "max"]] = None
     last_stride: Optional[Literal[1, 2]] = None
 
@@ -63,8 +64,6 @@ def run(argv: list[str]) -> int:
     if not named:
         raise UserError("adopt needs the checkpoint first", example)
     require(options, ("backbone", "dataset"), "adopt", f"The file does not say it. {example}")
-    if min(options.height, options.width) < 1:
-        raise UserError(f"images of {options.height}x{options.width} pixels are none", "Give --height and --width that the network was trained at.")
     reader(options.dataset)
     if set(part_names(options.dataset)) & CLASS_READERS.keys():
         raise UserError(f"{options.dataset} is a set of classes, and such networks tell people or vehicles apart", "Name the set that it was trained on, such as market1501.")

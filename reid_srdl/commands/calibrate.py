@@ -13,6 +13,7 @@ from .. import embeddings, files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..models.exported import InputOptions, input_words
+from ..ranges import number
 from ..shell import command
 from . import of_run
 
@@ -51,9 +52,9 @@ class CalibrateOptions:
     across_cameras: Optional[bool] = None
     method: Literal["auto", "platt", "isotonic"] = "auto"
     prior: float = 0.5
-    draws: int = 200
+    draws: int = number(200, least=20)
     most_images: int = 2500
-    seed: int = 0
+    seed: int = number(0, least=0)
     device: str = "auto"
     input: InputOptions = InputOptions()
 
@@ -61,10 +62,6 @@ class CalibrateOptions:
 def run(argv: list[str]) -> int:
     """``RUN`` and options."""
     checkpoint, options = of_run.parse(CalibrateOptions, argv, "calibrate")
-    if options.draws < 20:
-        raise UserError(f"{options.draws} bootstrap draws make no interval", "Take 20 or more; 200 are usual.")
-    if options.seed < 0:
-        raise UserError(f"--seed is {options.seed}", "It is 0 or above.")
 
     from .. import runs
     from ..evaluation import calibration

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from .. import config, files
+from ..config import MOST_THREADS
 from ..errors import UserError, shown
+from ..ranges import number
 from ..shell import command
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class CheckOptions:
     data_root: Optional[str] = None
     output: Optional[str] = None
     ignore_camera: bool = False
-    workers: int = 4
+    workers: int = number(4, above=0, most=MOST_THREADS)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from .. import devices, embeddings, files, ranks
 from ..embeddings import Embeddings
 from ..errors import UserError
 from ..models.exported import InputOptions, is_exported
+from ..ranges import number
 from ..report.words import count
 from ..shell import command
 from ..training.termination import Termination
@@ -55,7 +56,7 @@ class EmbedOptions:
     output: Optional[str] = None
     labels: LabelsBy = "names"
     flip: bool = False
-    batch: int = 64
+    batch: int = number(64, above=0)
     device: str = "auto"
     input: InputOptions = InputOptions()
 
@@ -64,8 +65,6 @@ def run(argv: list[str]) -> int:
     """``--checkpoint RUN --images WHERE --output FILE``; 1 where an image was skipped."""
     options = configuration.parse(EmbedOptions, argv, prog="embed")
     require(options, ("checkpoint", "images", "output"), "embed", "For instance: embed --checkpoint runs/demo --images photos --output photos.npz")
-    if options.batch < 1:
-        raise UserError(f"batch is {options.batch}", "It must be above 0.")
     embeddings.check_suffix(options.output)
     whole = list_images(options.images, options.labels)
     if Path(options.output).suffix.lower() == ".parquet" and (odd := embeddings.no_text(whole.paths)):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Optional
 from .. import __version__, files
 from .. import config as configuration
 from ..errors import UserError
+from ..ranges import number
 from ..shell import command
 from .options import require
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from ..data.records import ClassData, ReIDData
     from ..export import Wanted
     from ..runs import Trained
+
+
+MOST_IMAGES = 10_000
+"""Images at most: they are held in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,11 @@ class ExportOptions:
     format: Literal["onnx", "openvino", "torch"] = "onnx"
     output: Optional[str] = None
     precision: Literal["fp32", "bf16", "int8"] = "fp32"
-    tolerance: Optional[float] = None
+    tolerance: Optional[float] = number(None, least=0)
     logits: bool = False
     metric: Optional[Literal["euclidean", "cosine"]] = None
-    images: int = 200
-    calibration: int = 300
+    images: int = number(200, above=0, most=MOST_IMAGES)
+    calibration: int = number(300, above=0, most=MOST_IMAGES)
     seed: int = 0
     dataset: Optional[str] = None
     data_root: Optional[str] = None
@@ -63,11 +68,6 @@ def run(argv: list[str]) -> int:
     """``--checkpoint RUN --format NAME --output FILE`` and their options."""
     options = configuration.parse(ExportOptions, argv, prog="export")
     require(options, ("checkpoint", "output"), "export", "For instance: export --checkpoint runs/demo --format onnx --output model.onnx")
-    for name in ("images", "calibration"):
-        if getattr(options, name) < 1:
-            raise UserError(f"{name} is {getattr(options, name)}", "It must be above 0.")
-    if options.tolerance is not None and not options.tolerance >= 0:
-        raise UserError(f"tolerance is {options.tolerance}", "It must not be below 0.")
 
     from .. import runs
     from ..export import Wanted, check_wanted

@@ -11,6 +11,7 @@ from .. import files, runs
 from ..data import READERS, part_names
 from ..data.records import ClassData, ReIDData
 from ..errors import UserError
+from ..ranges import number
 from ..shell import command
 from . import of_run
 from .sets import read_set
@@ -37,7 +38,7 @@ class ReportOptions:
     data_root: Optional[str] = None
     output: Optional[str] = None
     parts: Literal["all", "quick"] = "all"
-    browse: int = 200
+    browse: int = number(200, least=0)
     map: bool = True
     attention: bool = True
 
@@ -45,8 +46,6 @@ class ReportOptions:
 def run(argv: list[str]) -> int:
     """``RUN`` and its options."""
     folder, options = of_run.parse(ReportOptions, argv, "report")
-    if options.browse < 0:
-        raise UserError(f"--browse is {options.browse}", "It is a number of queries, 0 for none.")
     from ..progress import says, tracked
     from ..report import NONE, Extras, write
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Optional
 
 from .. import config as configuration
 from .. import devices, files
+from ..config import MOST_THREADS
 from ..errors import UserError
 from ..progress import says, terminal
+from ..ranges import number
 from . import trial
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class ReproduceOptions:
     dataset: Optional[str] = None
     network: Optional[str] = None
     arms: Optional[str] = None
-    seeds: int = 5
+    seeds: int = number(5, above=0)
     epochs: Optional[str] = None
     train_per_class: Optional[str] = None
     output: str = "runs/reproduce"
@@ -75,8 +77,8 @@ class ReproduceOptions:
     data_root: Optional[str] = None
     weights: Optional[str] = None
     precision: Optional[str] = None
-    jobs: int = 1
-    threads: Optional[int] = None
+    jobs: int = number(1, above=0)
+    threads: Optional[int] = number(None, above=0, most=MOST_THREADS)
     dry_run: bool = False
     fig4: FlatnessOptions = FlatnessOptions()
 
@@ -87,8 +89,6 @@ def run(argv: list[str]) -> int:
 
     options = configuration.parse(ReproduceOptions, argv, prog="reproduce")
     output = Path(options.output)
-    if options.seeds < 1 or options.jobs < 1:
-        raise UserError("--seeds and --jobs are numbers above 0", "Leave them out for 5 seeds, one run at a time.")
     without_runs: dict[str, Callable[[Asked, Path], list[Path]]] = {"fig3": reproducing.write_schedules, "cost": spending.write_costs}
     if options.table in without_runs:
         return _told(without_runs[options.table](_asked(options), output))
@@ -143,10 +143,12 @@ def _words(text: str | None) -> list[str] | None:
 
 
 def _numbers(text: str | None, name: str) -> list[int] | None:
+    from ..experiments.tables import is_count
+
     words = _words(text)
-    if words and not all(word.isdecimal() and int(word) > 0 for word in words):
+    if words and not all(map(is_count, words)):
         raise UserError(f"--{name} {text} is no list of numbers above 0", f"Write, for instance, --{name} 60, or --{name} 20,60,120.")
-    return [int(word) for word in words] if words else None
+    return list(dict.fromkeys(map(int, words))) if words else None
 
 
 def _extra(options: ReproduceOptions) -> tuple[str, ...]:

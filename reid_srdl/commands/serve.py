@@ -13,6 +13,7 @@ from .. import config as configuration
 from .. import devices, files, retrieval
 from ..errors import UserError
 from ..models.exported import InputOptions
+from ..ranges import number
 from .options import require
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ServeOptions:
     images: Optional[str] = None
     flip: Optional[bool] = None
     prior: Optional[float] = None
-    max_mb: float = 8.0
+    max_mb: float = number(8.0, above=0, most=65_536)
     top_k: int = 200
     workers: Optional[int] = None
     waiting: int = 32
@@ -92,11 +93,9 @@ def run(argv: list[str]) -> int:
 def _limits(options: ServeOptions) -> Limits:
     from ..retrieval.serve.limits import Limits
 
-    if not 1 <= options.max_mb * 2**20 < math.inf:
-        raise UserError(f"--max_mb is {options.max_mb:g}", "It must be above 0, so that a request has room, and finite; 8 is usual.")
     cores = devices.set_threads(None)
     workers = options.workers if options.workers is not None else 2 if cores > 1 and devices.choose(options.device).type == "cpu" else 1
-    limits = Limits(body=int(options.max_mb * 2**20), top_k=options.top_k, workers=workers, waiting=options.waiting)
+    limits = Limits(body=math.ceil(options.max_mb * 2**20), top_k=options.top_k, workers=workers, waiting=options.waiting)
     limits.check()
     return limits
 

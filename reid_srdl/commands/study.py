@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Optional
 
 from .. import devices, files
+from ..config import MOST_THREADS
 from ..errors import UserError
 from ..experiments import records, results, runner, spending, study
 from ..progress import says
+from ..ranges import number
 from ..shell import command
 from . import trial
 
@@ -37,7 +39,7 @@ class StudyOptions:
         threads: CPU threads of each run; null shares the cores out among the jobs.
     """
 
-    jobs: int = 1
+    jobs: int = number(1, above=0)
     arms: Optional[str] = None
     only_seeds: Optional[str] = None
     runs: str = "runs/studies"
@@ -47,7 +49,7 @@ class StudyOptions:
     dry_run: bool = False
     data_root: Optional[str] = None
     weights: Optional[str] = None
-    threads: Optional[int] = None
+    threads: Optional[int] = number(None, above=0, most=MOST_THREADS)
 
 
 def run(argv: list[str]) -> int:
@@ -60,8 +62,6 @@ def run(argv: list[str]) -> int:
     if name is None and not options.write:
         print(USAGE.format(names=", ".join(study.names())))
         return 2
-    if options.jobs < 1:
-        raise UserError(f"--jobs is {options.jobs}", "Name how many runs go side by side, or leave it out for one at a time.")
     own = [] if name is None or name in study.names() else [name]
     if name is not None and not options.write:
         plan = study.read(name)

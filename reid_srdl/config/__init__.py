@@ -9,6 +9,8 @@ from .. import files
 from .checks import check
 from .fields import (
     MEAN,
+    MOST_PIXELS,
+    MOST_THREADS,
     STD,
     AugmentConfig,
     Config,
@@ -25,7 +27,7 @@ from .recipes import recipe, recipe_names
 from .saving import as_yaml, changed, save
 
 __all__ = [
-    "DATA_ROOT", "MEAN", "STD", "AugmentConfig", "Config", "DataConfig", "EmaConfig", "LogConfig", "LossConfig", "MetricConfig", "ModelConfig", "OptimiserConfig", "PlanConfig",
+    "DATA_ROOT", "MEAN", "MOST_PIXELS", "MOST_THREADS", "STD", "AugmentConfig", "Config", "DataConfig", "EmaConfig", "LogConfig", "LossConfig", "MetricConfig", "ModelConfig", "OptimiserConfig", "PlanConfig",
     "ReferenceConfig", "ScheduleConfig", "StageConfig", "TeacherConfig", "as_yaml", "changed", "check", "data_root", "load", "parse", "recipe",
     "recipe_names", "save",
 ]  # fmt: skip

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Optional
 
+from ..ranges import number
 from .learning import EmaConfig, LossConfig, MetricConfig, OptimiserConfig, ReferenceConfig, ScheduleConfig
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's RGB values in 0..1, by which all images are normalised: most pretrained networks expect it."""
+MOST_PIXELS = 8192
+"""Pixels of a side at most: beyond it a single image takes gigabytes in a network."""
+MOST_EPOCHS = 1_000_000
+"""Epochs at most: a plan holds the rate of each."""
+MOST_THREADS = 4096
+"""CPU threads at most: more than any machine has cores. Torch accepts any number of 31 bits, and ends the process where the system cannot start as many."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,18 @@ class DataConfig:
         skip_corrupt: leave unreadable training images out instead of stopping before the first step.
     """
 
-    height: int = 256
-    width: int = 128
-    batch: int = 32
+    height: int = number(256, above=0, most=MOST_PIXELS)
+    width: int = number(128, above=0, most=MOST_PIXELS)
+    batch: int = number(32, above=0)
     sampler: Literal["random", "identity"] = "random"
-    instances: int = 4
+    instances: int = number(4, above=0)
     train_identities: Optional[int] = None
-    holdout_identities: int = 0
-    train_per_class: Optional[int] = None
-    holdout_per_class: int = 0
+    holdout_identities: int = number(0, least=0)
+    train_per_class: Optional[int] = number(None, above=0)
+    holdout_per_class: int = number(0, least=0)
     crop: Literal["none", "imagenet"] = "none"
-    memory_gb: float = 4.0
-    workers: int = 2
+    memory_gb: float = number(4.0, least=0)
+    workers: int = number(2, above=0)
     skip_corrupt: bool = False
 
 
@@ -59,10 +66,10 @@ class AugmentConfig:
         erase: probability of random erasing (Zhong et al. 2020), filled with the image mean of ImageNet.
     """
 
-    flip: float = 0.5
+    flip: float = number(0.5, least=0, most=1)
     pad: int = 4
     pad_mode: Literal["reflect", "zeros"] = "reflect"
-    erase: float = 0.0
+    erase: float = number(0.0, least=0, most=1)
 
 
 @dataclass(frozen=True)
@@ -97,9 +104,9 @@ class StageConfig:
     """
 
     epochs: Optional[int] = None
-    rate: Optional[float] = None
-    label_smoothing: Optional[float] = None
-    scale: Optional[float] = None
+    rate: Optional[float] = number(None, above=0)
+    label_smoothing: Optional[float] = number(None, least=0, most=1)
+    scale: Optional[float] = number(None, above=0)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class TeacherConfig:
     checkpoint: Optional[str] = None
     backbone: str = "resnet50"
     weights: str = "imagenet"
-    epochs: Optional[int] = None
+    epochs: Optional[int] = number(None, above=0, most=MOST_EPOCHS)
 
 
 @dataclass(frozen=True)
@@ -134,8 +141,8 @@ class PlanConfig:
     """
 
     name: str = "srdl"
-    epochs: int = 120
-    generations: int = 3
+    epochs: int = number(120, above=0, most=MOST_EPOCHS)
+    generations: int = number(3, above=0)
     first: StageConfig = field(default_factory=StageConfig)
     second: StageConfig = field(default_factory=StageConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
@@ -155,12 +162,12 @@ class LogConfig:
         checkpoint_minutes: save the training state inside long epochs this often; it is always saved after each epoch.
     """
 
-    eval_every: int = 0
+    eval_every: int = number(0, least=0)
     eval_split: Literal["val", "test"] = "val"
     diagnostics: bool = True
     tensorboard: bool = True
     wandb: bool = False
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: float = number(10.0, least=0)
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ class Config:
     seed: int = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    threads: Optional[int] = None
+    threads: Optional[int] = number(None, above=0, most=MOST_THREADS, why="; left out, it is the number of cores")
     compile: bool = False
     evaluate: Literal["test", "val", "none"] = "test"
     distance: Literal["euclidean", "cosine"] = "euclidean"

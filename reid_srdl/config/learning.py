@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Optional
 
+from ..ranges import number
+
+_NOTHING_NEW = ", or nothing new would ever count"
+
 
 @dataclass(frozen=True)
 class OptimiserConfig:
@@ -26,16 +30,16 @@ class OptimiserConfig:
     """
 
     name: Literal["sgd", "adam", "amsgrad", "adamw"] = "sgd"
-    rate: float = 0.1
-    momentum: float = 0.9
+    rate: float = number(0.1, above=0)
+    momentum: float = number(0.9, least=0, below=1, why=_NOTHING_NEW)
     nesterov: bool = True
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 2e-4
+    betas: tuple[float, float] = number((0.9, 0.999), least=0, below=1, why=_NOTHING_NEW)
+    weight_decay: float = number(2e-4, least=0)
     spare_norms: bool = False
-    backbone_rate: float = 1.0
-    frozen_epochs: int = 0
-    clip: Optional[float] = None
-    accumulate: int = 1
+    backbone_rate: float = number(1.0, above=0)
+    frozen_epochs: int = number(0, least=0)
+    clip: Optional[float] = number(None, above=0)
+    accumulate: int = number(1, above=0)
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,11 @@ class ScheduleConfig:
     """
 
     name: Literal["steps", "cosine"] = "steps"
-    drops: tuple[float, ...] = (0.5, 0.75)
-    factor: float = 0.1
-    warmup_epochs: int = 0
-    warmup_from: float = 0.1
-    final: float = 0.0
+    drops: tuple[float, ...] = number((0.5, 0.75), least=0, most=1)
+    factor: float = number(0.1, above=0)
+    warmup_epochs: int = number(0, least=0)
+    warmup_from: float = number(0.1, least=0, most=1)
+    final: float = number(0.0, least=0, most=1)
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,13 @@ class LossConfig:
         scale: of these terms together; a metric term has a weight of its own (``metric.weight``).
     """
 
-    cross_entropy: float = 1.0
-    label_smoothing: float = 0.0
-    temperature: float = 3.0
-    imitation: Optional[float] = None
-    ramp_epochs: int = 0
-    ramp_share: float = 0.0
-    scale: float = 1.0
+    cross_entropy: float = number(1.0, least=0)
+    label_smoothing: float = number(0.0, least=0, most=1)
+    temperature: float = number(3.0, above=0)
+    imitation: Optional[float] = number(None, least=0)
+    ramp_epochs: int = number(0, least=0)
+    ramp_share: float = number(0.0, least=0, most=1)
+    scale: float = number(1.0, above=0)
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,9 @@ class MetricConfig:
     """
 
     name: Literal["none", "triplet", "circle", "arcface", "cosface"] = "none"
-    weight: float = 1.0
-    margin: Optional[float] = None
-    scale: Optional[float] = None
+    weight: float = number(1.0, above=0)
+    margin: Optional[float] = number(None, least=0)
+    scale: Optional[float] = number(None, above=0)
 
     @property
     def pairs(self) -> bool:
@@ -121,7 +125,7 @@ class EmaConfig:
         use: a stage hands its average on, to be scored, to go on from and to be imitated; else its last weights.
     """
 
-    decay: float = 0.0
+    decay: float = number(0.0, least=0, below=1, why=_NOTHING_NEW)
     use: bool = True
 
 
@@ -140,6 +144,6 @@ class ReferenceConfig:
 
     weights: Literal["used", "last", "ema"] = "used"
     flip: bool = False
-    views: int = 1
-    top_k: Optional[int] = None
+    views: int = number(1, above=0, most=1000)
+    top_k: Optional[int] = number(None, above=0)
     shuffle: bool = False

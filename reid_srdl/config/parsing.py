@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from .. import files
 from ..errors import UserError
+from ..ranges import check_ranges
 from .checks import check
 from .explained import explained, not_one
 from .fields import Config
@@ -146,6 +147,8 @@ def _parsed(kind: type, prog: str, notes: str, argv: Sequence[str], defaults: Pa
 def _checked(options: Any) -> Any:
     if isinstance(options, Config):
         check(options)
+    else:
+        check_ranges(options)
     return options
 
 

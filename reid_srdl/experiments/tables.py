@@ -158,12 +158,19 @@ def _chosen_arms(given: Iterable[str], seeds: int) -> tuple[list[str], dict[str,
         name, _, own = text.partition(":")
         if name not in known:
             raise UserError(f"there is no arm {name!r}", f"Arms: {', '.join(known)}.")
-        if own and not own.isdecimal():
+        if name in chosen:
+            raise UserError(f"the arm {name} is named twice", "Name it once; ARM:N says how many seeds it has.")
+        if own and not is_count(own):
             raise UserError(f"{text!r} does not say how many seeds", "Write ARM:N, for instance kd_resnet110:1.")
         chosen.append(name)
         if own:
             counts[name] = int(own)
     return chosen, counts
+
+
+def is_count(word: str) -> bool:
+    """Whether a word is a number above 0, of so many digits as seeds, epochs and images have at most."""
+    return word.isdecimal() and len(word) < 10 and int(word) > 0
 
 
 def _study(row: Row, wanted: list[str], seeds: dict[str, int], epochs: int | None, train_per_class: int | None, flags: Mapping[str, Any]) -> Study:

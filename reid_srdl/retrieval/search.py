@@ -16,6 +16,7 @@ from ..evaluation.expansion import averaged
 from ..evaluation.flat_index import unit_length
 from ..evaluation.rerank import Reranking, rerank
 from ..evaluation.scored import Track
+from ..ranges import check_ranges, number
 from .index import About, Hits, Index
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ class Wanted:
         without: id of an image to leave out: the query's own, where the query is an image of the index.
     """
 
-    top_k: int = TOP_K
+    top_k: int = number(TOP_K, above=0)
     cameras: tuple[int, ...] | None = None
-    expand: int = 0
+    expand: int = number(0, least=0)
     rerank: Reranking | None = None
-    candidates: int = CANDIDATES
+    candidates: int = number(CANDIDATES, above=0)
     without: int | None = None
 
     @property
@@ -55,14 +56,7 @@ class Wanted:
 
     def check(self) -> None:
         """Raises ``UserError`` for numbers out of range."""
-        for name in ("top_k", "candidates"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}", "It must be above 0.")
-        for camera in self.cameras or ():
-            if abs(camera) > np.iinfo(np.int64).max:
-                raise UserError(f"there is no camera {camera}", "Cameras are whole numbers below 2^63.")
-        if self.expand < 0:
-            raise UserError(f"queries cannot be expanded by {self.expand} images", "Name 1 or more, or 0 for none.")
+        check_ranges(self)
         if self.rerank is not None:
             self.rerank.check()
 

@@ -76,7 +76,7 @@ def test_its_training_is_not_gone_on_with_but_its_weights_begin_another(argv, pe
         (lambda argv: [*argv, "--backbone", "torchreid:osnet_x25"], "unknown network"),
         (lambda argv: [*argv, "--dataset", "market1051"], "no data set 'market1051'.*market1501"),
         (lambda argv: [*argv, "--dataset", "cifar10"], "cifar10 is a set of classes"),
-        (lambda argv: [*argv, "--height", "0"], "images of 0x32 pixels are none"),
+        (lambda argv: [*argv, "--height", "0"], "height is 0. It must be above 0"),
         (lambda argv: [*argv, "--hieght", "64"], "hieght.*height"),
     ],
 )

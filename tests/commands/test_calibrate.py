@@ -80,7 +80,7 @@ def test_kept_embeddings_are_of_the_run_s_own_place(run, monkeypatch, capsys):
     monkeypatch.setenv("REID_DATA", "elsewhere")
     calibrate.run([str(run), "--draws", "20", "--dataset", "folder"])
     assert asked[embedded:] == ["query", "gallery"]
-    for option, message in (("--seed=-1", "--seed is -1"), ("--prior=2", "a prior of 2")):
+    for option, message in (("--seed=-1", "seed is -1"), ("--prior=2", "a prior of 2")):
         with pytest.raises(UserError, match=message):
             calibrate.run([str(run), option])
     assert len(asked) == embedded + 2, "nothing was embedded for what is refused"
@@ -144,7 +144,7 @@ def test_what_is_missing_is_said(run, crowd):
         ([], "run folder first"),
         (["--split", "test"], "run folder first"),
         ([str(run), "--split", "val"], "held no identities out"),
-        ([str(run), "--draws", "3"], "no interval"),
+        ([str(run), "--draws", "3"], "draws is 3. It must not be below 20"),
         ([str(run), "--most_images", "8"], "2 people are too few .* 10 people or more, and leave them room with --most_images"),
     ):
         with pytest.raises(UserError, match=message):

@@ -119,7 +119,8 @@ def test_what_a_figure_cannot_be_measured_by_is_refused_before_its_runs(tmp_path
     ("argv", "says"),
     [
         (["--table", "7"], "no table"), (["--table", "3", "--dataset", "cifar10"], "has no data set"), (["--epochs", "many"], "no list of numbers"),
-        (["--epochs", "²"], "no list of numbers"), (["--arms", "srdl:²"], "does not say how many seeds"), (["--seeds", "0"], "above 0"), (["--tabel", "1"], "table"),
+        (["--epochs", "²"], "no list of numbers"), (["--arms", "srdl:²"], "does not say how many seeds"), (["--arms", "srdl:0"], "does not say how many seeds"),
+        (["--arms", "vanilla,srdl,vanilla:2"], "arm vanilla is named twice"), (["--epochs", "9" * 5000], "no list of numbers"), (["--seeds", "0"], "above 0"), (["--tabel", "1"], "table"),
     ],
 )  # fmt: skip
 def test_bad_input(argv, says):

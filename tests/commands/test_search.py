@@ -139,7 +139,7 @@ def test_an_image_with_brackets_in_its_name_is_an_image(index, checkpoint, peopl
     [
         (["--top_k", "0"], "top_k is 0"),
         (["--candidates", "5"], "--candidates means nothing without --rerank"),
-        (["--expand", "-1"], "expanded by -1"),
+        (["--expand", "-1"], "expand is -1"),
         (["--images", "nowhere"], "no folder nowhere"),
         (["--camera"], "no camera"),
         (["--query", "empty"], "no images in empty"),

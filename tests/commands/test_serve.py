@@ -95,10 +95,10 @@ def test_limits_reach_the_application(serve, index):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--max_mb", "0"], "--max_mb is 0. It must be above 0"),
-        (["--max_mb", ".inf"], "--max_mb is inf. It must be above 0, .* finite"),
-        (["--max_mb", ".nan"], "--max_mb is nan. It must be above 0"),
-        (["--waiting", "-1"], "waiting is -1.*0 or above"),
+        (["--max_mb", "0"], "max_mb is 0. It must be above 0"),
+        (["--max_mb", ".inf"], "max_mb is inf. It must be a finite number"),
+        (["--max_mb", ".nan"], "max_mb is nan. It must be a finite number"),
+        (["--waiting", "-1"], "waiting is -1. It must not be below 0"),
         (["--workers", "0"], "workers is 0"),
         (["--top_k", "0"], "top_k is 0"),
         (["--prior", "2"], "a prior of 2"),

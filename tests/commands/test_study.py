@@ -69,7 +69,7 @@ def test_an_ensemble_may_be_asked_for(tmp_path, capsys):
 def test_what_is_unknown_is_said(tmp_path, capsys):
     with pytest.raises(UserError, match="has no arm nothing"):
         study.run([NAME, "--arms", "nothing"])
-    with pytest.raises(UserError, match="--jobs is 0"):
+    with pytest.raises(UserError, match="jobs is 0"):
         study.run([NAME, "--jobs", "0"])
     with pytest.raises(UserError, match="there are no records"):
         study.run(["--write", "--records", str(tmp_path)])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
-from ...errors import UserError
+from ...ranges import check_ranges, number
 
 BESIDE = 100
 """Further requests that are allowed beside computed and waiting ones: they are still arriving, or fetch a picture (a browser, 6 at a time)."""
@@ -26,14 +25,14 @@ class Limits:
         waiting: requests that wait to be computed; further ones are refused.
     """
 
-    body: int = 8 << 20
-    seconds: float = 30.0
-    top_k: int = 200
-    candidates: int = 1000
-    expand: int = 100
-    sample: int = 60
-    workers: int = 2
-    waiting: int = 32
+    body: int = number(8 << 20, above=0)
+    seconds: float = number(30.0, above=0)
+    top_k: int = number(200, above=0)
+    candidates: int = number(1000, above=0)
+    expand: int = number(100, above=0)
+    sample: int = number(60, above=0)
+    workers: int = number(2, above=0)
+    waiting: int = number(32, least=0)
 
     @property
     def requests(self) -> int:
@@ -42,8 +41,4 @@ class Limits:
 
     def check(self) -> None:
         """Raises ``UserError`` where nothing could be answered."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            lowest, words = (0, "0 or above") if field.name == "waiting" else (1, "above 0")
-            if value < lowest:
-                raise UserError(f"{field.name} is {value}", f"It must be {words}.")
+        check_ranges(self)

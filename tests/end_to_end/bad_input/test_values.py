@@ -33,7 +33,7 @@ from .conftest import TRAIN, saved_model
         (["--threads", "-1"], ["threads is -1", "above 0"]),
         (["--augment.pad", "-1"], ["augment.pad is -1", "between 0 and 15"]),
         (["--augment.pad", "16"], ["augment.pad is 16", "between 0 and 15"]),
-        (["--optimiser.momentum", "-1"], ["optimiser.momentum is -1", "below 0"]),
+        (["--optimiser.momentum", "-1"], ["optimiser.momentum is -1", "between 0 and 1"]),
         (["--optimiser.weight_decay", "-1"], ["optimiser.weight_decay is -1", "below 0"]),
         (["--plan.first.rate", "-1"], ["plan.first.rate is -1", "above 0"]),
         (["--reference.top_k", "0"], ["reference.top_k is 0", "above 0"]),
@@ -82,5 +82,5 @@ def test_options_of_the_other_commands(refused, people, tmp_path):
     assert ".npz, .parquet" in refused("embed", "--checkpoint", model, "--images", people.train.root, "--output", "a.txt")
     assert "nowhere is no run folder" in refused("report", "nowhere")
     assert "no study 'nowhere'" in refused("study", "nowhere")
-    assert "--jobs is 0" in refused("study", "market1501_mobilenet_v2", "--jobs", "0")
+    assert "jobs is 0" in refused("study", "market1501_mobilenet_v2", "--jobs", "0")
     assert "'chek'" in refused("data", "chek", "folder")
