@@ -11,7 +11,7 @@ from typing import Any
 from .errors import UserError
 
 WHOLE = 2**63 - 1
-"""The largest whole number that libraries take, and the range of those that say nothing else."""
+"""The largest whole number that libraries take."""
 
 _KEY = "range"
 
@@ -53,7 +53,7 @@ def check_ranges(options: Any, prefix: str = "") -> None:
         prefix: that its fields are named by, such as ``data.``.
 
     Raises:
-        UserError: one is out of its field's range, not finite, or a whole number beyond ``WHOLE``.
+        UserError: one is out of its field's range, not finite, or a whole number beyond ``WHOLE`` (or below its negative).
     """
     for field in dataclasses.fields(options):
         value, key = getattr(options, field.name), prefix + field.name
@@ -65,7 +65,7 @@ def check_ranges(options: Any, prefix: str = "") -> None:
                 raise UserError(f"{name} is {one}", "It must be a finite number.")
             must = field.metadata.get(_KEY, Range()).refused(one)
             if isinstance(one, int) and abs(one) > WHOLE:  # Python refuses to write one of thousands of digits
-                raise UserError(f"{name} is a whole number of {math.floor(math.log10(abs(one))) + 1:,} digits", must or f"It must be {WHOLE:,} at most.")
+                raise UserError(f"{name} is a whole number of {one.bit_length():,} bits", must or "It must fit into 63.")
             if must:
                 raise UserError(f"{name} is {one:,}" if isinstance(one, int) else f"{name} is {one:g}", must)
 
