@@ -27,7 +27,7 @@ from .options import given
 
 if TYPE_CHECKING:
     from ..retrieval import Added, Index
-    from ..retrieval.milvus_index import Place
+    from ..retrieval.milvus_place import Place
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class IndexOptions:
         factory: of faiss: Flat (exact), HNSW32, "IVF4096,PQ64" and others; null means Flat.
         effort: of HNSW candidates, of IVF lists that are looked at for a query; null means what its size asks for.
         uri: of Milvus: an address such as http://localhost:19530, or a local path that ends in .db; null means OUTPUT.db.
-        collection: of Milvus; null means gallery.
+        collection: of Milvus; null means gallery. One that is built anew has more behind its name, since the former serves until it is whole.
         milvus_token: of a Milvus that asks for one, USER:PASSWORD or a key; null means ``$MILVUS_TOKEN``, which goes to no address but --uri and
             ``$MILVUS_URI``: an index file may name a stranger's. It is not written down.
         metric: ``euclidean`` (squared), or ``cosine``, which networks with a BNNeck want; null means euclidean.
@@ -104,7 +104,7 @@ def run(argv: list[str]) -> int:
 def _build(options: IndexOptions) -> int:
     from ..progress import tracked
     from ..retrieval.milvus_connection import is_lite, own_token
-    from ..retrieval.milvus_index import place_of
+    from ..retrieval.milvus_place import place_of
 
     if options.output is None or options.index is not None:
         raise UserError("--embeddings needs --output" if options.output is None else "--index means nothing where one is built", "Name the index with --output, such as gallery.index.")

@@ -1,20 +1,19 @@
 """An index in a Milvus, behind the interface of ``index.Index``; its file is a small JSON that says where the collection is.
 
 Rows are added in batches, and a process may be killed between two of them. So each change is first written to a journal beside
-the JSON: one that was begun and not finished is undone, or finished, by whoever opens the index next. All writers of an index
-have to be on one machine; any number of processes may search.
+the JSON: one that was begun and not finished is undone, or finished, by whoever opens the index next. An index that is built
+anew gets a collection of another name, and the former one serves until the JSON names the new one. All writers of an index have
+to be on one machine; any number of processes may search.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,11 @@ from .. import files
 from ..embeddings import Embeddings
 from ..errors import UserError
 from .index import About, Added, Hits, Track, check_backend, check_fits, check_queries, check_rebuilt
-from .keeping import (
-    changing,
-    check_free,
-    damaged,
-    description_of,
-    read_description,
-    readable,
-    stamp_of,
-    write_description,
-)
+from .keeping import changing, check_free, damaged, read_description, readable, stamp_of, write_description
 from .milvus_collection import DEEPEST, Collection, check_paths
 from .milvus_connection import check_address, is_lite
+from .milvus_journal import begun_in, journal_of, settle, to_replace
+from .milvus_place import BACKEND, full_uri, real, stored_uri
 from .rows import Rows, incoming
 
 DEFAULT_COLLECTION = "gallery"
@@ -51,7 +43,7 @@ class MilvusIndex:
         token: for a server that asks for one; kept to connect again.
     """
 
-    backend = "milvus"
+    backend = BACKEND
     exact = True
     true_distances = True
     effort = 0
@@ -77,27 +69,35 @@ class MilvusIndex:
             raise UserError(f"{idle[0]} means nothing for Milvus, whose index here is flat and exact", "It belongs to the backend faiss.")
         fresh = incoming(embeddings)
         check_paths(embeddings.paths or ())
-        stored = _stored_uri(uri or f"{_real(path)}.db", path)
+        stored = stored_uri(uri or f"{real(path)}.db", path)
         check_address(stored)
-        if _full_uri(stored, path) == str(_real(path)):
+        if full_uri(stored, path) == str(real(path)):
             raise UserError(f"{path} cannot be the index and its Milvus Lite at once", "Give its uri another path that ends in .db, or leave it out.")
         # The JSON, which makes it an index, comes last: until then only the journal says that one is being built.
         with changing(path), contextlib.ExitStack() as undo:
             check_free(path, replace)
-            rows_of = Collection(_full_uri(stored, path), collection or DEFAULT_COLLECTION, token)
+            with contextlib.suppress(UserError):  # that of a Milvus which does not answer is no reason not to build elsewhere
+                settle(path, token)
+            asked, build = collection or DEFAULT_COLLECTION, secrets.token_hex(8)
+            former = to_replace(path, stored, asked, token) if replace else None
+            rows_of = Collection(full_uri(stored, path), f"{asked}_{build}" if former else asked, token)
             undo.callback(rows_of.close)
             if rows_of.exists():
-                if [stored, rows_of.name, rows_of.build()] not in _built_for(path, replace):
-                    raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already, which is not that of {path}", "Choose another name, as collection or --collection: to replace an index builds anew what it has itself.")
-                rows_of.drop()
-            build = secrets.token_hex(8)
-            files.write_json(_journal(path), {"building": [stored, rows_of.name, build]}, flag="")
-            rows_of.create(about, build)
-            rows = fresh.rows(_first_id(), 0)
-            rows_of.insert(rows, keys(rows.paths), fresh.vectors, track)
-            rows_of.load(about, path, build)
-            write_description(path, {**about.as_json(), "backend": cls.backend, "uri": stored, "collection": rows_of.name, "build": build})
-            _journal(path).unlink()
+                raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already, which is not that of {path}", "Choose another name, as collection or --collection: to replace an index builds anew what it has itself.")
+            # A change of the former that is still to be undone or finished stays to be so, should this not come to its end.
+            files.write_json(journal_of(path), {**begun_in(path), "building": [stored, rows_of.name, build], "former": former}, flag="")
+            try:
+                rows_of.create(about, build)
+                rows = fresh.rows(_first_id(), 0)
+                rows_of.insert(rows, keys(rows.paths), fresh.vectors, track)
+                rows_of.load(about, path, build)
+                write_description(path, {**about.as_json(), "backend": cls.backend, "uri": stored, "collection": rows_of.name, "build": build})
+            except Exception:
+                with contextlib.suppress(UserError):  # where Milvus does not answer, the next change drops what was begun
+                    settle(path, token)
+                raise
+            with contextlib.suppress(UserError):
+                settle(path, token)
             undo.pop_all()
         return cls(path, about, rows_of, token), Added(len(rows), fresh.repeated, fresh.junk)
 
@@ -118,16 +118,11 @@ class MilvusIndex:
             stored, name, build = (str(values[key]) for key in ("uri", "collection", "build"))
         except KeyError as error:
             raise damaged(path, f"it lacks {error}") from None
-        if is_lite(stored) and not Path(_full_uri(stored, path)).exists():
-            raise UserError(f"the Milvus Lite of {path} is gone: there is no {_full_uri(stored, path)}", "It moves together with its index; build it anew otherwise.")
-        collection = Collection(_full_uri(stored, path), name, token)
+        if is_lite(stored) and not Path(full_uri(stored, path)).exists():
+            raise UserError(f"the Milvus Lite of {path} is gone: there is no {full_uri(stored, path)}", "It moves together with its index; build it anew otherwise.")
+        collection = Collection(full_uri(stored, path), name, token)
         try:
             opened = cls(path, about, collection, token)
-            if _built_into(path, collection):
-                with changing(path, wait=False) as mine:
-                    if mine:
-                        raise UserError(f"the building of {path} was broken off", "Build it again with --replace.")
-                    raise UserError(f"the building of {path} has begun and is not finished", "Wait for it; where it was broken off, build it again with --replace.")
             collection.load(about, path, build)
             opened._finish_what_was_begun()
         except BaseException:
@@ -191,10 +186,10 @@ class MilvusIndex:
             rows = fresh.rows(_first_id(), 0)
             own = keys(rows.paths)
             old = self._collection.ids_of(dict(zip(own.tolist(), rows.paths, strict=True)))
-            files.write_json(_journal(self.path), {"undo": [int(rows.ids[0]), int(rows.ids[-1])]}, flag="")
+            files.write_json(journal_of(self.path), {"undo": [int(rows.ids[0]), int(rows.ids[-1])]}, flag="")
             try:
                 self._collection.insert(rows, own, fresh.vectors, track)
-                files.write_json(_journal(self.path), {"delete": old}, flag="")  # from here on the images count as added
+                files.write_json(journal_of(self.path), {"delete": old}, flag="")  # from here on the images count as added
             except Exception:
                 with contextlib.suppress(UserError):  # where Milvus does not answer, whoever opens the index next undoes it
                     self._finish()
@@ -209,7 +204,7 @@ class MilvusIndex:
             unique = list(dict.fromkeys(paths))
             ids = self._collection.ids_of(dict(zip(keys(unique).tolist(), unique, strict=True)))
             if ids:
-                files.write_json(_journal(self.path), {"delete": ids}, flag="")
+                files.write_json(journal_of(self.path), {"delete": ids}, flag="")
                 self._finish()
         return len(ids)
 
@@ -222,31 +217,27 @@ class MilvusIndex:
             self.about, self._stamp = about, stamp_of(self.path)
 
     def _finish_what_was_begun(self) -> None:
-        if set(_read_journal(self.path)) - {"building"}:  # the building of another collection does no harm here; the next change removes it
+        if {"undo", "delete"} & set(begun_in(self.path)):  # the building of another collection does no harm here; the next change removes it
             with changing(self.path, wait=False) as mine:
                 if mine:  # else its writer is still running
                     self._finish()
 
     def _finish(self) -> None:
         """Undoes or finishes the change in the journal; only to be called under the lock of ``changing``."""
-        begun = _read_journal(self.path)
-        if begun.get("building"):
-            stored, name, *build = begun["building"]
-            with contextlib.closing(Collection(_full_uri(stored, self.path), name, self._token)) as left:
-                if left.exists() and [left.build()] == build:
-                    left.drop()
+        settle(self.path, self._token)
+        begun = begun_in(self.path)
         if begun.get("undo"):
             self._collection.delete_between(*begun["undo"])
         if begun.get("delete"):
             self._collection.delete(begun["delete"])
-        _journal(self.path).unlink(missing_ok=True)
+        journal_of(self.path).unlink(missing_ok=True)
 
     def refresh(self, fits: Callable[[About], None] | None = None) -> bool:
         """As ``Index.refresh``. Searches ask the database, so only the description can be out of date: where the index was built anew, or has more names."""
         if not self.path.is_file():
             raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
         stamp = stamp_of(self.path)
-        if stamp == self._stamp and not _built_into(self.path, self._collection):
+        if stamp == self._stamp:
             self._barred = None
             return False
         try:
@@ -273,31 +264,6 @@ class MilvusIndex:
             collection.close()
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the rows of an index are: the full address, the collection's name, and its build, a random mark from its creation."""
-
-    uri: str
-    collection: str
-    build: str
-
-    def still_holds(self, token: str | None = None) -> bool:
-        """Whether the rows are still there, as far as can be seen: False where the collection is gone, or another index's by now."""
-        if is_lite(self.uri) and not Path(self.uri).exists():
-            return False
-        try:
-            with contextlib.closing(Collection(self.uri, self.collection, token)) as there:
-                return there.exists() and there.build() == self.build
-        except UserError:  # a Milvus that does not answer may still hold them
-            return True
-
-
-def place_of(path: Path) -> Place | None:
-    """The place of the index at ``path``; none where that is no intact index of Milvus."""
-    told = description_of(path)
-    return Place(_full_uri(told["uri"], path), told["collection"], told.get("build", "")) if told.get("backend") == MilvusIndex.backend else None
-
-
 def keys(paths: Iterable[str]) -> np.ndarray:
     """63 bits of each path's hash, int64 ``(N,)``: queries look rows up by it, since numbers need no quoting."""
     return np.fromiter((int.from_bytes(hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()[:8], "big") >> 1 for path in paths), np.int64)
@@ -306,41 +272,3 @@ def keys(paths: Iterable[str]) -> np.ndarray:
 def _first_id() -> int:
     # Microseconds: later rows get higher ids without a query for the highest one, and JavaScript's numbers still hold them exactly.
     return time.time_ns() // 1000
-
-
-def _real(path: str | Path) -> Path:
-    """The file behind a link to an index: journal and Milvus Lite lie beside that file, not beside the link."""
-    return Path(os.path.realpath(path))
-
-
-def _journal(path: Path) -> Path:
-    path = _real(path)
-    return path.with_name(f".{path.name}.journal")
-
-
-def _read_journal(path: Path) -> dict[str, Any]:
-    return files.read_json(_journal(path)) if _journal(path).is_file() else {}
-
-
-def _built_into(path: Path, collection: Collection) -> bool:
-    """Whether a building of that collection was begun and is not finished."""
-    began = _read_journal(path).get("building")
-    return bool(began) and (_full_uri(began[0], path), began[1]) == (collection.uri, collection.name)
-
-
-def _built_for(path: Path, replace: bool) -> list[list[str]]:
-    """Address, name and build of the collections that may be dropped as the index's own: one that a killed process began and, with ``replace``, that of its JSON."""
-    told, began = description_of(path) if replace else {}, _read_journal(path).get("building", [])
-    return [[told.get("uri", ""), told.get("collection", ""), told.get("build", "")], began]
-
-
-def _stored_uri(uri: str, path: Path) -> str:
-    """The address for the JSON: that of a Milvus Lite inside the index's folder is relative, so that both can be moved together."""
-    if not is_lite(uri):
-        return uri
-    absolute, folder = _real(os.path.dirname(uri) or ".") / os.path.basename(uri), _real(path).parent
-    return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else str(absolute)
-
-
-def _full_uri(stored: str, path: Path) -> str:
-    return os.path.abspath(_real(path).parent / stored) if is_lite(stored) else stored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import shlex
 import sys
 
@@ -118,14 +119,16 @@ def test_a_collection_that_is_left_behind_is_told(files, capsys, monkeypatch, wa
     run(*build, "--backend", "milvus")
     assert "stay in the collection" not in capsys.readouterr().out, "it was built anew where it was"
     kept = (files / "g.index").read_bytes()
+    name = json.loads(kept)["collection"]
+    assert name.startswith("gallery_"), "the former served until the new one was whole"
     monkeypatch.setattr(sys, "executable", "/opt/env/bin/python")  # an environment that is not active
     run(*build, *way)
     line = next(line for line in capsys.readouterr().out.splitlines() if "stay in the collection" in line)
-    assert line.startswith(f"Its former images stay in the collection gallery at {files / 'g.index.db'}. ")
+    assert line.startswith(f"Its former images stay in the collection {name} at {files / 'g.index.db'}. ")
     program, (_, _, code) = line.partition("? ")[2], shlex.split(line.partition("? ")[2])
     assert program.startswith("/opt/env/bin/python -c ")
     exec(code)
-    with contextlib.closing(Collection(str(files / "g.index.db"), "gallery")) as former:
+    with contextlib.closing(Collection(str(files / "g.index.db"), name)) as former:
         assert not former.exists()
     # What is no longer there is not told of.
     (files / "g.index").write_bytes(kept)

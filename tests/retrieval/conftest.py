@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from reid_srdl.embeddings import Embeddings
-from reid_srdl.retrieval import Index, create_index
+from reid_srdl.retrieval import Index, create_index, open_index
+from reid_srdl.retrieval.milvus_journal import journal_of
 
 MODEL = "a" * 64
 DIMENSION = 16
@@ -62,3 +63,40 @@ Build = Callable[..., Index]
 
 class Killed(BaseException):
     """What a process that is killed does not live to see."""
+
+
+# --- an index in a Milvus ------------------------------------------------------------------------------------------------
+
+
+MILVUS_QUERIES = np.random.default_rng(5).standard_normal((4, DIMENSION), dtype=np.float32)
+
+
+@pytest.fixture
+def milvus_path(tmp_path, monkeypatch):
+    monkeypatch.setattr("reid_srdl.retrieval.milvus_collection._MESSAGE_BYTES", 5000)  # eight rows a message
+    create_index(tmp_path / "g.index", embedded(30), backend="milvus")[0].close()
+    return tmp_path / "g.index"
+
+
+def killed_after(calls: int, monkeypatch: pytest.MonkeyPatch, target: object, name: str) -> None:
+    """The function dies when it is called once more than that."""
+    real, left = getattr(target, name), [calls]
+
+    def dying(*args, **options):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        return real(*args, **options)
+
+    monkeypatch.setattr(target, name, dying)
+
+
+def holds(path, gallery) -> None:
+    """Asserts that the index answers as its gallery does by the definition, and that nothing is left to be undone."""
+    index = open_index(path)
+    try:
+        assert len(index) == len(gallery)
+        np.testing.assert_array_equal(index.search(MILVUS_QUERIES, 6).paths, nearest(MILVUS_QUERIES, gallery, 6))
+        assert not journal_of(path).exists()
+    finally:
+        index.close()

@@ -1,4 +1,4 @@
-"""What only the backend milvus has: the journal that makes changes whole, and a place that is written down."""
+"""What only the backend milvus has: a place that is written down, and what is said when something else is there."""
 
 from __future__ import annotations
 
@@ -10,182 +10,17 @@ import numpy as np
 import pytest
 
 from reid_srdl.errors import UserError
-from reid_srdl.retrieval import create_index, keeping, milvus_index, open_index
+from reid_srdl.retrieval import create_index, open_index
 from reid_srdl.retrieval.milvus_collection import Collection
 
-from .conftest import DIMENSION, Killed, embedded, nearest, needs_milvus
+from .conftest import MILVUS_QUERIES, Killed, embedded, holds, killed_after, needs_milvus
 
 pytestmark = needs_milvus
-QUERIES = np.random.default_rng(5).standard_normal((4, DIMENSION), dtype=np.float32)
 
 
 @pytest.fixture
-def path(tmp_path, monkeypatch):
-    monkeypatch.setattr("reid_srdl.retrieval.milvus_collection._MESSAGE_BYTES", 5000)  # eight rows a message
-    create_index(tmp_path / "g.index", embedded(30), backend="milvus")[0].close()
-    return tmp_path / "g.index"
-
-
-def killed_after(calls: int, monkeypatch: pytest.MonkeyPatch, target: object, name: str) -> None:
-    """The function dies when it is called once more than that."""
-    real, left = getattr(target, name), [calls]
-
-    def dying(*args, **options):
-        if not left[0]:
-            raise Killed
-        left[0] -= 1
-        return real(*args, **options)
-
-    monkeypatch.setattr(target, name, dying)
-
-
-def holds(path, gallery) -> None:
-    index = open_index(path)
-    try:
-        assert len(index) == len(gallery)
-        np.testing.assert_array_equal(index.search(QUERIES, 6).paths, nearest(QUERIES, gallery, 6))
-        assert not milvus_index._journal(path).exists()
-    finally:
-        index.close()
-
-
-def test_a_kill_between_two_messages_leaves_the_former_gallery(path, monkeypatch):
-    index = open_index(path)
-    client = index._collection._client
-    killed_after(2, monkeypatch, client, "insert")
-    with pytest.raises(Killed):
-        index.add(embedded(40, first=20, seed=3))
-    monkeypatch.undo()
-    assert len(index) == 30 + 16 and milvus_index._journal(path).exists()  # what the next one finds
-    index.close()
-    holds(path, embedded(30))
-
-
-def test_a_kill_after_the_last_message_leaves_the_new_gallery(path, monkeypatch):
-    index = open_index(path)
-    again = embedded(20, first=20, seed=3)
-    killed_after(0, monkeypatch, index._collection, "delete")  # the vectors that ten new ones take the place of
-    with pytest.raises(Killed):
-        index.add(again)
-    monkeypatch.undo()
-    index.close()
-    old = embedded(30).take(np.arange(20))
-    holds(path, type(old)(np.concatenate([old.vectors, again.vectors]), paths=old.paths + again.paths))
-
-
-def test_a_deletion_that_was_begun_is_finished(path, monkeypatch):
-    index = open_index(path)
-    killed_after(0, monkeypatch, index._collection, "delete")
-    with pytest.raises(Killed):
-        index.delete(list(embedded(12).paths))
-    monkeypatch.undo()
-    assert len(index) == 30
-    index.close()
-    holds(path, embedded(30).take(np.arange(12, 30)))
-
-
-def test_a_refusal_in_the_middle_is_undone_at_once(path, monkeypatch):
-    index = open_index(path)
-    real, calls = index._collection._client.insert, []
-
-    def refusing(*args, **options):
-        from pymilvus.exceptions import MilvusException
-
-        calls.append(1)
-        if len(calls) == 3:
-            raise MilvusException(message="disk quota exceeded")
-        return real(*args, **options)
-
-    monkeypatch.setattr(index._collection._client, "insert", refusing)
-    with pytest.raises(UserError, match="refused: disk quota exceeded"):
-        index.add(embedded(40, first=30))
-    assert len(index) == 30 and not milvus_index._journal(path).exists()
-    index.close()
-
-
-def test_whoever_only_searches_does_not_touch_what_a_living_writer_has_begun(path, monkeypatch):
-    index = open_index(path)
-    killed_after(1, monkeypatch, index._collection._client, "insert")
-    with keeping.changing(path):
-        with pytest.raises(Killed):
-            monkeypatch.setattr(milvus_index, "changing", lambda *_, **__: __import__("contextlib").nullcontext(True))
-            index.add(embedded(40, first=30))
-        monkeypatch.undo()
-        reader = open_index(path)
-        assert milvus_index._journal(path).exists() and len(reader) == 38
-        reader.close()
-    index.close()
-    holds(path, embedded(30))
-
-
-def test_a_building_that_was_broken_off_is_said_and_done_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("reid_srdl.retrieval.milvus_collection._MESSAGE_BYTES", 5000)
-    path = tmp_path / "g.index"
-    create_index(path, embedded(9), backend="milvus")[0].close()
-    killed_after(0, monkeypatch, Collection, "load")
-    with pytest.raises(Killed):
-        create_index(path, embedded(30), backend="milvus", replace=True)
-    monkeypatch.undo()
-    with pytest.raises(UserError, match="the building of .*g.index was broken off. Build it again with --replace"):
-        open_index(path)
-    create_index(path, embedded(30), backend="milvus", replace=True)[0].close()
-    holds(path, embedded(30))
-
-
-def test_a_building_into_another_collection_leaves_the_index_as_it_is(path, monkeypatch):
-    killed_after(0, monkeypatch, Collection, "load")
-    with pytest.raises(Killed):
-        create_index(path, embedded(12), backend="milvus", replace=True, collection="other")
-    monkeypatch.undo()
-    index = open_index(path)
-    assert len(index) == 30 and index.refresh() is False
-    index.add(embedded(2, first=30))  # which takes away what was begun
-    assert len(index) == 32 and not milvus_index._journal(path).exists()
-    index.close()
-    left = Collection(f"{path}.db", "other")
-    assert not left.exists()
-    left.close()
-
-
-def test_an_open_index_that_is_built_anew_is_not_searched_as_if_it_were_the_old_one(path):
-    """Its collection has the same name, and holds vectors of another kind."""
-    index = open_index(path)
-    index.close()
-    create_index(path, embedded(30), backend="milvus", metric="cosine", replace=True)[0].close()
-    with pytest.raises(UserError, match="built anew by the cosine distance"):
-        index.refresh()
-    for ask in (lambda: index.search(embedded(1).vectors, 3), lambda: len(index), index.cameras, lambda: index.add(embedded(1, first=50))):
-        with pytest.raises(UserError, match="built anew by the cosine distance"):
-            ask()
-    create_index(path, embedded(4), backend="milvus", replace=True)[0].close()
-    assert index.refresh() and len(index) == 4 and len(index.search(embedded(1).vectors, 3).ids[0]) == 3
-    index.close()
-
-
-def test_an_open_index_is_not_searched_while_it_is_built_anew(path, monkeypatch):
-    index = open_index(path)
-    index.close()
-    killed_after(0, monkeypatch, Collection, "load")
-    with pytest.raises(Killed):
-        create_index(path, embedded(12), backend="milvus", replace=True)
-    monkeypatch.undo()
-    with keeping.changing(path), pytest.raises(UserError, match="has begun and is not finished. Wait for it"):
-        index.refresh()
-    with pytest.raises(UserError, match="is not finished"):
-        len(index)
-    with pytest.raises(UserError, match="was broken off"):
-        index.refresh()
-
-
-def test_a_first_building_that_was_broken_off_may_be_repeated(tmp_path, monkeypatch):
-    path = tmp_path / "g.index"
-    killed_after(0, monkeypatch, Collection, "load")
-    with pytest.raises(Killed):
-        create_index(path, embedded(30), backend="milvus")
-    monkeypatch.undo()
-    assert not path.exists()
-    create_index(path, embedded(30), backend="milvus")[0].close()
-    holds(path, embedded(30))
+def path(milvus_path):
+    return milvus_path
 
 
 def test_index_and_folder_move_together(path, tmp_path):
@@ -287,5 +122,5 @@ def test_one_path_is_not_the_index_and_its_database(tmp_path):
 def test_milvus_hands_out_so_many_at_most(path):
     index = open_index(path)
     with pytest.raises(UserError, match="top_k is 20,000, and Milvus hands out 16,384 at most"):
-        index.search(QUERIES, 20_000)
+        index.search(MILVUS_QUERIES, 20_000)
     index.close()
