@@ -76,3 +76,22 @@ def test_three_ranks_score_as_one_process(command, tmp_path):
     assert out.count("The scores and how they were reached are in one/scores/query-first-2parts/metrics.json") == 1
     parts = json.loads((tmp_path / "one/scores/query-first-2parts/metrics.json").read_text())
     assert parts["single"] == one["single"] and {key: parts["protocol"][key] for key in ("gallery", "matches")} == {key: one["protocol"][key] for key in ("gallery", "matches")}
+
+
+@pytest.mark.soak
+def test_three_ranks_write_down_the_soft_targets_of_one(command, tmp_path):
+    """160 images are 3 batches, of which each rank has one; every way of making soft targets at once, from a teacher's checkpoint."""
+    for name, people in (("train", range(1, 21)), ("query", range(21, 23)), ("gallery", range(21, 23))):
+        make_split(tmp_path / "photos", name, people, 2, 4)
+    network = build("squeezenet1_1", 20)
+    runs.save_model(tmp_path / "teacher.safetensors", network, ModelConfig("squeezenet1_1", "none"), (64, 32), np.arange(1, 21))
+    how = ["--reference.views", "3", "--reference.flip", "true", "--reference.shuffle", "true", "--reference.top_k", "5"]
+    argv = [
+        "train", *SMALL, *how, "--data-root", str(tmp_path / "photos"), "--model.backbone", "squeezenet1_1", "--plan.name", "kd",
+        "--plan.teacher.checkpoint", str(tmp_path / "teacher.safetensors"), "--plan.epochs", "1",
+    ]  # fmt: skip
+    command(*argv, "--output", "one/run")
+    torchrun(3, *argv, "--output", "three/run", folder=tmp_path)
+    (one,), (three,) = ([load_file(path) for path in (tmp_path / name).rglob(runs.REFERENCE)] for name in ("one", "three"))
+    assert one["logits"].shape == (160, 5)
+    assert all(torch.equal(one[name], three[name]) for name in ("logits", "classes"))
