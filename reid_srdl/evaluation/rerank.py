@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from ..errors import UserError
+from ..ranges import check_ranges, number
 from .scored import Track
 
 _BLOCK_BYTES = 128 << 20
@@ -30,16 +30,13 @@ class Reranking:
         weight: of the original distance beside the Jaccard distance (lambda in Eq. 12).
     """
 
-    k1: int = 20
-    k2: int = 6
-    weight: float = 0.3
+    k1: int = number(20, above=0)
+    k2: int = number(6, above=0)
+    weight: float = number(0.3, least=0, most=1)
 
     def check(self) -> None:
         """Raises ``UserError`` for sizes below 1 or a weight that is not between 0 and 1."""
-        if self.k1 < 1 or self.k2 < 1:
-            raise UserError(f"re-ranking by {self.k1} and {self.k2} neighbours", "Both must be above 0.")
-        if not 0 <= self.weight <= 1:
-            raise UserError(f"the original distance has weight {self.weight}", "It must lie between 0 and 1.")
+        check_ranges(self, "rerank_")
 
 
 PAPER = Reranking()
@@ -113,8 +110,8 @@ class _Neighbours:
         lengths = (vectors * vectors).sum(dim=1)
         ids, farthest = [], []
         starts = list(_blocks(len(vectors), len(vectors)))
-        for number in track(range(len(starts))):
-            rows = starts[number]
+        for block in track(range(len(starts))):
+            rows = starts[block]
             found = _squared(vectors[rows], vectors, lengths)
             farthest.append(found.max(dim=1).values)
             # An image is its own nearest, whatever rounding or an equal image says.

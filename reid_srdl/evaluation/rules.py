@@ -10,6 +10,7 @@ from ..data.records import JUNK
 from ..devices import ALONE, Place
 from ..embeddings import Embeddings
 from ..errors import UserError
+from ..ranges import check_ranges, number
 from .columns import require_one_network
 from .distance_ranking import rank_distances
 from .expansion import expand
@@ -42,17 +43,16 @@ class Rules:
     same_camera: bool = False
     engine: Literal["exact", "faiss"] = "exact"
     multi_query: Pooling = "mean"
-    expand: int = 0
+    expand: int = number(0, least=0)
     rerank: Reranking | None = None
 
     def check(self, place: Place = ALONE) -> None:
         """Raises ``UserError`` for choices that are impossible, and for those that need the whole gallery where several processes have parts of it."""
         if self.rerank is not None:
-            self.rerank.check()
+            self.rerank.check()  # in the words of the options that it is asked for by
             if self.engine == "faiss":
                 raise UserError("--rerank has distances of its own, which --engine faiss does not compute", "Leave one of them out.")
-        if self.expand < 0:
-            raise UserError(f"--expand is {self.expand}", "Name the gallery items that each query is averaged with; 0 for none.")
+        check_ranges(self)
         whole = {"--rerank": self.rerank is not None, "--expand": self.expand > 0, "--engine faiss": self.engine == "faiss"}
         asked = [name for name, chosen in whole.items() if chosen]
         if place.world > 1 and asked:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import files
 from ..errors import UserError
+from ..ranges import check_ranges, number
 from .statistics import summary
 
 RISE = 1.0
@@ -40,22 +41,18 @@ class Settings:
         UserError: a value that makes no curve.
     """
 
-    directions: int = 5
-    points: int = 21
-    farthest: float | None = None
+    directions: int = number(5, above=0)
+    points: int = number(21, least=2)
+    farthest: float | None = number(None, above=0)
     scale: Literal["unit", "filter"] = "unit"
     statistics: Literal["frozen", "renewed"] = "frozen"
-    images: int = 2000
-    batch: int = 128
-    renewal: int = 8
+    images: int = number(2000, above=0)
+    batch: int = number(128, least=2)
+    renewal: int = number(8, above=0)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in {"directions": 1, "points": 2, "images": 1, "batch": 2, "renewal": 1}.items():
-            if getattr(self, name) < least:
-                raise UserError(f"flatness with {name} = {getattr(self, name)} measures nothing", f"Give at least {least}.")
-        if self.farthest is not None and not 0 < self.farthest < np.inf:
-            raise UserError(f"a largest distance of {self.farthest:g} is none", "Give a number above 0.")
+        check_ranges(self)
         for name, known in {"scale": ("unit", "filter"), "statistics": ("frozen", "renewed")}.items():
             if getattr(self, name) not in known:
                 raise UserError(f"flatness knows no {name} {getattr(self, name)!r}", f"Choose {' or '.join(known)}.")

@@ -56,9 +56,9 @@ class Wanted:
 
     def check(self) -> None:
         """Raises ``UserError`` for numbers out of range."""
-        check_ranges(self)
         if self.rerank is not None:
             self.rerank.check()
+        check_ranges(self)
 
 
 @dataclass(frozen=True, eq=False)

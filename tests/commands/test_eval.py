@@ -195,7 +195,7 @@ def test_results_can_be_ranked_again(run):
     command.run(["--checkpoint", str(run), "--rerank", "--rerank_k1", "4", "--rerank_k2", "2", "--expand", "1"])
     found = scores(run / "eval" / "synthetic-expand1-rerank-k1_4-k2_2")
     assert found["protocol"]["rerank"] == {"k1": 4, "k2": 2, "weight": 0.3} and found["protocol"]["expand"] == 1
-    for words, message in ((["--rerank", "--engine", "faiss"], "distances of its own"), (["--expand", "-1"], "expand is -1"), (["--rerank", "--rerank_k1", "0"], "by 0")):
+    for words, message in ((["--rerank", "--engine", "faiss"], "distances of its own"), (["--expand", "-1"], "expand is -1"), (["--rerank", "--rerank_k1", "0"], "rerank_k1 is 0")):
         with pytest.raises(UserError, match=message):
             command.run(["--checkpoint", str(run), *words])
 

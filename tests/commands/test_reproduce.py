@@ -107,7 +107,7 @@ def test_a_dry_run_names_the_runs_with_their_cost(tmp_path, monkeypatch, capsys)
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [("--fig4.points=1", "points = 1"), ("--fig4.images=0", "images = 0"), ("--fig4.seed=2", "--fig4.seed is 2, .* Name one below 2"), ("--fig4.seed=-1", "--fig4.seed is -1")],
+    [("--fig4.points=1", "points is 1. It must not be below 2"), ("--fig4.images=0", "images is 0. It must be above 0"), ("--fig4.seed=2", "--fig4.seed is 2, .* Name one below 2"), ("--fig4.seed=-1", "--fig4.seed is -1")],
 )
 def test_what_a_figure_cannot_be_measured_by_is_refused_before_its_runs(tmp_path, monkeypatch, words, says):
     monkeypatch.setattr(runner, "carry_out", lambda *asked, **how: pytest.fail("its runs were begun"))

@@ -39,7 +39,7 @@ def test_what_looks_at_the_whole_gallery_is_refused_to_several_processes(rules, 
     Rules().check(Place(torch.device("cpu"), rank=1, world=2))
 
 
-@pytest.mark.parametrize(("rules", "message"), [(Rules(rerank=Reranking(), engine="faiss"), "distances of its own"), (Rules(expand=-1), "expand is -1"), (Rules(rerank=Reranking(k1=0)), "by 0")])
+@pytest.mark.parametrize(("rules", "message"), [(Rules(rerank=Reranking(), engine="faiss"), "distances of its own"), (Rules(expand=-1), "expand is -1"), (Rules(rerank=Reranking(k1=0)), "rerank_k1 is 0"), (Rules(rerank=Reranking(weight=2)), "rerank_weight is 2. It must lie between 0 and 1")])
 def test_choices_that_nothing_ranks_by_are_refused(rules, message):
     some = Embeddings(np.ones((2, 3)), labels=[1, 2], cameras=[1, 2])
     with pytest.raises(UserError, match=message):

@@ -122,7 +122,7 @@ def test_probabilities_are_those_of_the_distances_and_of_no_expanded_query(build
     assert find(index, QUERIES, Wanted(5, expand=2), calibration).probabilities is None
 
 
-@pytest.mark.parametrize(("wanted", "message"), [(Wanted(0), "top_k is 0"), (Wanted(expand=-1), "expand is -1"), (Wanted(candidates=0), "candidates is 0"), (Wanted(cameras=(1, 2**63)), r"cameras\[1\] is a whole number of 64 bits"), (Wanted(rerank=Reranking(k1=0)), "re-ranking by 0")])
+@pytest.mark.parametrize(("wanted", "message"), [(Wanted(0), "top_k is 0"), (Wanted(expand=-1), "expand is -1"), (Wanted(candidates=0), "candidates is 0"), (Wanted(cameras=(1, 2**63)), r"cameras\[1\] is a whole number of 64 bits"), (Wanted(rerank=Reranking(k1=0)), "rerank_k1 is 0. It must be above 0")])
 def test_numbers_that_no_search_has_are_refused(wanted, message):
     with pytest.raises(UserError, match=message):
         wanted.check()
