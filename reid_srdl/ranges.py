@@ -26,6 +26,13 @@ class Range:
     most: float | None = None
     why: str = ""
 
+    def __str__(self) -> str:
+        """In words, as help has it; ``0 to 1``, or each end that there is."""
+        if self.least is not None and self.most is not None:
+            return f"{self.least:,} to {self.most:,}"
+        ends = (("above {:,}", self.above), ("{:,} or more", self.least), ("below {:,}", self.below), ("{:,} at most", self.most))
+        return ", ".join(words.format(end) for words, end in ends if end is not None)
+
     def refused(self, value: float) -> str:
         """What ``value`` must be instead, as a sentence; empty where it is in the range."""
         low = (self.above is not None and not value > self.above) or (self.least is not None and not value >= self.least)
@@ -43,6 +50,11 @@ class Range:
 def number(default: Any, *, above: float | None = None, least: float | None = None, below: float | None = None, most: float | None = None, why: str = "") -> Any:
     """A field of a dataclass whose number, or numbers in a tuple, are in a ``Range``; None is in every one."""
     return dataclasses.field(default=default, metadata={_KEY: Range(above, least, below, most, why)})
+
+
+def range_of(field: dataclasses.Field[Any]) -> Range:
+    """That of a field; all numbers where it was not declared by ``number``."""
+    return field.metadata.get(_KEY, Range())
 
 
 def check_ranges(options: Any, prefix: str = "") -> None:
@@ -63,7 +75,7 @@ def check_ranges(options: Any, prefix: str = "") -> None:
         for name, one in _numbers(key, value):
             if isinstance(one, float) and not math.isfinite(one):
                 raise UserError(f"{name} is {one}", "It must be a finite number.")
-            must = field.metadata.get(_KEY, Range()).refused(one)
+            must = range_of(field).refused(one)
             if isinstance(one, int) and abs(one) > WHOLE:  # Python refuses to write one of thousands of digits
                 raise UserError(f"{name} is a whole number of {one.bit_length():,} bits", must or "It must fit into 63.")
             if must:

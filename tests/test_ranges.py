@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from reid_srdl.errors import UserError
-from reid_srdl.ranges import WHOLE, check_ranges, number
+from reid_srdl.ranges import WHOLE, Range, check_ranges, number
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,14 @@ def test_what_is_out_of_range_is_named_with_what_it_must_be(options, said):
     with pytest.raises(UserError) as caught:
         check_ranges(options)
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("some", "words"),
+    [(Range(above=0), "above 0"), (Range(least=0, most=1), "0 to 1"), (Range(least=0), "0 or more"), (Range(above=0, most=4096), "above 0, 4,096 at most"), (Range(least=0, below=1), "0 or more, below 1"), (Range(), "")],
+)  # fmt: skip
+def test_a_range_in_words(some, words):
+    assert str(some) == words
 
 
 def test_what_is_in_range_passes():

@@ -6,6 +6,8 @@ import dataclasses
 import functools
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from ..ranges import range_of
+
 
 @functools.cache
 def types_of(kind: type, prefix: str = "") -> tuple[tuple[str, tuple[Any, ...]], ...]:
@@ -20,6 +22,15 @@ def types_of(kind: type, prefix: str = "") -> tuple[tuple[str, tuple[Any, ...]],
             one = types[f.name]
             found.append((prefix + f.name, get_args(one) if get_origin(one) is Union else (one,)))
     return tuple(found)
+
+
+def ranges_in(kind: type, prefix: str = "") -> dict[str, str]:
+    """The range of each key that has one, in words."""
+    defaults, found = kind(), {}
+    for f in dataclasses.fields(kind):
+        value = getattr(defaults, f.name)
+        found |= ranges_in(type(value), f"{prefix}{f.name}.") if dataclasses.is_dataclass(value) else {prefix + f.name: str(range_of(f))}
+    return {key: words for key, words in found.items() if words}
 
 
 def keys_of(kind: type, prefix: str = "") -> list[str]:

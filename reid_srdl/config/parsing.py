@@ -18,7 +18,7 @@ from ..ranges import check_ranges
 from .checks import check
 from .explained import explained, not_one
 from .fields import Config
-from .keys import keys_of, types_of
+from .keys import keys_of, ranges_in, types_of
 from .recipes import recipe
 from .words import arranged, asked_dataset, recipes_named, recipes_read, texts_said
 
@@ -46,6 +46,10 @@ class _Parser:
         self.parser = Raising(prog=f"reid-srdl {prog}", usage="%(prog)s [options]", description=(kind.__doc__ or "").split("\n")[0], epilog=notes, allow_abbrev=False)
         self.parser.add_argument("--config", action="config", help="a recipe: a YAML file, or the name of one that is installed")
         self.parser.add_class_arguments(kind, as_group=False)
+        ranges = ranges_in(kind)
+        for action in self.parser._actions:
+            if action.dest in ranges:
+                action.help = f"{action.help} [{ranges[action.dest]}]"
 
     def parse(self, argv: Sequence[str], defaults: Path | None) -> Any:
         from jsonargparse import ArgumentError

@@ -104,3 +104,11 @@ def test_a_text_that_is_quoted_in_a_recipe_is_a_text(tmp_path, word):
     assert parse("--config", str(tmp_path / "mine.yaml"), "--config", str(tmp_path / "later.yaml")).output is None
     configuration.save(found, tmp_path / "config.yaml")
     assert configuration.load(tmp_path / "config.yaml") == found
+
+
+def test_the_help_says_which_numbers_an_option_may_be(capsys):
+    with pytest.raises(SystemExit):
+        parse("--help", prog="train")
+    said = " ".join(capsys.readouterr().out.split())
+    for words in ("width in pixels. [above 0, 8,192 at most] (type: int", "probability of a horizontal flip. [0 to 1] (type: float", "base learning rate. [above 0]"):
+        assert words in said
