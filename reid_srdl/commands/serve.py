@@ -6,7 +6,6 @@ import importlib.util
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from .. import config as configuration
@@ -103,13 +102,11 @@ def _limits(options: ServeOptions) -> Limits:
 def _service(options: ServeOptions, index: Index) -> Service:
     from .. import runs
     from ..retrieval.search import mirrored
-    from ..retrieval.serve.pictures import Pictures
     from ..retrieval.serve.service import Service
 
-    root = files.expanded(options.images) if options.images else index.about.root
-    pictures = Pictures(Path(root) if root else None)
+    images = files.expanded(options.images) if options.images else None
     trained = runs.load(str(options.checkpoint), options.device, input=options.input)
-    return Service(index, trained, str(options.checkpoint), pictures, flip=mirrored(index, options.flip), prior=options.prior)
+    return Service(index, trained, str(options.checkpoint), images, flip=mirrored(index, options.flip), prior=options.prior)
 
 
 def _serve(service: Service, access: Access, limits: Limits, listening: socket.socket, host: str, made: bool) -> None:
@@ -134,7 +131,7 @@ def _remarks(service: Service) -> list[str]:
     """Lines about the index, for whoever starts the server: its size, and what it lacks."""
     from ..retrieval import search
 
-    index, pictures = service.index, service.pictures
+    index, pictures = service.index, service.served.pictures
     lines = [f"{index.path} holds {len(index):,} images ({index.backend})."]
     if pictures.root is None:
         lines.append("It does not know where the images are, so that names stand in place of pictures: name their folder with --images.")
@@ -146,8 +143,8 @@ def _remarks(service: Service) -> list[str]:
     other = search.other_distance(index, service.trained)
     if other:
         lines.append(other)
-    if service.why_not:
-        lines.append(f"No probabilities are shown: {service.why_not}.")
+    if service.served.why_not:
+        lines.append(f"No probabilities are shown: {service.served.why_not}.")
     if not index.model:
         lines.append(f"The index does not say which network made it: that {service.checkpoint} did is taken on trust.")
     return lines

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .. import files
-from ..errors import first_line
+from ..errors import UserError, first_line
 from ..evaluation.flat_index import load_faiss
 from .keeping import MAGIC, damaged
 from .rows import Rows, of_bytes, to_bytes
@@ -98,6 +98,15 @@ def read(path: Path, accept: Callable[[dict[str, Any]], Any]) -> tuple[Any, Rows
             raise damaged(path, f"faiss does not read it ({first_line(error)})") from None
         file.seek(len(MAGIC) + vectors)
         return index, of_bytes(file.read(rows), path), description
+
+
+def last_id(path: Path) -> int:
+    """The highest id that the index at ``path`` has ever given; -1 where there is no such file, or a damaged one."""
+    try:
+        with open(path, "rb") as file:
+            return int(_description(file, path)["last_id"])
+    except (OSError, UserError, KeyError, TypeError, ValueError):
+        return -1
 
 
 def _description(file: BinaryIO, path: Path) -> dict[str, Any]:

@@ -88,9 +88,11 @@ class FaissIndex:
         if not kind.exact and len(rows) > 1:
             depth = min(_SAMPLE_DEPTH, len(rows) - 1)
             facts |= {"recall": factories.recall(index, fresh.vectors, effort, depth=depth), "depth": depth}
-        made = cls(path, about, factory, effort, facts, _State(index, rows, len(rows), len(rows) - 1))
         with changing(path):
             check_free(path, replace)
+            # Whoever still has an id of the former index finds nothing by it, and not another image.
+            rows = dataclasses.replace(rows, ids=rows.ids + faiss_file.last_id(path) + 1)
+            made = cls(path, about, factory, effort, facts, _State(index, rows, len(rows), int(rows.ids[-1])))
             made._save(made._state)
         return made, Added(len(rows), fresh.repeated, fresh.junk)
 

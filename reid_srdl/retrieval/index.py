@@ -154,7 +154,7 @@ class Index(Protocol):
     def __len__(self) -> int: ...
 
     def still(self) -> Index:
-        """A snapshot, so that ``vectors`` has every image that ``search`` found, whatever is changed meanwhile. Milvus has none: there it is the index itself."""
+        """A snapshot, so that ``vectors`` has every image that ``search`` found, whatever is changed meanwhile. In Milvus rows may still go, but none of another index come."""
         ...
 
     def search(self, vectors: np.ndarray, top_k: int, cameras: Sequence[int] | None = None) -> Hits:

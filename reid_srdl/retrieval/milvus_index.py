@@ -9,6 +9,7 @@ to be on one machine; any number of processes may search.
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import secrets
 import threading
@@ -52,7 +53,7 @@ class MilvusIndex:
     def __init__(self, path: Path, about: About, collection: Collection, token: str | None = None) -> None:
         self.path, self.about, self._collection, self._token = path, about, collection, token
         self._stamp, self._former = stamp_of(path), list[Collection]()
-        self._barred: UserError | None = None
+        self._barred: list[UserError] = []  # shared with snapshots
         self._lock = threading.Lock()
         self.facts: dict[str, Any] = {"remarks": []}
 
@@ -150,7 +151,7 @@ class MilvusIndex:
         return self._open().search(vectors, top_k, cameras)
 
     def still(self) -> MilvusIndex:
-        return self
+        return copy.copy(self)  # of the same collection, also once the original has gone over to another one
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         return self._open().vectors(np.asarray(ids, np.int64), self.dimension)
@@ -238,7 +239,7 @@ class MilvusIndex:
             raise UserError(f"the index {self.path} is gone", "Build it anew with the command index.")
         stamp = stamp_of(self.path)
         if stamp == self._stamp:
-            self._barred = None
+            self._barred.clear()
             return False
         try:
             with readable(self.path):
@@ -247,16 +248,17 @@ class MilvusIndex:
             check_rebuilt(self.about, About.of_json(values, self.path), self.path, fits)
             other = MilvusIndex._described(self.path, values, self._token)
         except UserError as error:
-            self._barred = error
+            self._barred[:] = [error]
             raise
         self._former.append(self._collection)  # searches that are under way still use it
-        self.about, self._collection, self._stamp, self._barred = other.about, other._collection, stamp, None
+        self._barred.clear()
+        self.about, self._collection, self._stamp = other.about, other._collection, stamp
         return True
 
     def _open(self) -> Collection:
         """The collection. Raises what the last ``refresh`` raised where the collection may be another index's by now."""
-        if self._barred is not None:
-            raise self._barred.with_traceback(None)
+        if self._barred:
+            raise self._barred[0].with_traceback(None)
         return self._collection
 
     def close(self) -> None:

@@ -20,7 +20,6 @@ from reid_srdl.evaluation.calibration import Calibration
 from reid_srdl.models import build
 from reid_srdl.retrieval.serve.access import Access
 from reid_srdl.retrieval.serve.limits import Limits
-from reid_srdl.retrieval.serve.pictures import Pictures
 from reid_srdl.retrieval.serve.service import Service
 
 KNOTS = {"distances": np.array([0.0, 0.5, 5.0, 500.0]), "log_odds": np.array([4.0, 2.0, 0.0, -6.0])}
@@ -79,7 +78,7 @@ def index(gallery, people, tmp_path: Path, request):
 
 @pytest.fixture
 def service(index, trained, run) -> Service:
-    return Service(index, trained, str(run), Pictures(Path(index.about.root)))
+    return Service(index, trained, str(run))
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from reid_srdl.evaluation.calibration import Calibration
 from reid_srdl.evaluation.rerank import PAPER
 from reid_srdl.retrieval import faiss_index, search
 from reid_srdl.retrieval.search import Wanted
-from reid_srdl.retrieval.serve.pictures import Pictures
 from reid_srdl.retrieval.serve.refused import Refused
 from reid_srdl.retrieval.serve.service import Question, Service
 
@@ -71,10 +70,10 @@ def test_probabilities_are_given_at_the_prior_that_is_asked_for(service, trained
     odds = [np.array([hit["probability"] / (1 - hit["probability"]) for hit in answer["hits"]]) for answer in (usual, rare)]
     np.testing.assert_allclose(odds[1], odds[0] / 99)
     assert (usual["prior"], rare["prior"]) == (0.5, 0.01)
-    own = Service(index, trained, "run", service.pictures, prior=0.01)
+    own = Service(index, trained, "run", service.served.pictures.root, prior=0.01)
     assert own.search(Question(data))["hits"] == rare["hits"] and own.health()["prior"] == 0.01
     with pytest.raises(UserError, match="a prior of 1.5"):
-        Service(index, trained, "run", service.pictures, prior=1.5)
+        Service(index, trained, "run", service.served.pictures.root, prior=1.5)
 
 
 def test_two_images_are_compared_as_the_command_does(service, run, people, capsys):
@@ -105,7 +104,7 @@ def test_without_a_calibration_nothing_is_called_the_same(service, run, index, t
         service.verify(data, data)
     assert found.value.status == 503, "whoever asks cannot help it"
     (run / runs.CALIBRATION).unlink()
-    bare = Service(index, trained, "runs/a", service.pictures)
+    bare = Service(index, trained, "runs/a", service.served.pictures.root)
     answer = bare.search(Question(data))
     assert answer["prior"] is None and answer["hits"][0]["probability"] is None and "runs/a has no calibration" in answer["why_no_probability"]
     assert not bare.health()["calibrated"] and "runs/a has no calibration" in bare.health()["why_not"]
@@ -166,12 +165,12 @@ def test_changes_of_other_processes_are_taken_up(backend, service, gallery, peop
 def test_who_asks_while_an_index_is_looked_at_is_answered_from_what_was_there(service, gallery, index, monkeypatch):
     """Be it more images, which are taken up then, or another network's, which are not."""
     for model in (gallery.model, "b" * 64):
-        answered, before = [], len(service.index)
+        answered, before = [], len(service.served.index)
         retrieval.create_index(index.path, dataclasses.replace(gallery, vectors=gallery.vectors[:5], paths=gallery.paths[:5], labels=None, cameras=None, model=model), replace=True)
         with monkeypatch.context() as patched:
-            patched.setattr(search, "check_network", lambda *given, real=search.check_network, answered=answered: answered.append(service._asked(len, service.index)) or real(*given))
+            patched.setattr(search, "check_network", lambda *given, real=search.check_network, answered=answered: answered.append(len(service.served.index)) or real(*given))
             service.refresh()
-        assert answered == [before] and len(service.index) == 5
+        assert answered == [before] and len(service.served.index) == 5
 
 
 def test_an_index_of_another_network_is_not_taken_up_and_its_return_is_welcome(service, gallery, people, index):
@@ -219,7 +218,7 @@ def test_a_file_that_is_gone_leaves_its_name(service, index, people, tmp_path):
 
     root = tmp_path / "photos"
     shutil.copytree(people.gallery.root / "gallery", root / "gallery")
-    service.pictures = Pictures(root)
+    service = Service(index, service.trained, service.checkpoint, root)
     answer = service.search(Question(people.query.files[0].read_bytes()))
     first = answer["hits"][0]
     assert service.picture(first["id"], 64).startswith(b"\xff\xd8")
@@ -233,7 +232,7 @@ def test_a_file_that_is_gone_leaves_its_name(service, index, people, tmp_path):
 
 def test_only_its_own_network_may_serve_an_index(index, trained, service):
     with pytest.raises(UserError, match="was built by the network"):
-        Service(index, dataclasses.replace(trained, model_hash="c" * 64), "runs/other", service.pictures)
+        Service(index, dataclasses.replace(trained, model_hash="c" * 64), "runs/other", service.served.pictures.root)
 
 
 def test_many_ask_while_another_process_changes(service, people, gallery, index):
@@ -260,3 +259,37 @@ def test_many_ask_while_another_process_changes(service, people, gallery, index)
     for thread in threads:
         thread.join()
     assert not failures, failures[:1]
+
+
+def test_an_index_that_is_built_anew_between_two_steps_of_a_request_is_not_mixed_with_the_former(service, gallery, index, monkeypatch):
+    """The image that was asked about is another one's neighbour in the new index, and has another number."""
+    asked, real = gallery.paths[7], search.find
+    before = service.search(Question(path=asked))
+    turned = gallery.take(np.arange(len(gallery))[::-1])
+
+    def meanwhile(*given):
+        retrieval.create_index(index.path, turned, root=index.about.root, replace=True)
+        service.refresh()
+        return real(*given)
+
+    monkeypatch.setattr(search, "find", meanwhile)
+    assert service.search(Question(path=asked)) == before
+    monkeypatch.undo()
+    after = service.search(Question(path=asked))
+    assert [hit["path"] for hit in after["hits"]] == [hit["path"] for hit in before["hits"]]
+    assert {hit["id"] for hit in after["hits"]}.isdisjoint({hit["id"] for hit in before["hits"]}), "whoever still has an old number gets no other image"
+    with pytest.raises(Refused, match="the index has no image"):
+        service.picture(before["hits"][0]["id"], 64)
+
+
+def test_pictures_are_those_of_the_folder_that_the_index_now_says(service, gallery, index, people, tmp_path):
+    import shutil
+
+    shutil.copytree(people.gallery.root / "gallery", tmp_path / "moved" / "gallery")
+    (tmp_path / "moved" / gallery.paths[0]).unlink(missing_ok=True)
+    for root, there in ((tmp_path / "moved", False), (tmp_path / "gone", False), (people.gallery.root, True)):
+        retrieval.create_index(index.path, gallery, root=str(root), replace=True)
+        assert (service.search(Question(path=gallery.paths[0]))["query"]["picture"] is not None) is there
+    stays = Service(index, service.trained, service.checkpoint, tmp_path / "moved")
+    retrieval.create_index(index.path, gallery, root=str(people.gallery.root), replace=True)
+    assert stays.search(Question(path=gallery.paths[0]))["query"]["picture"] is None, "whoever named a folder meant it"
