@@ -84,8 +84,11 @@ def run(argv: list[str]) -> int:
         trained = runs.load(str(options.checkpoint), options.device, input=options.input)
         search.check_network(trained, index.about, index.path, options.checkpoint)
         flip = search.mirrored(index, options.flip)
-        calibration, why_not = search.calibration_for(index, trained, flip=flip)
         vectors = trained.embed(queries.files, flip=flip, track=tracked("embedding"))
+        # That took its time: the index may have been built anew, and the former one be gone.
+        index.refresh(lambda about: search.check_network(trained, about, index.path, str(options.checkpoint)))
+        search.mirrored(index, flip)
+        calibration, why_not = search.calibration_for(index, trained, flip=flip)
         found = search.find(index, vectors, wanted, calibration, track=tracked("searching"))
         records = [search.as_records(found, row, index) for row in range(len(queries))]
         for name, hits in zip(queries.paths, records, strict=True):

@@ -26,6 +26,8 @@ _MESSAGE_BYTES = 8 << 20
 _LITE_BYTES = 64 << 20
 _LONGEST_PATH = 65_535
 """Bytes of a path that Milvus holds at the most."""
+_NO_COLLECTION = 100
+"""Milvus' code for a collection that is not there."""
 _PROPERTY = "reid_srdl."
 _KNOWN = ["id", "key", "path", "label", "camera"]
 
@@ -35,6 +37,12 @@ def check_paths(paths: Iterable[str]) -> None:
     for path in paths:
         if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:
             raise UserError(f"the path {path[:60]}… is too long for Milvus", f"It takes {_LONGEST_PATH:,} bytes at the most; shorten it, or use the backend faiss.")
+
+
+def check_name(name: str, most: int = 255) -> None:
+    """Raises ``UserError`` for what is no name of a collection, or has more than ``most`` characters."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or len(name) > most:
+        raise UserError(f"{name[:60]!r}{' (and so on)' * (len(name) > 60)} is no name of a collection", f"Letters, digits and underscores make one, {most} at most, and no digit comes first.")
 
 
 class Collection:
@@ -50,8 +58,7 @@ class Collection:
     """
 
     def __init__(self, uri: str, name: str, token: str | None = None) -> None:
-        if not re.fullmatch(r"[A-Za-z_]\w{0,254}", name, re.ASCII):
-            raise UserError(f"{name!r} is no name of a collection", "Letters, digits and underscores make one.")
+        check_name(name)
         check_address(uri)
         self.uri, self.name, self._lite = uri, name, is_lite(uri)
         self._client = connected(uri, token)
@@ -255,7 +262,10 @@ class Collection:
         try:
             yield
         except MilvusException as error:
-            raise UserError(f"the Milvus at {self.uri} refused: {first_line(error.message)}", "Is it up, and are its disk and memory not full?") from None
+            hint = "Is it up, and are its disk and memory not full?"
+            if error.code == _NO_COLLECTION:
+                hint = "Its index was deleted or, if it was built anew meanwhile, is there again when it is opened anew."
+            raise UserError(f"the Milvus at {self.uri} refused: {first_line(error.message)}", hint) from None
         except grpc.RpcError as error:
             raise UserError(f"the Milvus at {self.uri} does not answer ({first_line(str(error))})", "Is it up?") from None
 

@@ -29,7 +29,11 @@ def check_address(uri: str) -> None:
     """Raises ``UserError`` for what is no address of a Milvus, and for one with a name or password, since index files hold addresses."""
     if is_lite(uri):
         return
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError as error:
+        raise UserError(f"{uri} is no address ({error})", "Give one such as http://localhost:19530, or a local path that ends in .db for Milvus Lite.") from None
     if parts.scheme not in ("http", "https", "tcp", "unix"):
         raise UserError(f"{uri} is no Milvus", "Give an address such as http://localhost:19530, or a local path that ends in .db for Milvus Lite.")
     if parts.username or parts.password:
@@ -88,7 +92,10 @@ def _start(uri: str) -> None:
     with _lite_lock:
         if Path(folder).is_file():
             raise UserError(f"{uri} is a file of an older Milvus Lite", "Build the index anew under another uri.")
-        Path(folder).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(folder).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the folder of {uri}: {error.strerror}", "Name another place for the Milvus Lite with --uri.") from None
         if not _open_lite[folder] and manager.start_and_get_uri(folder) is None:
             # The manager gives no reason; opening the folder once more tells it.
             raise UserError(f"the Milvus Lite in {uri} cannot be opened ({_why(folder, DataDirLockedError)})", "One process at a time can; a Milvus server (its uri: http://…) serves many.")

@@ -25,9 +25,9 @@ from ..embeddings import Embeddings
 from ..errors import UserError
 from .index import About, Added, Hits, Track, check_backend, check_fits, check_queries, check_rebuilt
 from .keeping import changing, check_free, damaged, read_description, readable, stamp_of, write_description
-from .milvus_collection import DEEPEST, Collection, check_paths
+from .milvus_collection import DEEPEST, Collection, check_name, check_paths
 from .milvus_connection import check_address, is_lite
-from .milvus_journal import begun_in, journal_of, settle, to_replace
+from .milvus_journal import begun_in, note, settle, to_replace
 from .milvus_place import BACKEND, full_uri, real, stored_uri
 from .rows import Rows, incoming
 
@@ -72,21 +72,22 @@ class MilvusIndex:
         check_paths(embeddings.paths or ())
         stored = stored_uri(uri or f"{real(path)}.db", path)
         check_address(stored)
+        asked = collection or DEFAULT_COLLECTION
+        check_name(asked, most=200)  # with room behind it for the mark of one that is built anew
         if full_uri(stored, path) == str(real(path)):
             raise UserError(f"{path} cannot be the index and its Milvus Lite at once", "Give its uri another path that ends in .db, or leave it out.")
         # The JSON, which makes it an index, comes last: until then only the journal says that one is being built.
         with changing(path), contextlib.ExitStack() as undo:
             check_free(path, replace)
-            with contextlib.suppress(UserError):  # that of a Milvus which does not answer is no reason not to build elsewhere
-                settle(path, token)
-            asked, build = collection or DEFAULT_COLLECTION, secrets.token_hex(8)
+            settle(path, full_uri(stored, path), token)
+            build = secrets.token_hex(8)
             former = to_replace(path, stored, asked, token) if replace else None
             rows_of = Collection(full_uri(stored, path), f"{asked}_{build}" if former else asked, token)
             undo.callback(rows_of.close)
             if rows_of.exists():
                 raise UserError(f"{rows_of.uri} has a collection {rows_of.name} already, which is not that of {path}", "Choose another name, as collection or --collection: to replace an index builds anew what it has itself.")
             # A change of the former that is still to be undone or finished stays to be so, should this not come to its end.
-            files.write_json(journal_of(path), {**begun_in(path), "building": [stored, rows_of.name, build], "former": former}, flag="")
+            note(path, buildings=[*begun_in(path).get("buildings", []), [[stored, rows_of.name, build], former]])
             try:
                 rows_of.create(about, build)
                 rows = fresh.rows(_first_id(), 0)
@@ -94,11 +95,9 @@ class MilvusIndex:
                 rows_of.load(about, path, build)
                 write_description(path, {**about.as_json(), "backend": cls.backend, "uri": stored, "collection": rows_of.name, "build": build})
             except Exception:
-                with contextlib.suppress(UserError):  # where Milvus does not answer, the next change drops what was begun
-                    settle(path, token)
+                settle(path, rows_of.uri, token)
                 raise
-            with contextlib.suppress(UserError):
-                settle(path, token)
+            settle(path, rows_of.uri, token)
             undo.pop_all()
         return cls(path, about, rows_of, token), Added(len(rows), fresh.repeated, fresh.junk)
 
@@ -187,10 +186,10 @@ class MilvusIndex:
             rows = fresh.rows(_first_id(), 0)
             own = keys(rows.paths)
             old = self._collection.ids_of(dict(zip(own.tolist(), rows.paths, strict=True)))
-            files.write_json(journal_of(self.path), {"undo": [int(rows.ids[0]), int(rows.ids[-1])]}, flag="")
+            note(self.path, undo=[int(rows.ids[0]), int(rows.ids[-1])])
             try:
                 self._collection.insert(rows, own, fresh.vectors, track)
-                files.write_json(journal_of(self.path), {"delete": old}, flag="")  # from here on the images count as added
+                note(self.path, undo=None, delete=old)  # from here on the images count as added
             except Exception:
                 with contextlib.suppress(UserError):  # where Milvus does not answer, whoever opens the index next undoes it
                     self._finish()
@@ -205,7 +204,7 @@ class MilvusIndex:
             unique = list(dict.fromkeys(paths))
             ids = self._collection.ids_of(dict(zip(keys(unique).tolist(), unique, strict=True)))
             if ids:
-                files.write_json(journal_of(self.path), {"delete": ids}, flag="")
+                note(self.path, delete=ids)
                 self._finish()
         return len(ids)
 
@@ -225,13 +224,13 @@ class MilvusIndex:
 
     def _finish(self) -> None:
         """Undoes or finishes the change in the journal; only to be called under the lock of ``changing``."""
-        settle(self.path, self._token)
+        settle(self.path, self._collection.uri, self._token)
         begun = begun_in(self.path)
         if begun.get("undo"):
             self._collection.delete_between(*begun["undo"])
         if begun.get("delete"):
             self._collection.delete(begun["delete"])
-        journal_of(self.path).unlink(missing_ok=True)
+        note(self.path, undo=None, delete=None)
 
     def refresh(self, fits: Callable[[About], None] | None = None) -> bool:
         """As ``Index.refresh``. Searches ask the database, so only the description can be out of date: where the index was built anew, or has more names."""

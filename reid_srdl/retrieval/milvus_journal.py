@@ -1,7 +1,8 @@
 """The journal beside an index in a Milvus: a change that was begun, so that whoever comes next undoes or finishes it.
 
-``undo`` names ids that were being added, ``delete`` ids that have had their day, and ``building`` a collection that is being filled, with
-the ``former`` one whose place it is to take. Whatever is done here needs the lock of ``keeping.changing``.
+``undo`` names ids that were being added, and ``delete`` ids that have had their day. ``buildings`` are pairs of collections: one that is
+being filled, and the former one whose place it is to take (or null); each is its address, name and build. There may be several, since one
+in a Milvus that does not answer stays until that does. Whatever is done here needs the lock of ``keeping.changing``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
+from ..errors import UserError
 from .keeping import description_of
 from .milvus_collection import Collection
+from .milvus_connection import is_lite
 from .milvus_place import full_uri, real
 
 
@@ -27,26 +30,48 @@ def begun_in(path: Path) -> dict[str, Any]:
     return files.read_json(journal_of(path)) if journal_of(path).is_file() else {}
 
 
-def settle(path: Path, token: str | None) -> None:
-    """Ends the building that the journal speaks of: drops what it began or, where the JSON names that already, what was there before.
+def note(path: Path, **change: Any) -> None:
+    """Writes down what is about to be done, in place of the keys that it has; a change of nothing (None) is taken out."""
+    begun = {key: value for key, value in {**begun_in(path), **change}.items() if value}
+    if begun:
+        files.write_json(journal_of(path), begun, flag="")
+    else:
+        journal_of(path).unlink(missing_ok=True)
 
-    Only to be called under the lock of ``changing``.
+
+def settle(path: Path, at: str, token: str | None) -> None:
+    """Ends the buildings that the journal speaks of: drops what they began or, where the JSON names that already, what was there before.
+
+    Args:
+        path: the JSON.
+        at: the address that the token is for, which no other one is told.
+        token: of the Milvus there.
     """
     begun = begun_in(path)
-    if "building" not in begun:
+    if not begun.get("buildings"):
         return
-    whole = description_of(path).get("build") == begun["building"][2]
-    left = begun.get("former") if whole else begun["building"]
-    if left:
-        stored, name, build = left
-        with contextlib.closing(Collection(full_uri(stored, path), name, token)) as there:
+    own = description_of(path).get("build")
+    whole = any(new[2] == own for new, _ in begun["buildings"])
+    left = [[new, former] for new, former in begun["buildings"] if not _dropped(path, former if new[2] == own else new, at, token)]
+    # What was to be undone in the former collection, or finished, went with it.
+    note(path, buildings=left, **({"undo": None, "delete": None} if whole else {}))
+
+
+def _dropped(path: Path, place: list[str] | None, at: str, token: str | None) -> bool:
+    """Drops a collection where it is still the one that is meant. False where its Milvus does not answer."""
+    if not place:
+        return True
+    stored, name, build = place
+    uri = full_uri(stored, path)
+    if is_lite(uri) and not Path(uri).exists():
+        return True
+    try:
+        with contextlib.closing(Collection(uri, name, token if uri == at else None)) as there:
             if there.exists() and there.build() == build:
                 there.drop()
-    rest = {} if whole else {key: value for key, value in begun.items() if key not in ("building", "former")}
-    if rest:
-        files.write_json(journal_of(path), rest, flag="")
-    else:
-        journal_of(path).unlink()
+    except UserError:
+        return False
+    return True
 
 
 def to_replace(path: Path, stored: str, asked: str, token: str | None) -> list[str] | None:

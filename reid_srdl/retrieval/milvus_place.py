@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import files
 from ..errors import UserError
 from .keeping import description_of
 from .milvus_collection import Collection
@@ -49,7 +50,8 @@ def stored_uri(uri: str, path: Path) -> str:
     """The address for the JSON: that of a Milvus Lite inside the index's folder is relative, so that both can be moved together."""
     if not is_lite(uri):
         return uri
-    absolute, folder = real(os.path.dirname(uri) or ".") / os.path.basename(uri), real(path).parent
+    named, folder = files.expanded(uri), real(path).parent
+    absolute = real(named.parent) / named.name
     return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else str(absolute)
 
 

@@ -20,7 +20,7 @@ def uri(tmp_path):
     return str(tmp_path / "lite.db")
 
 
-@pytest.mark.parametrize("name", ["", "1st", "my-gallery", "a b", "galerie_é"])
+@pytest.mark.parametrize("name", ["", "1st", "my-gallery", "a b", "galerie_é", "n" * 256])
 def test_names_that_are_none_are_said_before_anything_is_opened(uri, name):
     with pytest.raises(UserError, match="no name of a collection"):
         Collection(uri, name)

@@ -40,12 +40,27 @@ def test_a_server_that_says_nothing_is_given_up(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("uri", "message"),
-    [("localhost:19530", "is no Milvus. Give an address such as"), ("http://me:secret@localhost:19530", "would be written into the index"), ("gallery.milvus", "is no Milvus")],
+    [("localhost:19530", "is no Milvus. Give an address such as"), ("http://me:secret@localhost:19530", "would be written into the index"), ("gallery.milvus", "is no Milvus"),
+     ("http://localhost:1953O", "is no address .*Port could not be cast"), ("http://127.0.0.1:99999999", "is no address"), ("http://[::1", "is no address .*IPv6")],
 )
 def test_addresses_that_are_none_are_said(uri, message, tmp_path):
     with pytest.raises(UserError, match=message):
         create_index(tmp_path / "g.index", embedded(3), backend="milvus", uri=uri)
     assert not list(tmp_path.iterdir())
+
+
+@needs_milvus
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match="cannot make the folder of .*x.db: .*Name another place"):
+        create_index(tmp_path / "g.index", embedded(3), backend="milvus", uri=str(tmp_path / "file" / "deep" / "x.db"))
+
+
+@needs_milvus
+def test_a_home_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    create_index(tmp_path / "g.index", embedded(3), backend="milvus", uri="~/x.db")[0].close()
+    assert (tmp_path / "home" / "x.db").exists()
 
 
 def test_a_missing_library_names_its_extra(tmp_path, monkeypatch):

@@ -124,3 +124,19 @@ def test_milvus_hands_out_so_many_at_most(path):
     with pytest.raises(UserError, match="top_k is 20,000, and Milvus hands out 16,384 at most"):
         index.search(MILVUS_QUERIES, 20_000)
     index.close()
+
+
+def test_who_searches_a_collection_whose_place_another_one_took_is_told(path):
+    index = open_index(path)
+    create_index(path, embedded(4), backend="milvus", replace=True)[0].close()
+    with pytest.raises(UserError, match="if it was built anew meanwhile, is there again when it is opened anew"):
+        index.search(MILVUS_QUERIES, 3)
+    assert index.refresh() and len(index.search(MILVUS_QUERIES, 3)) == 4
+    index.close()
+
+
+def test_a_name_leaves_room_for_the_mark_of_one_that_is_built_anew(tmp_path):
+    with pytest.raises(UserError, match="is no name of a collection. .*200 at most"):
+        create_index(tmp_path / "g.index", embedded(3), backend="milvus", collection="n" * 201)
+    for _ in range(2):
+        create_index(tmp_path / "g.index", embedded(3), backend="milvus", collection="n" * 200, replace=True)[0].close()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from reid_srdl.errors import UserError
-from reid_srdl.retrieval import create_index, keeping, milvus_index, open_index
+from reid_srdl.retrieval import create_index, keeping, milvus_collection, milvus_connection, milvus_index, open_index
 from reid_srdl.retrieval.milvus_collection import Collection
-from reid_srdl.retrieval.milvus_journal import journal_of
+from reid_srdl.retrieval.milvus_journal import begun_in, journal_of, note
 
 from .conftest import MILVUS_QUERIES, Killed, embedded, holds, killed_after, nearest, needs_milvus
 
@@ -217,3 +217,36 @@ def test_a_first_building_that_was_broken_off_may_be_repeated(tmp_path, monkeypa
     assert not path.exists()
     create_index(path, embedded(30), backend="milvus")[0].close()
     holds(path, embedded(30))
+
+
+def elsewhere(path, address: str = "http://127.0.0.1:1") -> None:
+    """A building that was broken off in a Milvus that no longer answers."""
+    note(path, buildings=[[[address, "other", "0" * 16], None]])
+
+
+def test_a_building_in_a_milvus_that_does_not_answer_hinders_no_change(path):
+    elsewhere(path)
+    index = open_index(path)
+    index.add(embedded(3, first=30))
+    assert index.delete(list(embedded(1).paths)) == 1
+    assert len(index) == 32
+    index.close()
+    create_index(path, embedded(5), backend="milvus", replace=True)[0].close()
+    assert begun_in(path) == {"buildings": [[["http://127.0.0.1:1", "other", "0" * 16], None]]}, "it is dropped once that answers"
+    index = open_index(path)
+    assert len(index) == 5
+    index.close()
+
+
+@pytest.mark.parametrize("change", ["add", "replace"])
+def test_a_token_goes_to_no_address_that_stands_in_a_journal(path, monkeypatch, change):
+    told, real = [], milvus_connection.connected
+    monkeypatch.setattr(milvus_collection, "connected", lambda uri, token: told.append((uri, token)) or real(uri, token))
+    elsewhere(path)
+    if change == "add":
+        index = open_index(path, token="alice:secret")
+        index.add(embedded(3, first=30))
+    else:
+        index, _ = create_index(path, embedded(3), backend="milvus", replace=True, token="alice:secret")
+    index.close()
+    assert ("http://127.0.0.1:1", None) in told and {token for uri, token in told if uri != "http://127.0.0.1:1"} == {"alice:secret"}
