@@ -68,7 +68,7 @@ class ReproduceOptions:
     dataset: Optional[str] = None
     network: Optional[str] = None
     arms: Optional[str] = None
-    seeds: int = number(5, above=0)
+    seeds: int = number(5, above=0, most=1000)
     epochs: Optional[str] = None
     train_per_class: Optional[str] = None
     output: str = "runs/reproduce"
@@ -77,7 +77,7 @@ class ReproduceOptions:
     data_root: Optional[str] = None
     weights: Optional[str] = None
     precision: Optional[str] = None
-    jobs: int = number(1, above=0)
+    jobs: int = number(1, above=0, most=256)
     threads: Optional[int] = number(None, above=0, most=MOST_THREADS)
     dry_run: bool = False
     fig4: FlatnessOptions = FlatnessOptions()

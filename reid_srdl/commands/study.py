@@ -39,7 +39,7 @@ class StudyOptions:
         threads: CPU threads of each run; null shares the cores out among the jobs.
     """
 
-    jobs: int = number(1, above=0)
+    jobs: int = number(1, above=0, most=256)
     arms: Optional[str] = None
     only_seeds: Optional[str] = None
     runs: str = "runs/studies"

@@ -18,7 +18,7 @@ def shared_precision(configs: Sequence[Config], found: Found) -> str:
     """One precision for all arms of a study, given their configurations: that of its finished runs, or else one that is settled here once, on all their networks."""
     from ..training import plans
 
-    finished = [record["precision"] for record in found.values()]
+    finished = [record["precision"] for record in found.values() if "precision" in record]  # a try that diverged before its first step was over may have none
     if finished:
         return finished[0]
     first = configs[0]

@@ -58,7 +58,7 @@ class ScheduleConfig:
 
     name: Literal["steps", "cosine"] = "steps"
     drops: tuple[float, ...] = number((0.5, 0.75), least=0, most=1)
-    factor: float = number(0.1, above=0)
+    factor: float = number(0.1, above=0, most=1)
     warmup_epochs: int = number(0, least=0)
     warmup_from: float = number(0.1, least=0, most=1)
     final: float = number(0.0, least=0, most=1)
@@ -80,7 +80,7 @@ class LossConfig:
 
     cross_entropy: float = number(1.0, least=0)
     label_smoothing: float = number(0.0, least=0, most=1)
-    temperature: float = number(3.0, above=0)
+    temperature: float = number(3.0, above=0, most=1000)
     imitation: Optional[float] = number(None, least=0)
     ramp_epochs: int = number(0, least=0)
     ramp_share: float = number(0.0, least=0, most=1)

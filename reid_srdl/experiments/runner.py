@@ -148,7 +148,7 @@ def run_cell(plan: Study, cell: Cell, place: Place, children: Children) -> dict[
     except UserError:
         if not cell.held_out or not (run / runs.FACTS).is_file() or "diverged" not in (facts := runs.read_facts(run)):
             raise
-        return {**_settings_of(plan, cell, run), "scores": {"mAP": 0.0}, "diverged": facts["diverged"], "data_hash": facts["data_hash"], "date": facts["started"][:10]}
+        return {**_settings_of(plan, cell, run), "scores": {"mAP": 0.0}, "diverged": facts["diverged"], "data_hash": facts["data_hash"], "precision": facts["precision"], "date": facts["started"][:10]}
     return _record_of_ensemble(plan, cell, place) if cell.arm in plan.ensembles else record_of(plan, cell, run)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
+import math
 import reprlib
 import typing
 from collections.abc import Container, Iterable, Mapping
@@ -17,6 +18,8 @@ from typing import Any
 
 from ..errors import UserError
 
+MOST_SEEDS = 1000
+"""Seeds of an arm at most."""
 FURTHER = 2
 """How many further values are tried, by steps of a factor of two, where the best one is at an end of the list."""
 _IN_YAML = {str: (str, "text"), int: (int, "a whole number"), dict: (dict, "names with values"), tuple: (list, "a list")}
@@ -140,8 +143,8 @@ def read(name: str) -> Study:
         lists = {**({"tune.values": tune.values} if tune else {}), **{f"ensembles.{arm}": members for arm, members in study.ensembles.items()}}
         if empty := [name for name, some in lists.items() if not some]:
             raise ValueError(f"{empty[0]} is empty")
-        if none := [f"seeds.{arm} is {count!r}" for arm, count in study.seeds.items() if not isinstance(count, int) or count < 1]:
-            raise ValueError(f"{none[0]}, which is no number of seeds")
+        if none := [f"seeds.{arm} is {count!r}" for arm, count in study.seeds.items() if not isinstance(count, int) or not 1 <= count <= MOST_SEEDS]:
+            raise ValueError(f"{none[0]}, which is no number of seeds (1 to {MOST_SEEDS:,})")
         if bare := [arm for arm, own in study.arms.items() if not isinstance(own, dict)]:
             raise ValueError(f"arm {bare[0]} has no flags (write {{}} where it has none of its own)")
         if "default" not in study.seeds and (left := (set(study.arms) | set(study.ensembles)) - set(study.seeds)):
@@ -171,8 +174,18 @@ def best_value(study: Study, arm: str, found: Found) -> float | None:
 
 
 def _tries(study: Study, arm: str, found: Found) -> dict[float, float]:
-    """The values that were tried for an arm, each with its mAP on the held-out identities."""
-    return {cell.value: record["scores"]["mAP"] for cell, record in found.items() if cell.arm == arm and cell.held_out and cell.value is not None}
+    """The values that were tried for an arm, each with its mAP on the held-out identities: those that the study asks for as it is now, at its seed."""
+    return {
+        cell.value: record["scores"]["mAP"]
+        for cell, record in found.items()
+        if cell.arm == arm and cell.held_out and cell.value is not None and cell.seed == study.tune.seed and _asked_for(study.tune, cell.value)
+    }
+
+
+def _asked_for(tune: Tuning, value: float) -> bool:
+    """Whether a value is listed, or lies beyond an end of the list, by halving or doubling."""
+    beyond = value / max(tune.values) if value > max(tune.values) else min(tune.values) / value
+    return value in tune.values or (beyond >= 2 and math.log2(beyond).is_integer())
 
 
 def _best(tries: dict[float, float]) -> float:
@@ -212,10 +225,12 @@ def pending(study: Study, found: Found, arms: Iterable[str] | None = None, seeds
     tries = [pending_tries(study, arm, found) for arm in trained]
     # One try of each arm in turn, so that all arms are equally far at any moment.
     cells = [row[i] for i in range(max(map(len, tries), default=0)) for row in tries if i < len(row)]
-    for seed in sorted({seed for _, seed in wanted | members}):
+    tuned = {arm: best_value(study, arm, found) for arm, left in zip(trained, tries, strict=True) if not left}
+    asked_for = wanted | members
+    for seed in sorted({seed for _, seed in asked_for}):
         for arm in trained:
-            if (arm, seed) in wanted | members and (study.tune is None or not pending_tries(study, arm, found)):
-                cell = Cell(arm, seed, best_value(study, arm, found), held_out=False)
+            if (arm, seed) in asked_for and arm in tuned:
+                cell = Cell(arm, seed, tuned[arm], held_out=False)
                 if cell not in found:
                     cells.append(cell)
     for arm in joined:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..data import IDENTITY_READERS
 from ..errors import UserError
-from .study import Study
+from .study import MOST_SEEDS, Study
 
 SEEDS = 5
 """Seeds of each arm, as many as in the paper."""
@@ -160,7 +160,7 @@ def _chosen_arms(given: Iterable[str], seeds: int) -> tuple[list[str], dict[str,
             raise UserError(f"there is no arm {name!r}", f"Arms: {', '.join(known)}.")
         if name in chosen:
             raise UserError(f"the arm {name} is named twice", "Name it once; ARM:N says how many seeds it has.")
-        if own and not is_count(own):
+        if own and not (is_count(own) and int(own) <= MOST_SEEDS):
             raise UserError(f"{text!r} does not say how many seeds", "Write ARM:N, for instance kd_resnet110:1.")
         chosen.append(name)
         if own:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,8 @@ from ..data.samplers import Sampler
 from ..data.samplers import build as build_sampler
 from ..errors import UserError
 from ..inference import Track
+from ..models import IdentityClassifier
+from ..seeds import states_restored
 from ..shell import command
 
 
@@ -89,8 +92,6 @@ class Material:
     def check_shares(self, world: int) -> None:
         """Raises ``UserError`` where ``world`` processes cannot share a batch as a step needs it, or a share is too small for BatchNorm."""
         smallest = self.sampler().smallest
-        if world == 1 and smallest < 2 and self._config.model.neck == "bnneck":  # a single image has statistics over the places of its map, but a single vector has none
-            raise UserError("data.batch is 1, and the BatchNorm of model.neck bnneck needs two images in a step", "Choose a larger --data.batch, or --model.neck none.")
         if world > 1 and smallest < 2 * world:
             raise UserError(
                 f"{world} processes cannot share the smallest batch of an epoch, {smallest} images: each needs two, for BatchNorm",
@@ -102,6 +103,18 @@ class Material:
                 f"metric.name {self._config.metric.name} compares people of {data.instances} images, and {world} processes would cut people apart in the {parts} parts of a batch of {data.batch}",
                 f"Set --data.batch to a multiple of {whole} (processes times accumulate times instances).",
             )
+
+    def check_alone(self, network: IdentityClassifier) -> None:
+        """Raises ``UserError`` where a step has a single image, and a BatchNorm of the network wants two: it has statistics over the places of a map, but over one place none."""
+        if self.sampler().smallest > 1:
+            return
+        trial = copy.deepcopy(network).train()
+        try:
+            with torch.no_grad(), states_restored():
+                trial(torch.zeros(1, 3, *self._config.size, device=next(trial.parameters()).device))
+        except ValueError:
+            hint = "Choose a larger --data.batch" + (", or --model.neck none." if self._config.model.neck == "bnneck" else ", or larger images.")
+            raise UserError(f"data.batch is {self._config.data.batch}, and a BatchNorm of the network needs two images in a step", hint) from None
 
     def loader(self, device: torch.device, rank: int = 0, world: int = 1) -> Loader:
         """Batches of an epoch, or a rank's share of them."""

@@ -57,9 +57,10 @@ def triplet(config: MetricConfig, network: IdentityClassifier) -> MetricLoss:
 
 def circle(config: MetricConfig, network: IdentityClassifier) -> MetricLoss:
     """Circle loss (Sun et al. 2020, Eq. 6) on cosines of the features, with each image as the anchor of its pairs; the mean over the batch."""
-    from pytorch_metric_learning import losses
+    from pytorch_metric_learning import losses, reducers
 
-    loss = losses.CircleLoss(m=_or(config.margin, 0.25), gamma=_or(config.scale, 128.0))
+    # Without a reducer of its own it would leave out the images whose loss is 0, and weigh the others more.
+    loss = losses.CircleLoss(m=_or(config.margin, 0.25), gamma=_or(config.scale, 128.0), reducer=reducers.MeanReducer())
     return lambda output, targets: loss(output.features, targets)
 
 

@@ -109,6 +109,7 @@ class _Run:
         told = loggers.of(self.config, self.folder) if self.rank == 0 else []
         self.material.open()
         if first is not None:
+            self.material.check_alone(first)
             self._settle_precision(first)
         with contextlib.ExitStack() as stack:
             if self.rank == 0:
@@ -147,7 +148,8 @@ class _Run:
 
     def _settle_precision(self, first: IdentityClassifier) -> None:
         settled, self.timed = precision.settle(
-            self.config.precision, itertools.chain([first], self.beginnings.others()), device=self.device, size=self.config.size, batch=-(-self.config.data.batch // self.config.optimiser.accumulate)
+            self.config.precision, itertools.chain([first], self.beginnings.others()), device=self.device, size=self.config.size,
+            batch=-(-min(self.config.data.batch, len(self.material.split)) // self.config.optimiser.accumulate),
         )
         self.config = dataclasses.replace(self.config, precision=settled)
 

@@ -21,6 +21,7 @@ def test_a_precision_that_is_left_to_the_machine_is_settled_once(monkeypatch):
     monkeypatch.setattr(trial, "_trial", lambda *where: asked.append(where) or ("bf16", 9.0))
     assert trial.precision_flags(study(), {}) == ("--precision", "bf16") and len(asked) == 1
     assert trial.precision_flags(study(), {Cell("vanilla", 0, None, False): {"precision": "fp32"}}) == ("--precision", "fp32"), "that of what is finished"
+    assert trial.precision_flags(study(), {Cell("srdl", 0, 9.0, True): {"scores": {"mAP": 0.0}, "diverged": "first"}}) == ("--precision", "bf16")
     tuned = study(tune=Tuning("optimiser.rate", (0.1, 0.2), 10))
     assert trial.precision_flags(tuned, {}) == ("--precision", "bf16")
 

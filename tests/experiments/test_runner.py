@@ -160,6 +160,7 @@ def test_a_rate_at_which_training_diverges_is_the_worst_and_is_tried_once(tmp_pa
     place = Place(tmp_path / "runs", tmp_path / "s.json")
     runner.carry_out(tuned, place, says=said.append)
     assert tried == ["a-0.1-s0-tune", "a-0.2-s0-tune", "a-0.4-s0-tune", "a-0.8-s0-tune", "a-0.4-s0"] and "s: a-0.8-s0-tune diverged" in said
+    assert records.read(place.record)[Cell("a", 0, 0.8, True)]["precision"] == FACTS["precision"]
     assert "| a | 10.0 | 20.0 | 40.0 **chosen** | diverged |" in results._tries_table(tuned, records.read(place.record))
     runner.carry_out(tuned, place, says=said.append)
     assert len(tried) == 5

@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import pytest
 
@@ -127,3 +128,19 @@ def test_every_arm_may_have_seeds_of_its_own_and_rates_may_be_written_in_any_way
     path.write_text(path.read_text().replace("1e-3, 2e-3", "fast"))
     with pytest.raises(UserError, match="is not whole"):
         study.read(str(path))
+
+
+def test_tries_of_another_seed_or_of_values_that_were_taken_out_do_not_count():
+    found = {**tried("a", 0.1, 0.3), **tried("a", 0.2, 0.5), **tried("a", 0.4, 0.4)}
+    other_seed = dataclasses.replace(PLAN, tune=dataclasses.replace(PLAN.tune, seed=7))
+    assert [(cell.seed, cell.value) for cell in study.pending_tries(other_seed, "a", found)] == [(7, 0.1), (7, 0.2), (7, 0.4)]
+    without = dataclasses.replace(PLAN, tune=dataclasses.replace(PLAN.tune, values=(0.1, 0.4, 0.8)))
+    assert [cell.value for cell in study.pending_tries(without, "a", found)] == [0.8]
+    assert study.best_value(without, "a", {**found, **tried("a", 0.8, 0.1)}) == 0.4, "0.2, the best of all, is no longer asked about"
+
+
+def test_many_seeds_are_planned_at_once():
+    many = dataclasses.replace(PLAN, seeds={"default": study.MOST_SEEDS}, tune=None)
+    began = time.process_time()
+    assert len(study.pending(many, {})) == 2 * study.MOST_SEEDS
+    assert time.process_time() - began < 1

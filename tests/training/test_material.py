@@ -96,10 +96,27 @@ def test_two_images_a_process_are_enough(config, people, watch):
         made.check_shares(9)
 
 
-def test_a_neck_needs_two_images_in_a_step(config, people, watch):
-    alone = dataclasses.replace(config, data=dataclasses.replace(config.data, batch=1))
-    material(alone, people, watch).check_shares(1)
-    necked = dataclasses.replace(alone, model=dataclasses.replace(config.model, neck="bnneck"))
-    with pytest.raises(UserError, match="data.batch is 1, and the BatchNorm of model.neck bnneck needs two images"):
-        material(necked, people, watch).check_shares(1)
-    material(dataclasses.replace(necked, data=dataclasses.replace(config.data, batch=2)), people, watch).check_shares(1)
+class Deep(torch.nn.Module):
+    """Whose last map is one pixel at 32x32 and four at 64x64."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 32, stride=32), torch.nn.BatchNorm2d(4))
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def test_a_batchnorm_over_one_place_needs_two_images_in_a_step(config, people, watch):
+    def checked(batch: int, side: int, neck: str = "none") -> None:
+        data = dataclasses.replace(config.data, batch=batch, height=side, width=side)
+        network = Deep()
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        material(dataclasses.replace(config, data=data, model=dataclasses.replace(config.model, neck=neck)), people, watch).check_alone(network)
+        assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+    for neck, hint in (("none", "or larger images"), ("bnneck", "or --model.neck none")):
+        with pytest.raises(UserError, match=f"data.batch is 1, and a BatchNorm of the network needs two images in a step. Choose a larger --data.batch, {hint}"):
+            checked(1, 32, neck)
+    checked(1, 64)
+    checked(2, 32)

@@ -84,6 +84,16 @@ def test_circle_is_eq_6_of_its_paper():
     assert torch.allclose(torch.autograd.grad(ours, features)[0], torch.autograd.grad(literal, features)[0], atol=1e-6)
 
 
+def test_circle_counts_the_images_that_have_nothing_to_learn_any_more():
+    """Far-off classes have a loss of exactly 0 at a large scale; the weight of the others must not depend on how many these are."""
+    targets = torch.arange(4).repeat_interleave(2)
+    solved = F.one_hot(targets, 8).double()
+    unsolved = F.one_hot(torch.tensor([4, 5, 5, 4]), 8).double()
+    features, labels = torch.cat([solved, unsolved]).requires_grad_(), torch.cat([targets, torch.tensor([4, 4, 5, 5])])
+    whole, alone = loss("circle", features, labels, scale=1024.0), loss("circle", features[8:], labels[8:], scale=1024.0)
+    assert alone > 1 and whole.item() == pytest.approx(alone.item() * 4 / 12)
+
+
 @pytest.mark.parametrize(("name", "target"), [("arcface", lambda c: torch.cos(torch.acos(c) + 0.5)), ("cosface", lambda c: c - 0.35)])
 def test_margins_on_the_classifier_s_angles(name, target):
     made, (features, targets) = network().double(), drawn()
