@@ -156,18 +156,19 @@ def _together(parts: Sequence[Embeddings]) -> Embeddings:
 def _known(some: Embeddings, others: Embeddings) -> np.ndarray:
     """Which of some images are among the others: (almost) the same vector, label and, where known, camera. bool ``(N,)``.
 
-    The camera matters because vectors that all have much in common are near each other across cameras, too, and calibration needs those pairs.
+    Vectors of a network that has learnt little have nearly all in common. So it counts how near they are beside what they do not have in common,
+    their distance from the mean of all; and the camera, since calibration needs the pairs across cameras.
     """
     from scipy.spatial.distance import cdist
 
     names = ("labels", "cameras") if some.cameras is not None and others.cameras is not None else ("labels",)
     shown = np.column_stack([np.concatenate([getattr(part, name) for part in (some, others)]) for name in names])
     group, others_group = np.split(np.unique(shown, axis=0, return_inverse=True)[1].reshape(-1), [len(some)])
-    found = np.zeros(len(some), dtype=bool)
+    found, mean = np.zeros(len(some), dtype=bool), np.concatenate([some.vectors, others.vectors]).mean(axis=0)
     for one in np.intersect1d(group, others_group):
         rows = np.flatnonzero(group == one)
         near = cdist(some.vectors[rows], others.vectors[others_group == one]).min(axis=1)
-        found[rows] = near <= embeddings.SAME_IMAGE * np.linalg.norm(some.vectors[rows], axis=1)
+        found[rows] = near <= embeddings.SAME_IMAGE * np.linalg.norm(some.vectors[rows] - mean, axis=1)
     return found
 
 

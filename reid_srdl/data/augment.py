@@ -19,10 +19,25 @@ _TRIES = 10
 
 
 def resized(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """``(B, 3, h, w)`` to ``(B, 3, H, W)``: unchanged where the size is right already, else float, resized bilinearly (averaging where it shrinks)."""
+    """uint8 ``(B, 3, h, w)`` to uint8 ``(B, 3, H, W)``, bilinearly (averaging where it shrinks).
+
+    The same whole numbers that Pillow makes of an image while it is decoded: so an image has one vector, whatever the sizes of the others in its
+    set, and in an exported file, too. On a CPU torch has Pillow's algorithm; elsewhere its two steps are followed, each rounded.
+    """
     if tuple(images.shape[2:]) == tuple(size):
         return images
-    return F.interpolate(images.float(), size=size, mode="bilinear", align_corners=False, antialias=True)
+    if images.device.type == "cpu":
+        return F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return in_two_steps(images, size)
+
+
+def in_two_steps(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """As ``resized``, on any device: first the width, then the height, with halves rounded up."""
+    for step in ((images.shape[2], size[1]), size):
+        if tuple(images.shape[2:]) != step:
+            finer = F.interpolate(images.float(), size=step, mode="bilinear", align_corners=False, antialias=True)
+            images = (finer + 0.5).floor_().clamp_(0, 255).to(torch.uint8)
+    return images
 
 
 def normalised(images: torch.Tensor) -> torch.Tensor:

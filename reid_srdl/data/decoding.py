@@ -174,7 +174,7 @@ def fitted(picture: Image.Image, size: tuple[int, int] | None, crop: crops.Crop 
     if crop is not None:
         picture = crop(picture)
     elif size is not None and picture.size != (size[1], size[0]):
-        # Equal to ``augment.resized`` on the device up to rounding, so that an image is embedded alike whatever the sizes of the others in its set.
+        # Equal to ``augment.resized`` on the device, so that an image is embedded alike whatever the sizes of the others in its set.
         picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(picture)
 

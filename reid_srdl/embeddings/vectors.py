@@ -15,8 +15,8 @@ import torch
 from ..errors import UserError
 
 SAME_IMAGE = 2e-2
-"""Vectors that differ by less than this share of their length are of one image, embedded twice. Shrinking an image on the device, while decoding or inside an
-exported file gives pixels that differ by a grey level, which changes a vector by up to 1%. Two crops of the demo differ by 11% at least."""
+"""Vectors that differ by less than this share of their length are of one image, embedded twice: on another device, in bf16, or by an exported file.
+Two crops of the demo differ by 11% at least."""
 _BLOCK = 1 << 22
 """Numbers checked at a time, so that checking a memory-mapped array does not load it into memory."""
 

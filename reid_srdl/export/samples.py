@@ -19,16 +19,11 @@ def pixels(trained: Trained, split: Split, count: int, *, seed: int, purpose: st
     """
     rows = torch.randperm(len(split), generator=generator(seed, "export", purpose))[:count].sort().values
     source = trained.source(split.take(rows.numpy()).files)
-    return rounded(torch.cat([resized(source.batch(range(start, min(start + 64, len(source)))), trained.size) for start in range(0, len(source), 64)]))
-
-
-def rounded(images: torch.Tensor) -> torch.Tensor:
-    """Images as uint8, rounded where resizing made them floats."""
-    return images.round().clamp(0, 255).to(torch.uint8) if images.is_floating_point() else images
+    return torch.cat([resized(source.batch(range(start, min(start + 64, len(source)))), trained.size) for start in range(0, len(source), 64)])
 
 
 def random_pictures(size: tuple[int, int], count: int, *, seed: int) -> torch.Tensor:
     """``count`` images uint8 ``(N, 3, H, W)``: patches of random colours with noise, for when there are no real images."""
     random = generator(seed, "export", "pictures")
     patches = F.interpolate(torch.rand(count, 3, 6, 3, generator=random) * 255, size=size, mode="bilinear", align_corners=False)
-    return rounded(patches + 12 * torch.randn(count, 3, *size, generator=random))
+    return (patches + 12 * torch.randn(count, 3, *size, generator=random)).round().clamp(0, 255).to(torch.uint8)

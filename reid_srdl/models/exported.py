@@ -266,7 +266,7 @@ class ExportedNetwork(nn.Module):
         if self._pixels.order == "bgr":
             shares = shares.flip(1)
         if self._port.dtype == "uint8":
-            # After resizing, pixels are no longer whole numbers; rounding changes them by half a grey level at most.
+            # What was normalised were whole numbers, and these are they again.
             pixels = (shares * 255).round().clamp(0, 255)
         else:
             mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (self._pixels.mean, self._pixels.std))

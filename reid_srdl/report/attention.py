@@ -149,7 +149,7 @@ def _pair(trained: runs.Trained, shown: RankedList, files: dict[str, Path | None
     with torch.no_grad():
         embeddings = trained.network.embed(seen)
     heat = attention(trained.network, seen, embeddings.flip(0)).numpy()
-    bare = resized(images, trained.size).float().round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    bare = resized(images, trained.size).permute(0, 2, 3, 1).numpy()
     cells = []
     for number, (path, what) in enumerate(((shown.path, "query"), (hit.path, "nearest"))):
         for image, meaning in ((bare[number], what), (overlaid(bare[number], heat[number]), f"where likeness comes from, {what}")):
