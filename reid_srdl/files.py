@@ -23,6 +23,7 @@ from .errors import UserError
 
 _TEMPORARY = ".tmp"
 _LOCK = ".lock"
+_WORKSHOP = ".making"
 _OUTPUT = "--output"
 
 Pathlike = str | os.PathLike[str]
@@ -59,6 +60,31 @@ def in_the_making(path: Pathlike, end: str = "") -> Path:
     """
     path = Path(path)
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{end}")
+
+
+@contextlib.contextmanager
+def workshop(folder: Pathlike) -> Iterator[Path]:
+    """A hidden folder beside ``folder``, for what takes long and is renamed to that once it is whole; it is gone on leaving.
+
+    What killed processes left of ``folder`` is removed first, as in ``writing_for_long``.
+    """
+    folder = Path(folder)
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*{_WORKSHOP}"):
+        with contextlib.suppress(OSError), open(left / _LOCK, "r+") as held:
+            if locks.take(held):
+                shutil.rmtree(left, ignore_errors=True)
+    made, there = in_the_making(folder, _WORKSHOP), folder.parent.exists()
+    made.mkdir(parents=True)
+    try:
+        with open(made / _LOCK, "w") as lock:
+            with contextlib.suppress(OSError):  # a file system without locks: there, nobody removes anything
+                locks.take(lock)
+            yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        if not there:
+            with contextlib.suppress(OSError):  # it is not empty: all went well
+                folder.parent.rmdir()
 
 
 def make_folder(path: Pathlike) -> None:

@@ -1,5 +1,7 @@
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -194,3 +196,31 @@ def test_json_that_is_nested_without_end_is_named(tmp_path):
     (tmp_path / "a.json").write_text("[" * 200_000)
     with pytest.raises(UserError, match="cannot be read as JSON"):
         files.read_json(tmp_path / "a.json")
+
+
+def test_what_killed_processes_left_of_a_folder_is_removed_and_what_others_make_is_not(tmp_path):
+    killed = """
+import os, sys
+from reid_srdl import files
+with files.workshop(sys.argv[1]) as made:
+    (made / "large").write_bytes(b"x" * 1000)
+    os.kill(os.getpid(), 9)
+"""
+    for name in ("Set", "Settings"):
+        assert subprocess.run([sys.executable, "-c", killed, str(tmp_path / name)]).returncode == -9
+    with files.workshop(tmp_path / "Set") as one:
+        (one / "mine").write_text("1")
+        with files.workshop(tmp_path / "Set") as other:
+            assert other != one and (one / "mine").is_file(), "its process is still there"
+            assert sorted(path.name.split(".")[1] for path in tmp_path.iterdir()) == ["Set", "Set", "Settings"]
+    assert [path.name.split(".")[1] for path in tmp_path.iterdir()] == ["Settings"]
+
+
+def test_a_workshop_that_comes_to_nothing_leaves_no_folder_that_it_made(tmp_path):
+    with pytest.raises(ValueError), files.workshop(tmp_path / "cache" / "Set"):
+        raise ValueError
+    assert not list(tmp_path.iterdir())
+    with files.workshop(tmp_path / "cache" / "Set") as made:
+        (made / "whole").mkdir()
+        (made / "whole").rename(tmp_path / "cache" / "Set")
+    assert (tmp_path / "cache" / "Set").is_dir()

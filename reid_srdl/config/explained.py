@@ -28,7 +28,7 @@ def explained(message: str, kind: type) -> tuple[str, str]:
     """jsonargparse's message as one line, and the way out; ``kind`` is the dataclass of options that it speaks of."""
     types = dict(types_of(kind))
     keys = list(types)
-    if word := re.search(r"[Uu]nrecognized arguments?: ([^-\s]\S*)", message):
+    if word := re.search(r"[Uu]nrecognized arguments?: ([^-\s].*)", message):
         return f"the word {word[1]!r} belongs to no option", "Each choice is named, such as --checkpoint RUN, and stands behind what comes first; --help lists them."
     for pattern in _UNKNOWN:
         if found := pattern.search(message):

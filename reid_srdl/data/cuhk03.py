@@ -112,8 +112,14 @@ def _from_mat(path: Path) -> dict[str, list[str]]:
     """File names of the splits; the indices in the file count from 1."""
     keys = {"train": "train_idx", "query": "query_idx", "gallery": "gallery_idx"}
     config = read_mat(path, "filelist", *keys.values())
-    names = [str(np.ravel(cell)[0]) for cell in config["filelist"].ravel()]
-    indices = {split: config[key].ravel().astype(np.int64) for split, key in keys.items()}
+    try:
+        names = [str(np.ravel(cell)[0]) for cell in config["filelist"].ravel()]
+        numbers = {split: np.asarray(config[key].ravel(), dtype=np.float64) for split, key in keys.items()}
+    except (IndexError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is not a split of CUHK03 ({type(error).__name__}: {error})", "Fetch it again.") from None
+    if not all(np.array_equal(rows, np.rint(rows)) for rows in numbers.values()):
+        raise UserError(f"{path} numbers images by what are no whole numbers", "Fetch it again.")
+    indices = {split: rows.astype(np.int64) for split, rows in numbers.items()}
     if any(rows.size and not 1 <= rows.min() <= rows.max() <= len(names) for rows in indices.values()):
         raise UserError(f"{path} names images beyond its list of {len(names):,}", "Fetch it again.")
     return {split: [names[row - 1] for row in rows] for split, rows in indices.items()}

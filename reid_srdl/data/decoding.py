@@ -52,7 +52,7 @@ class UnreadableImage(UserError):
 
     def __init__(
         self, file: Path, why: str, message: str = "",
-        hint: str = "Replace or remove it (the command data check lists all such images; train leaves them out with --skip_corrupt).",
+        hint: str = "Replace or remove it (the command data check lists all such images; of those to train on, train leaves them out with --skip_corrupt).",
     ) -> None:  # fmt: skip
         super().__init__(message or f"cannot read image {file}: {why}", hint)
         self.file, self.why = file, shown(why)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +110,19 @@ def read_joined(root: Path, readers: Sequence[tuple[str, Callable[[Path], ReIDDa
         if not isinstance(data, ReIDData):
             raise UserError(f"{name} is a set of classes, which cannot be joined with others", "Join sets of people or vehicles, such as market1501+msmt17.")
         parts.append(dataclasses.replace(data, name=name))
+    _refuse_shared_images(parts)
     return _whole(SIGN.join(names), root, parts, _numberings(parts))
+
+
+def _refuse_shared_images(parts: Sequence[ReIDData]) -> None:
+    """Raises ``UserError`` where two parts read the same training images, of people who would then have two labels each."""
+    real = functools.cache(os.path.realpath)
+    part_of: dict[tuple[str, str], str] = {}
+    for part in parts:
+        for file in part.train.files:
+            first = part_of.setdefault((real(file.parent), file.name), part.name)
+            if first != part.name:
+                raise UserError(f"{first} and {part.name} both read {file}", f"Name one of them, or put what is meant by {part.name} into a folder of its own.")
 
 
 def _numberings(parts: Sequence[ReIDData]) -> tuple[Numbering, ...]:

@@ -77,7 +77,7 @@ def _listed(folder: Path, name: str, images: str) -> list[tuple[str, int, int]]:
             continue
         path, _, label = line.strip().rpartition(" ")
         camera = _CAMERA.match(path.rpartition("/")[2])
-        if not label.isdecimal() or camera is None:
+        if not label.isdecimal() or camera is None or max(len(label), len(camera[1])) > 9:
             raise UserError(
                 f"{folder / name}, line {number}: {line[:80]!r} is no line of MSMT17",
                 "Wanted: 0000/0000_000_01_0303morning_0008_0.jpg 0",
@@ -87,6 +87,10 @@ def _listed(folder: Path, name: str, images: str) -> list[tuple[str, int, int]]:
 
 
 def _split(name: str, folder: Path, rows: list[tuple[str, int, int]]) -> Split:
+    label_of: dict[str, int] = {}
+    for path, label, _ in rows:
+        if label_of.setdefault(path, label) != label:
+            raise UserError(f"the lists of {folder} name {path} twice, as of two people", "Take the lists as they were published.")
     split = split_of(name, folder, rows, f"{folder / LISTS[name][0]} has no lines")
     absent = np.flatnonzero([not file.is_file() for file in split.files])
     if len(absent):

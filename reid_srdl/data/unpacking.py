@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -110,19 +109,17 @@ def unpack_to(folder: Path, archive: Path, unpack: Callable[[Path], Path], way_o
         UserError: there is no room, or what ``unpack`` raises.
     """
     print(f"unpacking {archive} to {folder}", file=sys.stderr)
-    unpacking = files.in_the_making(folder)
     try:
-        whole = unpack(unpacking)
-        try:
-            whole.rename(folder)
-        except OSError:
-            # Another process (a second rank, say) was faster: its folder is as good.
-            if not folder.is_dir():
-                raise
+        with files.workshop(folder) as made:
+            whole = unpack(made / folder.name)
+            try:
+                whole.rename(folder)
+            except OSError:
+                # Another process (a second rank, say) was faster: its folder is as good.
+                if not folder.is_dir():
+                    raise
     except OSError as error:
         raise UserError(f"cannot unpack {archive} to {folder}: {error.strerror}", way_out) from None
-    finally:
-        shutil.rmtree(unpacking, ignore_errors=True)
     return folder
 
 

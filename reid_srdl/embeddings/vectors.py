@@ -128,7 +128,7 @@ def _whole_numbers(column: Any, name: str, length: int) -> np.ndarray:
     values = np.asarray(column)
     if values.shape != (length,):
         raise UserError(f"{length:,} vectors, but {name} of shape {values.shape}", "Each vector needs one.")
-    whole = values.dtype.kind in "iub" or (values.dtype.kind == "f" and bool((np.isfinite(values) & (values == np.rint(values))).all()))
+    whole = values.dtype.kind in "iu" or (values.dtype.kind == "f" and bool((np.isfinite(values) & (values == np.rint(values))).all()))
     if not whole and length:
         raise UserError(f"{name} are of type {values.dtype}, not whole numbers", "Number them, alike in the files of query and gallery.")
     if length and not (np.iinfo(np.int64).min <= values.min() and values.max() < 2**63):

@@ -105,15 +105,15 @@ def test_resized_only_where_needed():
     assert torch.equal(resized(flat, (3, 5)), torch.full((1, 3, 3, 5), 100, dtype=torch.uint8))
 
 
-@pytest.mark.parametrize("method", [resized, in_two_steps])
+@pytest.mark.parametrize(("method", "others"), [(resized, 0.01), (in_two_steps, 0.05)])
 @pytest.mark.parametrize(("size", "wanted"), [((128, 64), (64, 32)), ((64, 32), (128, 64)), ((70, 35), (64, 32)), ((48, 21), (64, 32)), ((150, 100), (128, 64)), ((64, 50), (64, 32))])
-def test_images_are_resized_to_what_pillow_makes_of_them(method, size, wanted):
+def test_images_are_resized_to_what_pillow_makes_of_them(method, others, size, wanted):
     """In memory and in a decoder, on every device: else an image would have another vector in other company."""
     coarse = np.random.default_rng(0).integers(0, 256, (size[0] // 4, size[1] // 4, 3), dtype=np.uint8)
     picture = Image.fromarray(coarse).resize((size[1], size[0]), Image.Resampling.BICUBIC)
     pillow = np.asarray(picture.resize((wanted[1], wanted[0]), Image.Resampling.BILINEAR)).astype(int)
     ours = method(torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None], wanted)[0].permute(1, 2, 0).numpy().astype(int)
-    assert np.abs(ours - pillow).max() <= 2 and (ours != pillow).mean() < 0.01
+    assert np.abs(ours - pillow).max() <= 2 and (ours != pillow).mean() < others
 
 
 def test_normalised():

@@ -94,3 +94,24 @@ def test_what_is_missing_or_broken_is_named(tmp_path: Path):
     (folder / "cuhk03_new_protocol_config_detected.mat").write_bytes(b"no mat")
     with pytest.raises(UserError, match="not a readable .mat"):
         read("cuhk03", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"filelist": np.empty((0, 1), dtype=object), "train_idx": np.empty((0, 1))}, "beyond its list of 0|is not a split of CUHK03"),
+        ({"filelist": np.array([[np.array([], dtype="U1")], [np.array([], dtype="U1")]], dtype=object)}, "is not a split of CUHK03|beyond its list of 0"),
+        ({"train_idx": np.array([[np.zeros(2)], [np.zeros(3)]], dtype=object)}, "is not a split of CUHK03"),
+        ({"train_idx": np.array([[1.5], [2]])}, "by what are no whole numbers"),
+        ({"train_idx": np.array([[np.nan], [2]])}, "by what are no whole numbers"),
+        ({"train_idx": np.array([["a"], ["b"]], dtype=object)}, "is not a split of CUHK03"),
+    ],
+)  # fmt: skip
+def test_a_damaged_split_is_said(tmp_path: Path, changes, message):
+    folder = images(tmp_path / "cuhk03")
+    path = folder / "cuhk03_new_protocol_config_detected.mat"
+    write_mat(path)
+    kept = {key: value for key, value in scipy.io.loadmat(path).items() if not key.startswith("__")}
+    scipy.io.savemat(path, {**kept, **changes})
+    with pytest.raises(UserError, match=message):
+        read("cuhk03", tmp_path)

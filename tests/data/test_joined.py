@@ -138,3 +138,10 @@ def test_what_is_wrong_in_one_part_is_no_less_wrong_in_the_whole(root):
     with pytest.raises(UserError, match="dukemtmc: no query person is in the gallery"):
         data.read("market1501+dukemtmc", root)
     assert [what.partition(":")[0] for what, _ in label_problems(data.reader("market1501+dukemtmc")(root))] == ["dukemtmc"]
+
+
+def test_the_same_images_are_not_two_sets(tmp_path):
+    """A folder that is no layout of its own is taken for that of the other set."""
+    plant(tmp_path, MARKET, 5)
+    with pytest.raises(UserError, match="market1501 and folder both read .*bounding_box_train/.*jpg. Name one of them, or put what is meant by folder"):
+        data.read("market1501+folder", tmp_path)

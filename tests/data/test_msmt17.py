@@ -80,3 +80,18 @@ def test_what_is_missing_or_malformed_is_named(tmp_path: Path):
     (folder / "list_gallery.txt").unlink()
     with pytest.raises(UserError, match="cannot read .*list_gallery.txt"):
         read("msmt17", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("list_val.txt", "0000/0000_000_01_0303morning_0008_0.jpg 5", "the lists of .* name train/0000/0000_000_01_0303morning_0008_0.jpg twice, as of two people"),
+        ("list_train.txt", f"0000/0000_000_01_0303morning_0008_0.jpg {'1' * 5000}", "list_train.txt, line 1: .* is no line of MSMT17"),
+        ("list_train.txt", f"0000/0000_000_{'1' * 5000}_0303morning_0008_0.jpg 0", "list_train.txt, line 1: .* is no line of MSMT17"),
+    ],
+)  # fmt: skip
+def test_one_image_is_of_one_person_and_numbers_have_few_digits(tmp_path: Path, name, line, message):
+    folder = tree(tmp_path, "train", "test")
+    (folder / name).write_text(line + "\n")
+    with pytest.raises(UserError, match=message):
+        read("msmt17", tmp_path)

@@ -39,6 +39,7 @@ def test_what_is_not_finite_is_named_by_row_and_path(some):
         ({"vectors": np.zeros((2, 3)), "labels": np.zeros(3, int)}, "2 vectors, but labels"),
         ({"vectors": np.zeros((2, 3)), "labels": np.array(["a", "b"])}, "not whole numbers"),
         ({"vectors": np.zeros((2, 3)), "cameras": np.array([1.5, 2])}, "not whole numbers"),
+        ({"vectors": np.zeros((2, 3)), "labels": np.array([True, False])}, "labels are of type bool, not whole numbers"),
         ({"vectors": np.zeros((2, 3)), "paths": ("a",)}, "1 paths"),
         ({"vectors": np.zeros((2, 3)), "paths": np.array([0, 1])}, "hold .*0.*, which is no path.*labels="),
     ],
