@@ -75,12 +75,15 @@ def list_images(where: str, labels: LabelsBy = "names") -> Listed:
 
 
 def other_people_by_folders(listed: Listed) -> bool:
-    """Whether all images lie in sub-folders, two or more and one level deep, that may be people but do not match the labels."""
+    """Whether images lie in sub-folders, two or more and nearly all of them one level deep, that may be people but do not match the labels."""
     parts = [Path(path).parts for path in listed.paths]
-    if listed.folder is None or any(len(part) != 2 for part in parts) or len({part[0] for part in parts}) < 2:
+    people = {part[0] for part in parts if len(part) == 2}
+    if listed.folder is None or len(people) < 2 or sum(len(part) == 2 for part in parts) < 0.9 * len(parts):
         return False
-    people = {part[0] for part in parts}
-    return listed.labels is None or not len(people) == len(set(listed.labels.tolist())) == len(set(zip((part[0] for part in parts), listed.labels.tolist(), strict=True)))
+    if listed.labels is None:
+        return True
+    pairs = {(part[0], label) for part, label in zip(parts, listed.labels.tolist(), strict=True) if len(part) == 2}
+    return not len(people) == len({label for _, label in pairs}) == len(pairs)
 
 
 def _matching(pattern: Path) -> list[Path]:

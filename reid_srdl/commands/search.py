@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from .. import config as configuration
 from .. import files, retrieval
 from ..errors import UserError, shown
 from ..models.exported import InputOptions
-from ..report.words import percent
+from ..report.words import count, percent
 from ..shell import command
 from .image_list import Listed, list_images
 from .options import require
@@ -19,6 +20,10 @@ from .options import require
 if TYPE_CHECKING:
     from ..retrieval import Index
     from ..retrieval.search import Wanted
+
+
+_UNFOLDED = 10_000
+"""Columns where no terminal says how many it has: in a file or a pipe, a path stays on its line."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ def run(argv: list[str]) -> int:
         for line in search.remarks(found, wanted, queries.paths, index):
             print(line)
         if anything or options.json or options.html:
-            _write(options, argv, index, queries, records, wanted, prior, flip)
+            _write(options, argv, index, queries, records, wanted, prior, flip, why_not)
         elif options.camera is not None:
             print(f"It has images of the cameras {', '.join(map(str, index.cameras()))}.")
     finally:
@@ -144,17 +149,17 @@ def _show(name: str, hits: Sequence[dict[str, Any]]) -> None:
         numbers = [f"{hit['rank']}", f"{hit['distance']:.4g}", *([f"{percent(hit['probability'])}%"] if sure else []), *([f"{hit['reranked']:.3f}"] if again else [])]
         label = hit["name"] or ("–" if hit["label"] is None else str(hit["label"]))
         table.add_row(*numbers, escape(shown(hit["path"])), "–" if hit["camera"] is None else str(hit["camera"]), escape(shown(label)))
-    terminal().print(table)
+    terminal(**({} if sys.stdout.isatty() else {"width": _UNFOLDED})).print(table)
 
 
-def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted, prior: float | None, flip: bool) -> None:
+def _write(options: SearchOptions, argv: Sequence[str], index: Index, queries: Listed, records: list[list[dict[str, Any]]], wanted: Wanted, prior: float | None, flip: bool, why_not: str) -> None:
     if options.json:
         found = [{"query": name, "hits": hits} for name, hits in zip(queries.paths, records, strict=True)]
         how = {"top_k": wanted.top_k, "cameras": wanted.cameras, "expand": wanted.expand, "rerank": options.rerank, "flip": flip}
         files.write_json(options.json, {"index": str(index.path), "model": index.model, "distance": index.about.distance, "prior": prior, **how, "queries": found}, "--json")
         print(f"All hits are in {options.json}.")
     if options.html:
-        _page(options, index, queries, records, prior)
+        _page(options, index, queries, records, prior, why_not)
     elif not options.json:
         words = argv if options.milvus_token is None else [word for word in argv if options.milvus_token not in word and word != "--milvus_token"]
         print("Next, see the pictures:", command("search", *words, "--html", "found.html"))
@@ -164,7 +169,7 @@ def _at(prior: float) -> str:
     return f"Probabilities are those where {prior:g} of all pairs are genuine."
 
 
-def _page(options: SearchOptions, index: Index, queries: Listed, records: list[list[dict[str, Any]]], prior: float | None) -> None:
+def _page(options: SearchOptions, index: Index, queries: Listed, records: list[list[dict[str, Any]]], prior: float | None, why_not: str) -> None:
     from ..progress import tracked
     from ..retrieval import page
 
@@ -173,11 +178,12 @@ def _page(options: SearchOptions, index: Index, queries: Listed, records: list[l
     order = "ordered by k-reciprocal re-ranking" if options.rerank else "nearest first"
     seen = f" of camera {', '.join(map(str, options.camera))}" if options.camera else ""
     lead = f"The {options.top_k} nearest images{seen} among {len(index):,}, {order}: each with its distance ({index.about.distance})."
-    lead += f" {_at(prior)}" if prior is not None else ""
+    lead += f" Each query was averaged with its {count(options.expand, 'nearest image')} first (query expansion)." if options.expand else ""
+    lead += f" {_at(prior)}" if prior is not None else f" No probabilities are shown: {why_not}." if why_not else ""
     gone, total = page.write(str(options.html), lists, title=index.path.name, lead=lead, root=Path(root) if root else None, track=tracked("drawing"))
     if gone:
         where = f"are not in {root}, or are links that lead out of it" if root else "were not found"
         print(f"{gone:,} of {total:,} pictures {where}, so their names stand there: name the folder of the images with --images.")
     if len(lists) > page.QUERIES:
-        print(f"The page shows the first {page.QUERIES:,} of {len(lists):,} queries; --json FILE holds all.")
+        print(f"The page shows the first {page.QUERIES:,} of {len(lists):,} queries; {options.json or '--json FILE'} holds all.")
     print(f"The pictures are in {options.html} (open it in a browser).")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -57,6 +59,7 @@ def run(argv: list[str]) -> int:
             print(f"The run in {folder} is finished: {f'its scores are in {folder}/eval' if scored else 'it was not scored'}, its report is {folder / runs.REPORT}.")
             print("To score it anew:" if scored else "To score it:", command("eval", "--checkpoint", folder))
         return 0
+    began = time.time() - 2  # clocks of file systems may be a little behind
     try:
         with Termination() as termination:
             try:
@@ -78,7 +81,20 @@ def run(argv: list[str]) -> int:
         if first and (folder / runs.CONFIG).is_file():
             print(f"\nThe run goes on where it was with: {command('train', '--resume', folder)}")
         raise
+    except UserError:
+        if first and _has_begun(folder, resumed, began):
+            print(f"Once that is mended, the run goes on where it was with: {command('train', '--resume', folder)}", file=sys.stderr)
+        raise
     return 0
+
+
+def _has_begun(folder: Path, resumed: bool, since: float) -> bool:
+    """Whether a run that failed can be resumed: it is this one, and has not diverged, which has a way out of its own."""
+    config, facts = folder / runs.CONFIG, folder / runs.FACTS
+    try:
+        return facts.is_file() and (resumed or config.stat().st_mtime >= since) and "diverged" not in runs.read_facts(folder)
+    except (OSError, UserError):
+        return False
 
 
 def _asked(argv: list[str]) -> tuple[Config, bool]:

@@ -84,7 +84,7 @@ def gather(
             new = [path for path in dict.fromkeys(lists.paths_in([shown])) if path not in numbers]
             places = numbers | {path: len(numbers) + number for number, path in enumerate(new)}
             query = _record(ranked, row, shown, places)
-            jpegs, names = [_thumbnail(path, roots) for path in new], [Path(path).name for path in new]
+            jpegs, names = [_thumbnail(path, roots) for path in new], [_name(path) for path in new]
             needs = sum(len(_spelled(value)) + 1 for value in (query, *jpegs, *names))
             if used + needs > budget:
                 return data
@@ -106,6 +106,12 @@ def _record(ranked: Ranked, row: int, shown: lists.RankedList, places: dict[str,
         "seen_by": None if cameras is None else int(cameras[nearest]),
         "found": [[places[item.path], float(f"{item.distance:.3g}"), item.camera, KINDS.index(item.frame)] for item in shown.found],
     }
+
+
+def _name(path: str) -> str:
+    """The file's name, with its folder where that is no split's: it may be a person, in each of whose folders files have the same names."""
+    parts = Path(path).parts
+    return "/".join(parts[-2:]) if len(parts) > 2 else parts[-1]
 
 
 def _thumbnail(path: str, roots: Sequence[Path]) -> str:

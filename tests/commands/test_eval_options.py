@@ -39,7 +39,7 @@ def test_every_option_of_ranking_is_among_them():
     ("choices", "message"),
     [
         ({"rerank_k1": 5}, "--rerank_k1 means nothing without --rerank"), ({"rerank": True, "engine": "faiss"}, "distances of its own"),
-        ({"expand": -1}, "--expand is -1"), ({"rerank": True, "rerank_k1": 0}, "by 0"),
+        ({"expand": -1}, "expand is -1"), ({"rerank": True, "rerank_k1": 0}, "rerank_k1 is 0"),
     ],
 )  # fmt: skip
 def test_what_is_not_ranked_by_is_refused_before_anything_is_computed(choices, message):

@@ -117,9 +117,12 @@ def test_the_probability_stands_there_where_the_network_has_a_calibration_that_f
     assert written["prior"] == 0.5
     hits = written["queries"][0]["hits"]
     np.testing.assert_allclose([hit["probability"] for hit in hits], calibration.probability(np.array([hit["distance"] for hit in hits])))
+    assert "No probabilities are shown" not in (tmp_path / "out.html").read_text()
     for flags, why in ((["--flip"], "of embeddings without --flip"), (["--expand", 2], "expanded queries")):
-        search(index, checkpoint, query, *flags)
-        assert "No probabilities are shown" in (out := capsys.readouterr().out) and why in out
+        search(index, checkpoint, query, *flags, "--html", tmp_path / "out.html")
+        for told in (capsys.readouterr().out, (tmp_path / "out.html").read_text()):
+            assert "No probabilities are shown" in told and why in told
+    assert "Each query was averaged with its 2 nearest images first (query expansion)." in told
 
 
 def test_an_index_that_names_no_network_is_taken_on_trust(checkpoint, people, gallery, tmp_path, capsys):
@@ -204,3 +207,10 @@ def test_a_query_that_only_begins_like_a_home_is_a_file(index, checkpoint, peopl
     monkeypatch.chdir(tmp_path)
     shutil.copy(people.query.files[0], "~$crop.jpg")
     assert search(index, checkpoint, "~$crop.jpg") == 0
+
+
+def test_a_path_stays_on_its_line_where_no_terminal_says_how_wide_it_is(checkpoint, people, gallery, tmp_path, capsys):
+    long = "a folder of a long name/" * 12 + "image.png"
+    retrieval.create_index(tmp_path / "g.index", dataclasses.replace(gallery, paths=(long, *gallery.paths[1:])))
+    assert search(tmp_path / "g.index", checkpoint, people.query.files[0], "--top_k", 24) == 0
+    assert any(long in line for line in capsys.readouterr().out.splitlines())

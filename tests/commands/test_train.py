@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -258,3 +259,23 @@ def test_a_plan_or_folder_that_cannot_be_is_said_before_any_image_is_looked_at(a
     files.write_text("runs/other/notes.txt", "mine")
     with pytest.raises(UserError, match="not empty"):
         train.run([*argv, "--output", "runs/other"])
+
+
+def test_a_run_that_fails_says_how_it_goes_on_once_that_is_mended(argv, monkeypatch, capsys):
+    def failing(config, data, **others):
+        files.write_text(Path(config.output) / runs.CONFIG, "")
+        files.write_json(Path(config.output) / runs.FACTS, {"finished": False, "stages": [{"folder": "1-first"}], **({"diverged": "first"} if "diverged" in config.output else {})})
+        raise UserError("an image is gone")
+
+    monkeypatch.setattr(train, "train", failing)
+    line = "Once that is mended, the run goes on where it was with: reid-srdl train --resume"
+    for name, told in (("one", True), ("diverged", False)):
+        with pytest.raises(UserError, match="an image is gone"):
+            train.run([*argv, "--output", f"runs/{name}"])
+        assert (f"{line} runs/{name}" in capsys.readouterr().err) is told
+    # A folder that is another run's is none that goes on.
+    monkeypatch.setattr(train, "train", lambda *given, **others: (_ for _ in ()).throw(UserError("runs/one holds another run")))
+    os.utime("runs/one/config.yaml", (1, 1))
+    with pytest.raises(UserError):
+        train.run([*argv, "--output", "runs/one"])
+    assert line not in capsys.readouterr().err

@@ -112,3 +112,8 @@ def test_words_count_all_and_shown(found, tmp_path):
     html = browse.as_html(browse.gather(found, [0], [tmp_path], budget=10**6), found.result.first, asked=1, seed=7)
     assert "1 of the 1 failure (" in html and "0 of the 2 successes" in html
     assert "seed 7" in html and "failures only" in html
+
+
+def test_files_of_the_same_name_are_told_apart_by_their_folders():
+    assert browse._name("query/0001_c1s1_000451_03.jpg") == "0001_c1s1_000451_03.jpg"
+    assert browse._name("gallery/Zoë Müller/c4_001.jpg") == "Zoë Müller/c4_001.jpg"

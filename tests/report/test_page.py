@@ -175,7 +175,7 @@ def test_likeness_is_traced_back_in_the_networks_own_images(config, people, watc
     files.write_json(path, metrics | {"protocol": metrics["protocol"] | {"checkpoint": "e" * 64}})
     report.run([str(folder), "--browse", "0"])
     assert "of another network than the run holds" in (folder / "report.html").read_text()
-    with pytest.raises(UserError, match="--browse is -1"):
+    with pytest.raises(UserError, match="browse is -1"):
         report.run([str(folder), "--browse", "-1"])
 
 
