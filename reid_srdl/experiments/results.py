@@ -130,13 +130,12 @@ def _study(plan: Study, found: Found, words: str) -> list[str]:
 
 
 def _tries_table(plan: Study, found: Found) -> str:
-    values = sorted({cell.value for cell in found if cell.held_out})
-    rows = []
-    for arm in plan.arms:
-        tries = {cell.value: "diverged" if "diverged" in record else percent(record["scores"]["mAP"]) for cell, record in found.items() if cell.held_out and cell.arm == arm}
+    tried = {arm: study.tries(plan, arm, found) for arm in plan.arms}
+    values, rows = sorted({value for some in tried.values() for value in some}), []
+    for arm, some in tried.items():
+        told = {value: "diverged" if "diverged" in record else percent(record["scores"]["mAP"]) for value, record in some.items()}
         chosen = study.best_value(plan, arm, found)
-        cells = [f"{tries[value]}{' **chosen**' if value == chosen else ''}" if value in tries else "" for value in values]
-        rows.append([arm, *cells])
+        rows.append([arm, *(f"{told[value]}{' **chosen**' if value == chosen else ''}" if value in told else "" for value in values)])
     return table([f"{plan.tune.key}", *(f"{value:g}" for value in values)], rows)
 
 

@@ -170,13 +170,13 @@ def best_value(study: Study, arm: str, found: Found) -> float | None:
     """The tuned value of an arm, once all its tries are finished; none before that, or where nothing is tuned."""
     if study.tune is None or pending_tries(study, arm, found):
         return None
-    return _best(_tries(study, arm, found))
+    return _best(tries(study, arm, found))
 
 
-def _tries(study: Study, arm: str, found: Found) -> dict[float, float]:
-    """The values that were tried for an arm, each with its mAP on the held-out identities: those that the study asks for as it is now, at its seed."""
+def tries(study: Study, arm: str, found: Found) -> dict[float, dict[str, Any]]:
+    """The values that were tried for an arm, each with its record: those that the study asks for as it is now, at its seed."""
     return {
-        cell.value: record["scores"]["mAP"]
+        cell.value: record
         for cell, record in found.items()
         if cell.arm == arm and cell.held_out and cell.value is not None and cell.seed == study.tune.seed and _asked_for(study.tune, cell.value)
     }
@@ -188,21 +188,22 @@ def _asked_for(tune: Tuning, value: float) -> bool:
     return value in tune.values or (beyond >= 2 and math.log2(beyond).is_integer())
 
 
-def _best(tries: dict[float, float]) -> float:
-    return max(tries, key=tries.__getitem__)
+def _best(tried: dict[float, dict[str, Any]]) -> float:
+    """The value with the highest mAP on the held-out identities."""
+    return max(tried, key=lambda value: tried[value]["scores"]["mAP"])
 
 
 def pending_tries(study: Study, arm: str, found: Found) -> list[Cell]:
     """The tries that an arm still needs: first the listed values; then, where the best is at an end of them, the next one beyond that end."""
     if study.tune is None:
         return []
-    tries = _tries(study, arm, found)
-    wanted = [value for value in study.tune.values if value not in tries]
-    if not wanted and len(tries) < len(study.tune.values) + FURTHER:
-        best = _best(tries)
-        if best == min(tries):
+    tried = tries(study, arm, found)
+    wanted = [value for value in study.tune.values if value not in tried]
+    if not wanted and len(tried) < len(study.tune.values) + FURTHER:
+        best = _best(tried)
+        if best == min(tried):
             wanted = [best / 2]
-        elif best == max(tries):
+        elif best == max(tried):
             wanted = [best * 2]
     return [Cell(arm, study.tune.seed, value, held_out=True) for value in wanted]
 
@@ -222,10 +223,10 @@ def pending(study: Study, found: Found, arms: Iterable[str] | None = None, seeds
     wanted = {(arm, seed) for arm in trained for seed in seeds_of[arm]}
     members = {(member.arm, seed + member.offset) for arm in joined for member in members_of(study, arm) for seed in seeds_of[arm]}
     trained += sorted({arm for arm, _ in members} - set(trained))
-    tries = [pending_tries(study, arm, found) for arm in trained]
+    left_to_try = [pending_tries(study, arm, found) for arm in trained]
     # One try of each arm in turn, so that all arms are equally far at any moment.
-    cells = [row[i] for i in range(max(map(len, tries), default=0)) for row in tries if i < len(row)]
-    tuned = {arm: best_value(study, arm, found) for arm, left in zip(trained, tries, strict=True) if not left}
+    cells = [row[i] for i in range(max(map(len, left_to_try), default=0)) for row in left_to_try if i < len(row)]
+    tuned = {arm: best_value(study, arm, found) for arm, left in zip(trained, left_to_try, strict=True) if not left}
     asked_for = wanted | members
     for seed in sorted({seed for _, seed in asked_for}):
         for arm in trained:
