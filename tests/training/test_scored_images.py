@@ -38,7 +38,8 @@ def test_classes_and_several_sets_are_hashed_as_they_are_scored(people):
     classes = ClassData("things", people.train, None, people.gallery, tuple("abcdef"))
     held = dataclasses.replace(classes, val=people.query)
     assert scored_hash(classes, "test") == scored_hash(held, "test") != scored_hash(held, "val") != scored_hash(classes, "val")
-    joined = read_joined(Path(), [("one", lambda root: people), ("two", lambda root: people)])
+    others = dataclasses.replace(people, train=dataclasses.replace(people.train, root=people.train.root / "elsewhere"))
+    joined = read_joined(Path(), [("one", lambda root: people), ("two", lambda root: others)])
     assert scored_hash(joined, "test") not in {scored_hash(people, "test"), scored_hash(joined, "val")}
 
 
