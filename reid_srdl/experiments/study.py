@@ -184,8 +184,10 @@ def tries(study: Study, arm: str, found: Found) -> dict[float, dict[str, Any]]:
 
 def _asked_for(tune: Tuning, value: float) -> bool:
     """Whether a value is listed, or lies beyond an end of the list, by halving or doubling."""
+    if value in tune.values:
+        return True
     beyond = value / max(tune.values) if value > max(tune.values) else min(tune.values) / value
-    return value in tune.values or (beyond >= 2 and math.log2(beyond).is_integer())
+    return beyond >= 2 and math.log2(beyond).is_integer()
 
 
 def _best(tried: dict[float, dict[str, Any]]) -> float:

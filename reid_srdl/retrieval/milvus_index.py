@@ -98,6 +98,7 @@ class MilvusIndex:
                 settle(path, rows_of.uri, token)
                 raise
             settle(path, rows_of.uri, token)
+            note(path, undo=None, delete=None)  # whose rows went with the former collection
             undo.pop_all()
         return cls(path, about, rows_of, token), Added(len(rows), fresh.repeated, fresh.junk)
 

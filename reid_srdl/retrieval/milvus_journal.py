@@ -51,10 +51,8 @@ def settle(path: Path, at: str, token: str | None) -> None:
     if not begun.get("buildings"):
         return
     own = description_of(path).get("build")
-    whole = any(new[2] == own for new, _ in begun["buildings"])
     left = [[new, former] for new, former in begun["buildings"] if not _dropped(path, former if new[2] == own else new, at, token)]
-    # What was to be undone in the former collection, or finished, went with it.
-    note(path, buildings=left, **({"undo": None, "delete": None} if whole else {}))
+    note(path, buildings=left)
 
 
 def _dropped(path: Path, place: list[str] | None, at: str, token: str | None) -> bool:

@@ -250,3 +250,17 @@ def test_a_token_goes_to_no_address_that_stands_in_a_journal(path, monkeypatch, 
         index, _ = create_index(path, embedded(3), backend="milvus", replace=True, token="alice:secret")
     index.close()
     assert ("http://127.0.0.1:1", None) in told and {token for uri, token in told if uri != "http://127.0.0.1:1"} == {"alice:secret"}
+
+
+def test_a_former_collection_that_cannot_be_dropped_yet_keeps_no_addition_from_being_undone(path, monkeypatch):
+    own = json.loads(path.read_text())
+    note(path, buildings=[[[own["uri"], own["collection"], own["build"]], ["http://127.0.0.1:1", "former", "0" * 16]]])
+    index = open_index(path)
+    killed_after(1, monkeypatch, index._collection._client, "insert")
+    with pytest.raises(Killed):
+        index.add(embedded(40, first=30))
+    index.close()
+    monkeypatch.undo()
+    index = open_index(path)
+    assert len(index) == 30 and set(begun_in(path)) == {"buildings"}
+    index.close()
