@@ -204,7 +204,7 @@ def pending_tries(study: Study, arm: str, found: Found) -> list[Cell]:
     if not wanted and len(tried) < len(study.tune.values) + FURTHER:
         best = _best(tried)
         if best == min(tried):
-            wanted = [best / 2]
+            wanted = [best / 2] if best else []  # half of nothing has been tried
         elif best == max(tried):
             wanted = [best * 2]
     return [Cell(arm, study.tune.seed, value, held_out=True) for value in wanted]

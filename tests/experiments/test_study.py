@@ -150,3 +150,4 @@ def test_nothing_may_be_among_the_values_that_are_tried():
     smoothing = dataclasses.replace(PLAN, tune=Tuning("loss.label_smoothing", (0.0, 0.1, 0.2), 10))
     found = {**tried("a", 0.0, 0.3), **tried("a", 0.1, 0.5), **tried("a", 0.2, 0.4)}
     assert study.best_value(smoothing, "a", found) == 0.1
+    assert study.best_value(smoothing, "a", {**found, **tried("a", 0.0, 0.6)}) == 0.0
